@@ -1,0 +1,341 @@
+//! What happens while floe works: the contract between carrying out and showing.
+//!
+//! Everything that executes emits [`Event`]s into a [`Sink`]; only `report` and `cli` show them. The same events are
+//! the lines of a run's log and, framed by [`wire`], what the agent in a container says to its host.
+
+pub mod wire;
+
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::reference::{Digest, TestId};
+
+/// The version of the event format. A reader refuses a log or an agent of another one.
+pub const FORMAT: u32 = 1;
+
+/// An event and the moment it was emitted: one line of a log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// When the event was emitted.
+    pub at: Timestamp,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Event {
+    /// An image is about to be built, and why.
+    ImageStarted {
+        /// What is built, in people's words: `base`, `common`, `mission roman`.
+        image: String,
+        /// What changed since it was last built.
+        reason: String,
+    },
+    /// An image needs no build: its inputs are those of an existing image.
+    ImageUpToDate {
+        /// What would have been built.
+        image: String,
+        /// The existing image.
+        reference: String,
+    },
+    /// A step of a build began.
+    StepStarted {
+        /// The image it belongs to.
+        image: String,
+        /// Identifies the step within the build.
+        step: String,
+        /// The builder's name of the step, e.g. `[2/5] RUN apt-get update`.
+        name: String,
+    },
+    /// A step printed something.
+    StepOutput {
+        /// The image it belongs to.
+        image: String,
+        /// Identifies the step within the build.
+        step: String,
+        /// What it printed; not necessarily whole lines.
+        text: String,
+    },
+    /// A step ended.
+    StepFinished {
+        /// The image it belongs to.
+        image: String,
+        /// Identifies the step within the build.
+        step: String,
+        /// The builder's name of the step.
+        name: String,
+        /// How long it ran.
+        seconds: f64,
+        /// Whether the builder took it from its cache.
+        cached: bool,
+        /// The builder's words, if it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// An image was built.
+    ImageFinished {
+        /// What was built.
+        image: String,
+        /// The image's ID: the digest of its configuration.
+        id: Digest,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// A layer of an image is on its way to a registry.
+    PushProgress {
+        /// The layer, as the engine names it.
+        layer: String,
+        /// What the engine says of it, e.g. `Pushing` or `Layer already exists`.
+        status: String,
+        /// Bytes sent.
+        sent: u64,
+        /// Bytes in all; 0 where the engine does not say.
+        total: u64,
+    },
+    /// A test run began on the host.
+    RunStarted {
+        /// The version of the event format ([`FORMAT`]).
+        format: u32,
+        /// The run's ID, the name of its directory.
+        run: String,
+        /// The mission under test.
+        mission: String,
+        /// The ID of the image under test.
+        image: Digest,
+        /// The tests that the mission's files define; each must be accounted for.
+        expected: Vec<TestId>,
+    },
+    /// The agent began a set of tests. One run may hold several.
+    SuiteStarted {
+        /// The version of the event format ([`FORMAT`]).
+        format: u32,
+        /// The tests of the set.
+        tests: Vec<TestId>,
+        /// How many run at a time.
+        jobs: usize,
+    },
+    /// A test began.
+    TestStarted {
+        /// Which test.
+        id: TestId,
+    },
+    /// A test ended.
+    TestFinished(TestFinished),
+    /// The agent ended a set of tests. Without this event the set is not complete.
+    SuiteFinished {
+        /// How many tests ended, by verdict.
+        summary: Summary,
+    },
+    /// Something printed in the container outside any test.
+    Output {
+        /// What was printed, with invalid UTF-8 replaced; not necessarily whole lines.
+        text: String,
+    },
+    /// A test run ended on the host, in whatever way.
+    RunFinished {
+        /// How many tests ended, by verdict.
+        summary: Summary,
+        /// Whether every expected test ran and passed, and nothing else went wrong.
+        passed: bool,
+        /// What went wrong outside any one test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+        /// How long the run took.
+        seconds: f64,
+    },
+    /// What is being done, e.g. `installing common.pip into roman-cal`.
+    Note {
+        /// What it is.
+        text: String,
+    },
+    /// Something a person should know that stops nothing.
+    Warning {
+        /// What it is.
+        text: String,
+    },
+}
+
+/// How a test ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TestFinished {
+    /// Which test.
+    pub id: TestId,
+    /// Passed, failed or skipped.
+    pub verdict: Verdict,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// The greatest resident memory of the test's process in bytes, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
+    /// What the test printed, with invalid UTF-8 replaced, shortened in the middle where it was long.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// The executed notebook, relative to the run's directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notebook: Option<String>,
+}
+
+/// The outcome of a test. A failing test is an outcome, not an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It ran to its end and did what it should.
+    Passed,
+    /// It did not, and why.
+    Failed(Cause),
+    /// It was not run, on request.
+    Skipped {
+        /// Who asked for it, e.g. `commented out in notebooks, line 3`.
+        reason: String,
+    },
+}
+
+/// Why a test failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cause {
+    /// The kind of failure.
+    pub kind: CauseKind,
+    /// One line: what happened.
+    pub message: String,
+    /// The traceback, the last output, whatever explains the message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The cell of a notebook where it happened, counted from 1 over all cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<usize>,
+}
+
+/// The kinds of failure, as reports name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseKind {
+    /// An exception was raised, or a script ended with a non-zero code.
+    Error,
+    /// A time limit was reached.
+    Timeout,
+    /// The memory limit was reached.
+    Oom,
+    /// The kernel or process was killed or crashed.
+    KernelDied,
+    /// The kernel or process ended by itself before its work was done, whatever its exit code.
+    EarlyExit,
+    /// Processes were left behind.
+    Leak,
+    /// The test was defined but did not run.
+    NotRun,
+    /// The test could not be carried out; its subject may be sound.
+    Infra,
+}
+
+impl CauseKind {
+    /// The name in capitals, as shown beside a failing test.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Error => "FAIL",
+            Self::Timeout => "TIMEOUT",
+            Self::Oom => "OOM",
+            Self::KernelDied => "KERNEL-DIED",
+            Self::EarlyExit => "EARLY-EXIT",
+            Self::Leak => "LEAK",
+            Self::NotRun => "NOT-RUN",
+            Self::Infra => "INFRA",
+        }
+    }
+}
+
+impl Cause {
+    /// A cause with a message and nothing more.
+    #[must_use]
+    pub fn new(kind: CauseKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            detail: String::new(),
+            cell: None,
+        }
+    }
+
+    /// The same cause with its explanation.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+}
+
+/// How many tests ended, by verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Tests that passed.
+    pub passed: usize,
+    /// Tests that failed, for whatever cause.
+    pub failed: usize,
+    /// Tests that were not run, on request.
+    pub skipped: usize,
+}
+
+impl Summary {
+    /// Counts one more verdict.
+    pub fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Failed(_) => self.failed += 1,
+            Verdict::Skipped { .. } => self.skipped += 1,
+        }
+    }
+
+    /// Tests that ran.
+    #[must_use]
+    pub fn ran(&self) -> usize {
+        self.passed + self.failed
+    }
+}
+
+/// Takes events as they happen. Cheap to call, from any thread; never fails, since nothing that executes could mend it.
+pub trait Sink: Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+/// Hands each event to several sinks in turn.
+pub struct Fanout(pub Vec<Arc<dyn Sink>>);
+
+impl Sink for Fanout {
+    fn emit(&self, event: Event) {
+        if let Some((last, others)) = self.0.split_last() {
+            for sink in others {
+                sink.emit(event.clone());
+            }
+            last.emit(event);
+        }
+    }
+}
+
+/// Keeps every event in memory, for what is derived afterwards and for tests.
+#[derive(Default)]
+pub struct Memory(Mutex<Vec<Event>>);
+
+impl Memory {
+    /// The events so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Sink for Memory {
+    fn emit(&self, event: Event) {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(event);
+    }
+}

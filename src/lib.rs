@@ -1,0 +1,6 @@
+//! floe turns the definition of a JupyterHub user image into a tested, frozen, pushed container image.
+//!
+//! ARCHITECTURE.md holds the map: which module does what, and which may import which.
+
+pub mod event;
+pub mod reference;
