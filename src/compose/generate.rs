@@ -1,0 +1,108 @@
+//! Environments as stages of a Dockerfile, each taken over into the image as one layer.
+
+use tera::{Context, Tera};
+
+/// One environment: what its stage copies and runs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Stage {
+    /// The environment's name.
+    pub environment: String,
+    /// The spec files to copy, relative to the build's context.
+    pub files: Vec<String>,
+    /// The commands that install it, in order.
+    pub commands: Vec<String>,
+}
+
+/// Every stage starts from the common image and depends on nothing but its own files, so the builder runs them in
+/// parallel and rebuilds one alone. `env-stage` leaves a normalized tree under `/floe`.
+const STAGES: &str = r#"ARG BASE_IMAGE
+{% for stage in stages %}{% if stage.environment != "base" %}
+FROM ${BASE_IMAGE} AS env-{{ stage.environment | lower }}
+USER root
+COPY {{ stage.files | json_encode() }}
+RUN {{ stage.commands | join(sep=" \
+ && ") }} \
+ && /opt/common-scripts/env-stage {{ stage.environment }} /floe
+{% endif %}{% endfor %}"#;
+
+/// `COPY --from … /floe/ /` makes of a stage's tree a layer whose digest depends on the environment's content alone. The
+/// base environment is part of the common image already: what a mission adds to it is installed in place.
+const LAYERS: &str = r#"{% for stage in stages %}{% if stage.environment == "base" -%}
+COPY {{ stage.files | json_encode() }}
+RUN {{ stage.commands | join(sep=" \
+ && ") }}
+{% else -%}
+COPY --from=env-{{ stage.environment | lower }} /floe/ /
+{% endif %}{% endfor -%}
+"#;
+
+/// The stages that make the environments.
+pub(super) fn stages(stages: &[Stage]) -> String {
+    render(STAGES, stages)
+}
+
+/// The instructions that take the finished environments into an image.
+pub(super) fn layers(stages: &[Stage]) -> String {
+    render(LAYERS, stages)
+}
+
+/// The stages, and the image that takes them all.
+pub(super) fn body(stages: &[Stage]) -> String {
+    format!("{}\nFROM ${{BASE_IMAGE}}\n{}", self::stages(stages), layers(stages))
+}
+
+fn render(template: &str, stages: &[Stage]) -> String {
+    let stages = stages.iter().cloned().map(with_destination).collect::<Vec<_>>();
+    let mut context = Context::new();
+    context.insert("stages", &stages);
+    // The templates are constants and their context always complete; the tests below render them.
+    Tera::one_off(template, &context, false).unwrap_or_default()
+}
+
+/// `COPY` in its JSON form takes names with blanks; its last element is where the files go.
+fn with_destination(mut stage: Stage) -> Stage {
+    let directory = format!("/opt/environments/{}/", stage.environment);
+    stage.files.push(directory);
+    stage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_environment_is_a_stage_of_its_own_and_one_layer() {
+        let stage = |name: &str| Stage {
+            environment: name.to_owned(),
+            files: vec![format!("environments/{name}/{name}.pip")],
+            commands: ["env-clone base", "env-update"]
+                .iter()
+                .skip(usize::from(name == "base"))
+                .map(|command| format!("/opt/common-scripts/{command} {name}"))
+                .collect(),
+        };
+        insta::assert_snapshot!(body(&[stage("base"), stage("cal"), stage("Old")]), @r#"
+        ARG BASE_IMAGE
+
+        FROM ${BASE_IMAGE} AS env-cal
+        USER root
+        COPY ["environments/cal/cal.pip","/opt/environments/cal/"]
+        RUN /opt/common-scripts/env-clone base cal \
+         && /opt/common-scripts/env-update cal \
+         && /opt/common-scripts/env-stage cal /floe
+
+        FROM ${BASE_IMAGE} AS env-old
+        USER root
+        COPY ["environments/Old/Old.pip","/opt/environments/Old/"]
+        RUN /opt/common-scripts/env-clone base Old \
+         && /opt/common-scripts/env-update Old \
+         && /opt/common-scripts/env-stage Old /floe
+
+        FROM ${BASE_IMAGE}
+        COPY ["environments/base/base.pip","/opt/environments/base/"]
+        RUN /opt/common-scripts/env-update base
+        COPY --from=env-cal /floe/ /
+        COPY --from=env-old /floe/ /
+        "#);
+    }
+}

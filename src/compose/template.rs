@@ -1,0 +1,181 @@
+//! A mission's `Dockerfile.custom.tera`: rendered by Tera, with a map back to the lines of the template.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+
+use tera::{Context, Tera};
+
+use super::generate::{self, Stage};
+use super::{ComposeError, Source};
+
+/// What a template sees beside the environments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The mission's name.
+    pub mission: String,
+    /// Whether the build is from frozen specs.
+    pub frozen: bool,
+}
+
+/// A rendered template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The template.
+    pub source: Source,
+    /// Its text, and for each line the index of the template's line that it came from, where that can be told.
+    pub lines: Vec<(String, Option<usize>)>,
+}
+
+/// Renders a template that sees `mission`, `environments` (names), `frozen`, `common_image`, and the blocks `env_stages`
+/// (which goes first, for it begins with `ARG BASE_IMAGE`) and `env_layers`.
+pub fn render(source: &Source, facts: &Facts, stages: &[Stage]) -> Result<Rendered, ComposeError> {
+    let names = stages.iter().map(|stage| &stage.environment).collect::<Vec<_>>();
+    let mut context = Context::new();
+    context.insert("mission", &facts.mission);
+    context.insert("environments", &names);
+    context.insert("frozen", &facts.frozen);
+    context.insert("common_image", "${BASE_IMAGE}");
+    context.insert("env_stages", generate::stages(stages).trim_end());
+    context.insert("env_layers", generate::layers(stages).trim_end());
+    let text = Tera::one_off(&source.text, &context, false).map_err(|error| malformed(source, &error))?;
+    Ok(Rendered {
+        lines: aligned(&source.text, &text),
+        source: source.clone(),
+    })
+}
+
+/// Tera says where in its last cause, as ` --> line:column` or not at all, and calls the template by a name of its own.
+fn malformed(source: &Source, error: &tera::Error) -> ComposeError {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        message = inner.to_string();
+        cause = inner.source();
+    }
+    let line = message
+        .split_once("--> ")
+        .and_then(|(_, place)| place.split_once(':')?.0.trim().parse().ok());
+    let message = message
+        .lines()
+        .rev()
+        .map(|line| line.trim().trim_start_matches("= "))
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+        .replace(" while rendering '__tera_one_off'", "");
+    ComposeError::Template {
+        path: source.path.clone(),
+        line: line.or_else(|| named_line(&source.text, &message)),
+        message,
+    }
+}
+
+/// The line that holds the name which an error quotes, counted from 1.
+fn named_line(text: &str, message: &str) -> Option<usize> {
+    let name = message.split(['`', '\'']).nth(1)?;
+    text.lines().position(|line| line.contains(name)).map(|index| index + 1)
+}
+
+/// Each line of `rendered` with the line of `template` it came from: lines that are equal, in their order, and between
+/// two of those as many lines as there are in the template.
+fn aligned(template: &str, rendered: &str) -> Vec<(String, Option<usize>)> {
+    let templates = template.lines().collect::<Vec<_>>();
+    let lines = rendered.lines().collect::<Vec<_>>();
+    let mut origins = BTreeMap::new();
+    let mut next = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let found = templates[next..].iter().position(|template| template == line);
+        // A blank line is no landmark.
+        if let Some(offset) = found.filter(|_| !line.trim().is_empty()) {
+            origins.insert(index, next + offset);
+            next += offset + 1;
+        }
+    }
+    let landmarks = std::iter::once((None, None))
+        .chain(origins.iter().map(|(&line, &origin)| (Some(line), Some(origin))))
+        .chain([(Some(lines.len()), Some(templates.len()))])
+        .collect::<Vec<_>>();
+    for pair in landmarks.windows(2) {
+        let after = |at: Option<usize>| at.map_or(0, |at| at + 1);
+        let (start, origin) = (after(pair[0].0), after(pair[0].1));
+        let (end, origin_end) = (pair[1].0.unwrap_or_default(), pair[1].1.unwrap_or_default());
+        if end - start == origin_end - origin {
+            origins.extend((start..end).zip(origin..origin_end));
+        }
+    }
+    let lines = lines.into_iter().enumerate();
+    lines
+        .map(|(index, line)| (line.to_owned(), origins.get(&index).copied()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source {
+            path: "missions/m/Dockerfile.custom.tera".into(),
+            text: text.to_owned(),
+        }
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            mission: "m".to_owned(),
+            frozen: true,
+        }
+    }
+
+    fn stage() -> Stage {
+        Stage {
+            environment: "cal".to_owned(),
+            files: vec!["environments/cal/cal.pip".to_owned()],
+            commands: vec!["/opt/common-scripts/env-clone base cal".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_template_sees_the_mission_and_the_two_blocks() {
+        let text = "{{ env_stages }}\n\nFROM {{ common_image }}\n# {{ mission }}: {{ environments | join(sep=\",\") }}\n\
+                    {% if frozen %}LABEL frozen=1{% endif %}\nRUN make me\n{{ env_layers }}\n";
+        let rendered = render(&source(text), &facts(), &[stage()]).unwrap();
+        let lines = rendered.lines.iter().map(|(line, origin)| {
+            let origin = origin.map(|index| (index + 1).to_string()).unwrap_or_default();
+            format!("{origin:>2} {line}")
+        });
+        let shown = lines.collect::<Vec<_>>().join("\n");
+        insta::assert_snapshot!(shown, @r#"
+           ARG BASE_IMAGE
+           
+           FROM ${BASE_IMAGE} AS env-cal
+           USER root
+           COPY ["environments/cal/cal.pip","/opt/environments/cal/"]
+           RUN /opt/common-scripts/env-clone base cal \
+            && /opt/common-scripts/env-stage cal /floe
+           
+           FROM ${BASE_IMAGE}
+           # m: cal
+           LABEL frozen=1
+         6 RUN make me
+         7 COPY --from=env-cal /floe/ /
+        "#);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_line() {
+        for (text, line, part) in [
+            ("FROM x\nRUN {{ nosuch }}\n", Some(2), "nosuch"),
+            ("FROM x\n\nRUN {% if %}\n", Some(3), "expected"),
+        ] {
+            let error = render(&source(text), &facts(), &[]).unwrap_err();
+            let ComposeError::Template {
+                line: found, message, ..
+            } = &error
+            else {
+                panic!("{error}");
+            };
+            assert_eq!(*found, line, "{message}");
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

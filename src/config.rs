@@ -1,0 +1,364 @@
+//! The settings: every variable that floe reads, resolved and parsed.
+//!
+//! Order of precedence: command-line flag, environment variable, `setup-env`, default. [`declared`] is the one list of
+//! the variables; `setup-env` is the site's shell file, of which [`setup_env`] reads the safe part of the shell's language and refuses the rest.
+
+pub mod declared;
+pub mod setup_env;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::reference::{MissionName, ReferenceError};
+use declared::{SETTINGS, Setting};
+use setup_env::{Assignment, SetupEnvError};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A command-line flag.
+    Flag,
+    /// An environment variable.
+    Environment,
+    /// A line of `setup-env`.
+    SetupEnv {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// The built-in default.
+    Default,
+}
+
+/// The settings of one call, resolved and parsed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The mission that commands take when none is named.
+    pub mission: Option<MissionName>,
+    /// Whether frozen specs are built.
+    pub use_frozen: bool,
+    /// What the common image extends.
+    pub base_image: BaseImage,
+    /// Where images are pushed.
+    pub registry: Option<String>,
+    /// What builds need to reach the outside world.
+    pub site: Site,
+    /// How many tests run at a time; `None`: one for each processor.
+    pub test_jobs: Option<usize>,
+    /// The time limit of one cell.
+    pub cell_timeout: Duration,
+    /// The time limit of one notebook, import or script.
+    pub notebook_timeout: Duration,
+    /// The engine's socket.
+    pub docker_host: Option<String>,
+}
+
+/// What the common image extends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseImage {
+    /// The base that floe makes from Debian's packages.
+    Debian,
+    /// An image that the engine has or can pull.
+    Reference(String),
+}
+
+/// What builds need to reach the outside world from this site.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Site {
+    /// A PEM bundle of the certificates to trust.
+    pub ca: Option<PathBuf>,
+    /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, those that are set.
+    pub proxies: BTreeMap<String, String>,
+    /// The Python package index.
+    pub pip_index: Option<String>,
+    /// The conda channels of specs that name none.
+    pub conda_channels: Vec<String>,
+    /// What serves the channels of <https://conda.anaconda.org> here.
+    pub conda_mirror: Option<String>,
+    /// The Debian mirror.
+    pub apt_mirror: Option<String>,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A line of `setup-env` is outside of the language floe reads.
+    #[error(transparent)]
+    SetupEnv(#[from] SetupEnvError),
+    /// `setup-env` cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A value does not fit its variable.
+    #[error("{}{name}={value}: {reason}", place(.origin))]
+    Value {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// Where the value came from.
+        origin: Origin,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn place(origin: &Origin) -> String {
+    match origin {
+        Origin::SetupEnv { path, line } => format!("{}:{line}: ", path.display()),
+        Origin::Environment => "environment variable ".to_owned(),
+        Origin::Flag | Origin::Default => String::new(),
+    }
+}
+
+/// Resolves and parses the settings.
+///
+/// `flags` holds what the command line sets, by variable name; `environment` reads an environment variable; `file` is
+/// what `setup-env` assigns. An empty environment variable counts as set: it overrides `setup-env`.
+pub fn resolve(
+    flags: &BTreeMap<&'static str, String>,
+    environment: impl Fn(&str) -> Option<String>,
+    file: &BTreeMap<String, Assignment>,
+) -> Result<Settings, ConfigError> {
+    let values = Values {
+        values: SETTINGS
+            .iter()
+            .map(|setting| (setting.name, value(setting, flags, &environment, file)))
+            .collect(),
+    };
+    let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), values.text(name)?)))
+        .collect();
+    let ca = match values.text("SITE_CA") {
+        Some(path) => Some(values.file("SITE_CA", path)?),
+        None => environment("SSL_CERT_FILE")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+            .filter(|path| path.is_file()),
+    };
+    Ok(Settings {
+        mission: values.parsed("MISSION", |text| {
+            text.parse().map_err(|error: ReferenceError| error.to_string())
+        })?,
+        use_frozen: values.switch("USE_FROZEN")?,
+        base_image: match values.text("BASE_IMAGE").as_deref() {
+            None | Some("debian") => BaseImage::Debian,
+            Some(reference) => BaseImage::Reference(reference.to_owned()),
+        },
+        registry: values.parsed("REGISTRY", registry)?,
+        site: Site {
+            ca,
+            proxies,
+            pip_index: values.text("PIP_INDEX_URL"),
+            conda_channels: values
+                .text("CONDA_CHANNELS")
+                .map(|text| words(&text))
+                .unwrap_or_default(),
+            conda_mirror: values.parsed("CONDA_MIRROR", url)?,
+            apt_mirror: values.text("APT_MIRROR"),
+        },
+        test_jobs: values.parsed("TEST_JOBS", |text| {
+            positive(text).map(|n| usize::try_from(n).unwrap_or(1))
+        })?,
+        cell_timeout: values.seconds("CELL_TIMEOUT")?,
+        notebook_timeout: values.seconds("NOTEBOOK_TIMEOUT")?,
+        docker_host: values.text("DOCKER_HOST"),
+    })
+}
+
+fn value(
+    setting: &Setting,
+    flags: &BTreeMap<&'static str, String>,
+    environment: &impl Fn(&str) -> Option<String>,
+    file: &BTreeMap<String, Assignment>,
+) -> (String, Origin) {
+    if let Some(text) = flags.get(setting.name) {
+        (text.clone(), Origin::Flag)
+    } else if let Some(text) = environment(setting.name) {
+        (text, Origin::Environment)
+    } else if let Some(assignment) = file.get(setting.name) {
+        let origin = Origin::SetupEnv {
+            path: assignment.path.clone(),
+            line: assignment.line,
+        };
+        (assignment.value.clone(), origin)
+    } else {
+        (setting.default.to_owned(), Origin::Default)
+    }
+}
+
+struct Values {
+    values: BTreeMap<&'static str, (String, Origin)>,
+}
+
+impl Values {
+    /// The value, or `None` if it is empty.
+    fn text(&self, name: &'static str) -> Option<String> {
+        let (text, _) = &self.values[name];
+        (!text.trim().is_empty()).then(|| text.trim().to_owned())
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let parsed = self.text(name).map(|text| parse(&text)).transpose();
+        parsed.map_err(|reason| self.error(name, reason))
+    }
+
+    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.text(name).as_deref() {
+            Some("1") => Ok(true),
+            Some("0") => Ok(false),
+            _ => Err(self.error(name, "expected 0 or 1".to_owned())),
+        }
+    }
+
+    fn seconds(&self, name: &'static str) -> Result<Duration, ConfigError> {
+        match positive(&self.values[name].0) {
+            Ok(seconds) => Ok(Duration::from_secs(seconds)),
+            Err(reason) => Err(self.error(name, reason)),
+        }
+    }
+
+    fn file(&self, name: &'static str, path: String) -> Result<PathBuf, ConfigError> {
+        let path = PathBuf::from(path);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(self.error(name, "there is no such file".to_owned()))
+        }
+    }
+
+    fn error(&self, name: &'static str, reason: String) -> ConfigError {
+        let (value, origin) = self.values[name].clone();
+        ConfigError::Value {
+            name,
+            value: without_credentials(value),
+            origin,
+            reason,
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<u64, String> {
+    match text.trim().parse() {
+        Ok(0) | Err(_) => Err("expected a whole number above 0".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn registry(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/');
+    if text.contains("://") {
+        return Err("leave out the scheme: write host, or host/path".to_owned());
+    }
+    if text
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_ascii_uppercase() || c == '@')
+    {
+        return Err("expected host, host:port or host/path in lower case".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Words separated by blanks or commas.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| c.is_whitespace() || c == ',');
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// The value with what stands between `://` and `@` left out.
+fn without_credentials(value: String) -> String {
+    match value.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('@') {
+            Some((_, host)) => format!("{scheme}://***@{host}"),
+            None => value,
+        },
+        None => value,
+    }
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https" | "file") => Ok(text.trim_end_matches('/').to_owned()),
+        Ok(url) => Err(format!(
+            "expected a URL of http, https or file, not of {}",
+            url.scheme()
+        )),
+        Err(error) => Err(format!("expected a URL: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> BTreeMap<String, Assignment> {
+        setup_env::parse("setup-env".as_ref(), text, &|_| None).unwrap()
+    }
+
+    #[test]
+    fn a_channel_mirror_must_be_a_url_and_its_password_is_not_shown() {
+        let resolved = |mirror: &str| {
+            let flags = BTreeMap::from([("CONDA_MIRROR", mirror.to_owned())]);
+            resolve(&flags, nothing, &BTreeMap::new()).map(|settings| settings.site.conda_mirror)
+        };
+        assert_eq!(
+            resolved("https://me:secret@conda.example/").unwrap().as_deref(),
+            Some("https://me:secret@conda.example")
+        );
+        let error = resolved("ftp://me:secret@conda.example").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "CONDA_MIRROR=ftp://***@conda.example: expected a URL of http, https or file, not of ftp"
+        );
+    }
+
+    fn nothing(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_which_wins_over_setup_env_and_its_default() {
+        let file = file("export USE_FROZEN=0\nexport MISSION=tess\nexport REGISTRY=r.example/x/");
+        let environment = |name: &str| (name == "MISSION").then(|| "roman".to_owned());
+        let flags = BTreeMap::from([("REGISTRY", "flag.example".to_owned())]);
+        let settings = resolve(&flags, environment, &file).unwrap();
+        assert!(!settings.use_frozen);
+        assert_eq!(settings.mission.unwrap().as_str(), "roman");
+        assert_eq!(settings.registry.as_deref(), Some("flag.example"));
+        assert_eq!(settings.base_image, BaseImage::Debian);
+        assert_eq!(settings.cell_timeout, Duration::from_mins(10));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_file_and_line() {
+        let error = resolve(&BTreeMap::new(), nothing, &file("# x\nexport USE_FROZEN=yes")).unwrap_err();
+        assert_eq!(error.to_string(), "setup-env:2: USE_FROZEN=yes: expected 0 or 1");
+    }
+
+    #[test]
+    fn an_unusable_value_of_any_kind_is_refused() {
+        for text in [
+            "export MISSION=../x",
+            "export CELL_TIMEOUT=0",
+            "export TEST_JOBS=many",
+            "export REGISTRY=https://x",
+            "export SITE_CA=/no/such/file",
+        ] {
+            assert!(
+                resolve(&BTreeMap::new(), nothing, &file(text)).is_err(),
+                "{text} was accepted"
+            );
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The one list of the variables that floe reads, from which `setup-env.template` is made.
+
+use std::fmt::Write as _;
+
+/// A variable that floe reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the environment and in `setup-env`.
+    pub name: &'static str,
+    /// Its value where nothing sets it.
+    pub default: &'static str,
+    /// What it does, for `setup-env.template`.
+    pub about: &'static str,
+}
+
+/// Every variable that floe reads, in the order of `setup-env.template`.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "MISSION",
+        default: "",
+        about: "The mission that commands take when none is named: a directory under missions/.",
+    },
+    Setting {
+        name: "USE_FROZEN",
+        default: "1",
+        about: "1: build from frozen specs (<env>-frozen.yml) only.\n\
+                0: build from floating specs, and write new frozen ones when the build has succeeded.",
+    },
+    Setting {
+        name: "BASE_IMAGE",
+        default: "debian",
+        about: "What the common image extends: an image reference such as jupyter/scipy-notebook:latest,\n\
+                or debian for a base made on this machine from Debian's packages.",
+    },
+    Setting {
+        name: "REGISTRY",
+        default: "",
+        about: "Where image-push sends images, e.g. registry.example.org/hub. Empty: images stay on this machine.",
+    },
+    Setting {
+        name: "SITE_CA",
+        default: "",
+        about: "A PEM file with the certificates that builds behind a TLS proxy must trust.\n\
+                Empty: what SSL_CERT_FILE names, if it is set. It reaches every RUN and stays out of the image.",
+    },
+    Setting {
+        name: "HTTP_PROXY",
+        default: "",
+        about: "The proxy for plain HTTP during builds.",
+    },
+    Setting {
+        name: "HTTPS_PROXY",
+        default: "",
+        about: "The proxy for HTTPS during builds.",
+    },
+    Setting {
+        name: "NO_PROXY",
+        default: "",
+        about: "Hosts that builds reach without the proxy, separated by commas.",
+    },
+    Setting {
+        name: "PIP_INDEX_URL",
+        default: "",
+        about: "The Python package index for builds, with credentials if it needs them. Empty: PyPI.",
+    },
+    Setting {
+        name: "CONDA_CHANNELS",
+        default: "",
+        about: "The conda channels of specs that name none, by name or URL, separated by blanks. Setting them makes\n\
+                conda environments where the base environment is a venv, too; empty there: environments are venvs.",
+    },
+    Setting {
+        name: "CONDA_MIRROR",
+        default: "",
+        about: "Where builds find the channels of https://conda.anaconda.org, with credentials if it needs them.\n\
+                Specs and images keep naming the channels themselves. Empty: conda.anaconda.org.",
+    },
+    Setting {
+        name: "APT_MIRROR",
+        default: "",
+        about: "The Debian mirror for BASE_IMAGE=debian and for apt during builds. Empty: Debian's own. A snapshot, such as\n\
+                https://snapshot.debian.org/archive/debian/20261101T000000Z, freezes the packages of apt, too.",
+    },
+    Setting {
+        name: "TEST_JOBS",
+        default: "",
+        about: "How many tests run at a time. Empty: one for each processor.",
+    },
+    Setting {
+        name: "CELL_TIMEOUT",
+        default: "600",
+        about: "Seconds that one notebook cell may take.",
+    },
+    Setting {
+        name: "NOTEBOOK_TIMEOUT",
+        default: "1800",
+        about: "Seconds that one notebook, import or test script may take.",
+    },
+    Setting {
+        name: "DOCKER_HOST",
+        default: "",
+        about: "The container engine's socket, e.g. unix:///var/run/docker.sock.",
+    },
+];
+
+/// The text of `setup-env.template`: every setting with its explanation and default.
+///
+/// A setting without a default stands in a comment, so that sourcing an unedited copy unsets nothing.
+#[must_use]
+pub fn template() -> String {
+    let mut text = String::from(
+        "#! /bin/bash\n\
+         # Copy this file to setup-env and edit it; git ignores the copy.\n\
+         # floe reads it by itself: comments and export NAME=value with quotes and ${NAME}, nothing else.\n\
+         # A flag wins over an environment variable, which wins over this file.\n",
+    );
+    for setting in SETTINGS {
+        text.push('\n');
+        for line in setting.about.lines() {
+            let _ = writeln!(text, "# {line}");
+        }
+        let comment = if setting.default.is_empty() { "# " } else { "" };
+        let _ = writeln!(text, "{comment}export {}=\"{}\"", setting.name, setting.default);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::setup_env;
+    use super::*;
+
+    #[test]
+    fn the_template_shows_every_setting_with_its_default() {
+        let text = template().replace("# export", "export");
+        let file = setup_env::parse("setup-env".as_ref(), &text, &|_| None).unwrap();
+        assert_eq!(file.len(), SETTINGS.len());
+        for setting in SETTINGS {
+            assert_eq!(file[setting.name].value, setting.default);
+        }
+    }
+
+    #[test]
+    fn the_committed_template_is_the_one_the_code_declares() {
+        let committed = include_str!("../../setup-env.template");
+        assert!(
+            committed == template(),
+            "setup-env.template differs from the settings; it should be:\n{}",
+            template()
+        );
+    }
+}

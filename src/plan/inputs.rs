@@ -1,0 +1,102 @@
+//! The inputs of an image: named digests, which together decide whether it is up to date and say what changed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::reference::{Digest, Hasher};
+
+pub(super) const PARENT: &str = "the image it extends";
+pub(super) const DOCKERFILE: &str = "the composed Dockerfile";
+pub(super) const AGENT: &str = "floe itself";
+
+/// How many changed inputs a reason names.
+const NAMED: usize = 3;
+
+/// Everything that decides an image's content, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Inputs(BTreeMap<String, Digest>);
+
+impl Inputs {
+    /// Adds an input by its digest.
+    pub(super) fn part(&mut self, name: &str, digest: &Digest) {
+        self.0.insert(name.to_owned(), digest.clone());
+    }
+
+    /// Adds an input by its text.
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        self.part(name, &Digest::of(text.as_bytes()));
+    }
+
+    /// The digest of all inputs: equal digests, equal inputs.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::default();
+        for (name, digest) in &self.0 {
+            hasher.part(name, digest.as_str().as_bytes());
+        }
+        hasher.finish()
+    }
+
+    /// Why an image with these inputs is to be built, when it was last built from `previous`.
+    #[must_use]
+    pub fn reason(&self, previous: Option<&Self>) -> String {
+        let Some(previous) = previous else {
+            return "not built before".to_owned();
+        };
+        let of = |name: &str| (self.0.get(name), previous.0.get(name));
+        let names = self
+            .0
+            .keys()
+            .chain(previous.0.keys().filter(|name| !self.0.contains_key(*name)));
+        let mut changes = names
+            .filter_map(|name| match of(name) {
+                (Some(new), Some(old)) if new == old => None,
+                (Some(_), Some(_)) => Some(format!("{name} changed")),
+                (Some(_), None) => Some(format!("{name} is new")),
+                (None, _) => Some(format!("{name} is gone")),
+            })
+            .collect::<Vec<_>>();
+        // Files are what people changed; the Dockerfile composed of them and the parent follow.
+        changes.sort_by_key(|change| [PARENT, DOCKERFILE].iter().any(|name| change.starts_with(name)));
+        let more = changes.len().saturating_sub(NAMED);
+        changes.truncate(NAMED);
+        match (changes.is_empty(), more) {
+            (true, _) => "its image is gone".to_owned(),
+            (false, 0) => changes.join(", "),
+            (false, more) => format!("{} and {more} more", changes.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(parts: &[(&str, &str)]) -> Inputs {
+        let mut inputs = Inputs::default();
+        for (name, text) in parts {
+            inputs.text(name, text);
+        }
+        inputs
+    }
+
+    #[test]
+    fn the_reason_names_what_changed_files_first() {
+        let old = inputs(&[(PARENT, "a"), ("b.pip", "1"), ("c.pip", "1")]);
+        let new = inputs(&[(PARENT, "b"), ("b.pip", "2"), ("d.pip", "1")]);
+        let reason = new.reason(Some(&old));
+        assert_eq!(reason, "b.pip changed, d.pip is new, c.pip is gone and 1 more");
+        assert_eq!(new.reason(None), "not built before");
+        assert_eq!(new.reason(Some(&new)), "its image is gone");
+    }
+
+    #[test]
+    fn equal_inputs_have_equal_digests_and_any_change_shows() {
+        let one = inputs(&[("a", "1"), ("b", "2")]);
+        assert_eq!(one.digest(), inputs(&[("b", "2"), ("a", "1")]).digest());
+        assert_ne!(one.digest(), inputs(&[("a", "2"), ("b", "1")]).digest());
+        assert_ne!(one.digest(), inputs(&[("a", "1")]).digest());
+    }
+}

@@ -1,0 +1,123 @@
+//! Which form a mission's image takes, and what its environments come to as stages.
+
+use std::path::{Path, PathBuf};
+
+use super::PlanError;
+use crate::compose::{self, Body, ComposeError, Facts, Stage};
+use crate::spec::env::{self, EnvironmentFiles, SpecError};
+use crate::spec::frozen::Frozen;
+
+/// A mission's own part of its Dockerfile, and the environments whose spec files it holds.
+pub(super) struct Mission {
+    pub body: Body,
+    pub environments: Vec<EnvironmentFiles>,
+}
+
+/// Reads the mission `name` in `directory` (relative to `root`): its own Dockerfile in one of three forms, else its
+/// environments.
+pub(super) fn load(root: &Path, directory: &Path, name: &str, frozen: bool) -> Result<Mission, PlanError> {
+    let own = |file: &str| Some(directory.join(file)).filter(|path| root.join(path).exists());
+    let found = environments(&root.join(directory).join("environments"));
+    let (environments, body) = match (
+        own("Dockerfile.custom"),
+        own("Dockerfile.custom.tera"),
+        own("Dockerfile"),
+    ) {
+        (Some(first), Some(second), _) => return Err(ComposeError::Ambiguous { first, second }.into()),
+        (Some(custom), ..) => {
+            let environments = with_specs(found)?;
+            require_frozen(&environments, frozen)?;
+            (environments, Body::Custom(compose::load(root, custom)?))
+        }
+        (_, Some(template), _) => {
+            let environments = with_specs(found)?;
+            let facts = Facts {
+                mission: name.to_owned(),
+                frozen,
+            };
+            let source = compose::load(root, template)?;
+            let rendered = compose::render(&source, &facts, &stages(&environments, frozen)?)?;
+            (environments, Body::Rendered(rendered))
+        }
+        (.., Some(complete)) => (Vec::new(), Body::OptedOut(compose::load(root, complete)?)),
+        _ => {
+            let environments = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+            if environments.is_empty() {
+                let path = directory.to_owned();
+                return Err(ComposeError::Nothing { path }.into());
+            }
+            let stages = stages(&environments, frozen)?;
+            (environments, Body::Generated(stages))
+        }
+    };
+    Ok(Mission { body, environments })
+}
+
+/// The environments below `directory`, in name order.
+fn environments(directory: &Path) -> Vec<Result<EnvironmentFiles, SpecError>> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut found = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect::<Vec<_>>();
+    found.sort();
+    found.iter().map(|directory| env::load(directory)).collect()
+}
+
+/// Those that have spec files. A directory with tests alone belongs to an environment that a Dockerfile makes its own way.
+fn with_specs(found: Vec<Result<EnvironmentFiles, SpecError>>) -> Result<Vec<EnvironmentFiles>, SpecError> {
+    found
+        .into_iter()
+        .filter(|files| !matches!(files, Err(SpecError::Empty { .. })))
+        .collect()
+}
+
+/// What a Dockerfile of the mission's own does with frozen specs is its affair, but they must be there.
+fn require_frozen(environments: &[EnvironmentFiles], frozen: bool) -> Result<(), SpecError> {
+    environments
+        .iter()
+        .filter(|_| frozen)
+        .try_for_each(|files| env::recipe(files, true).map(drop))
+}
+
+fn stages(environments: &[EnvironmentFiles], frozen: bool) -> Result<Vec<Stage>, SpecError> {
+    environments.iter().map(|files| stage(files, frozen)).collect()
+}
+
+/// The stage of one environment: it copies the files that its recipe reads and no others, so that nothing else can make
+/// the builder run it again.
+fn stage(files: &EnvironmentFiles, frozen: bool) -> Result<Stage, SpecError> {
+    let name = files.name.as_str();
+    let commands = env::recipe(files, frozen)?;
+    let read: Vec<PathBuf> = if frozen {
+        let lock = files.frozen.as_deref().map(Frozen::lock_path);
+        files
+            .frozen
+            .iter()
+            .cloned()
+            .chain(lock.filter(|lock| lock.is_file()))
+            .collect()
+    } else {
+        files.create.iter().chain(&files.updates).cloned().collect()
+    };
+    let names = read
+        .iter()
+        .filter_map(|path| path.file_name())
+        .map(|name| name.to_string_lossy().into_owned());
+    let title = files
+        .directory
+        .join("kernel.name")
+        .exists()
+        .then(|| "kernel.name".to_owned());
+    Ok(Stage {
+        environment: name.to_owned(),
+        files: names
+            .chain(title)
+            .map(|file| format!("environments/{name}/{file}"))
+            .collect(),
+        commands: commands
+            .iter()
+            .map(|step| format!("/opt/common-scripts/{step}"))
+            .collect(),
+    })
+}
