@@ -2,10 +2,20 @@
 //!
 //! ARCHITECTURE.md holds the map: which module does what, and which may import which.
 
+pub mod builder;
 pub mod compose;
 pub mod config;
 pub mod context;
+pub mod engine;
 pub mod event;
+pub mod evidence;
+pub mod freeze;
+pub mod host;
 pub mod plan;
+pub mod process;
+pub mod publish;
 pub mod reference;
+pub mod registry;
 pub mod spec;
+pub mod state;
+pub mod trial;

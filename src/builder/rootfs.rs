@@ -1,0 +1,123 @@
+//! The Debian base: a root filesystem that `mmdebstrap` makes from Debian's packages, imported as an image.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Instant;
+
+use tokio::process::Command;
+
+use super::INPUT_DIGEST;
+use crate::engine::{Engine, EngineError};
+use crate::event::{Event, Sink};
+use crate::plan::Rootfs;
+use crate::reference::{Digest, ImageTag};
+
+const PROGRAM: &str = "mmdebstrap";
+
+/// A base that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RootfsError {
+    /// The program that makes it is not installed.
+    #[error("{PROGRAM} is not installed, which makes the base of BASE_IMAGE=debian")]
+    Missing,
+    /// The program failed.
+    #[error("{PROGRAM} failed to make the Debian base:\n{output}")]
+    Failed {
+        /// The last lines that it printed.
+        output: String,
+    },
+    /// A temporary file cannot be made.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The engine refused the result.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The tag of the image that `rootfs` decides.
+#[must_use]
+pub fn tag(rootfs: &Rootfs) -> ImageTag {
+    ImageTag {
+        repository: "floe/debian".to_owned(),
+        tag: rootfs.digest().short().to_owned(),
+    }
+}
+
+/// Makes and imports the root filesystem, unless the engine has it already (and `anew` is not asked for).
+pub async fn make(rootfs: &Rootfs, engine: &dyn Engine, anew: bool, events: &dyn Sink) -> Result<Digest, RootfsError> {
+    let tag = tag(rootfs);
+    if !anew && let Some(image) = engine.image(&tag.to_string()).await? {
+        return Ok(image.id);
+    }
+    let image = "Debian root filesystem".to_owned();
+    events.emit(Event::ImageStarted {
+        image: image.clone(),
+        reason: if anew { "--no-cache" } else { "not built before" }.to_owned(),
+    });
+    let started = Instant::now();
+    let directory = tempfile::Builder::new().prefix("floe-rootfs-").tempdir();
+    let directory = directory.map_err(|source| RootfsError::File {
+        path: std::env::temp_dir(),
+        source,
+    })?;
+    let archive = directory.path().join("rootfs.tar");
+    let step = Event::StepStarted {
+        image: image.clone(),
+        step: PROGRAM.to_owned(),
+        name: format!("{PROGRAM} {}", rootfs.suite),
+    };
+    events.emit(step);
+    run(rootfs, &archive).await?;
+    events.emit(Event::StepFinished {
+        image: image.clone(),
+        step: PROGRAM.to_owned(),
+        name: format!("{PROGRAM} {}", rootfs.suite),
+        seconds: started.elapsed().as_secs_f64(),
+        cached: false,
+        error: None,
+    });
+    let labels = BTreeMap::from([(INPUT_DIGEST.to_owned(), rootfs.digest().to_string())]);
+    let id = engine.import(archive, &tag, &labels).await?;
+    events.emit(Event::ImageFinished {
+        image,
+        id: id.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+    });
+    Ok(id)
+}
+
+async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsError> {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg("--variant=minbase")
+        .arg(format!("--include={}", rootfs.packages.join(",")))
+        .arg(rootfs.suite)
+        .arg(archive)
+        .args(&rootfs.mirror)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = match command.output().await {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(RootfsError::Missing),
+        Err(source) => {
+            return Err(RootfsError::File {
+                path: PROGRAM.into(),
+                source,
+            });
+        }
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines = text.lines().collect::<Vec<_>>();
+    Err(RootfsError::Failed {
+        output: lines[lines.len().saturating_sub(20)..].join("\n"),
+    })
+}

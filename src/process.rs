@@ -1,0 +1,336 @@
+//! Child processes that cannot outlive their test, hang it or fill memory with what they print.
+//!
+//! Each child leads a process group of its own. Its process ID stays reserved until the whole group is gone, so a
+//! signal never reaches a stranger; a process that left the group is found by a mark in its environment.
+
+pub mod capture;
+pub mod memory;
+mod strays;
+
+use std::fmt;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use self::capture::Capture;
+use self::strays::Strays;
+
+/// How long the end of the output is waited for once every process that could write it has been killed.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
+
+/// How long a killed process may take to disappear; longer means that the machine, not the process, is at fault.
+const DEATH: Duration = Duration::from_secs(5);
+
+/// A process that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {program}: {source}")]
+pub struct ProcessError {
+    /// The program as it was named.
+    pub program: String,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By a signal of this number.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Whether the process ended by itself with code 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "signal {number} ({name})"),
+                None => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
+/// What is known of a process after it and all it started are gone.
+#[derive(Debug)]
+pub struct Ended {
+    /// How the process itself ended; `None` if it could not be seen to end within seconds of being killed.
+    pub exit: Option<Exit>,
+    /// What it printed, standard output and error in one, shortened in the middle where it was long.
+    pub output: String,
+    /// The names of processes that it left behind, which have been killed.
+    pub left_behind: Vec<String>,
+}
+
+/// A process that ran under a time limit.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended and what it printed.
+    pub ended: Ended,
+    /// Whether the time limit ended it.
+    pub timed_out: bool,
+}
+
+/// Makes orphans of this process's descendants its own children, so that they can be found and reaped.
+///
+/// The command line calls this once, before the first child is started.
+pub fn adopt_orphans() -> io::Result<()> {
+    // The system call takes a flag; any process ID stands for "yes".
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)
+}
+
+/// Runs `command` to its end: after `limit` it is asked to stop (SIGTERM), `grace` later it is killed.
+pub async fn run(command: Command, limit: Duration, grace: Duration) -> Result<Finished, ProcessError> {
+    let running = Running::spawn(command)?;
+    let timed_out = timeout(limit, running.exited()).await.is_err();
+    if timed_out {
+        running.signal(Signal::TERM);
+        let _ = timeout(grace, running.exited()).await;
+    }
+    Ok(Finished {
+        ended: running.end().await,
+        timed_out,
+    })
+}
+
+/// A child process, its group, and whatever left that group. Dropping it kills them all.
+#[derive(Debug)]
+pub struct Running {
+    group: Pid,
+    exit: watch::Receiver<Option<Exit>>,
+    capture: Arc<Mutex<Capture>>,
+    drain: JoinHandle<()>,
+    strays: Strays,
+}
+
+impl Running {
+    /// Starts `command` with an empty standard input and its output captured, in a process group of its own.
+    pub fn spawn(mut command: Command) -> Result<Self, ProcessError> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |source| ProcessError {
+            program: program.clone(),
+            source,
+        };
+        let (reader, writer) = io::pipe().map_err(failed)?;
+        let mark = uuid::Uuid::new_v4().simple().to_string();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().map_err(failed)?)
+            .stderr(writer)
+            .env(strays::MARK, &mark)
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        // The command holds the pipe's other end: while it lives, the output has no end.
+        drop(command);
+        let group = Pid::from_child(&child);
+        let receiver = pipe::Receiver::from_owned_fd(reader.into()).map_err(failed)?;
+        let capture = Arc::new(Mutex::new(Capture::default()));
+        Ok(Self {
+            group,
+            exit: watch_exit(group),
+            drain: tokio::spawn(drain(receiver, Arc::clone(&capture))),
+            capture,
+            strays: Strays::new(group, &mark),
+        })
+    }
+
+    /// The process ID, also the ID of the process group.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.group
+    }
+
+    /// Waits for the process itself to end, not for what it started.
+    pub async fn exited(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        let seen = exit.wait_for(Option::is_some).await.map(|exit| *exit);
+        match seen {
+            Ok(Some(exit)) => exit,
+            // The watching thread always sends before it ends, so this cannot be reached; to wait is the safe answer.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Sends a signal to the whole group.
+    pub fn signal(&self, signal: Signal) {
+        // A group that is gone needs no signal.
+        let _ = kill_process_group(self.group, signal);
+    }
+
+    /// What has been printed so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.capture.lock().unwrap_or_else(PoisonError::into_inner).text()
+    }
+
+    /// Kills whatever is left, waits until it is gone, and says how it all ended.
+    pub async fn end(mut self) -> Ended {
+        let left_behind = self.strays.kill().await;
+        let exit = timeout(DEATH, self.exited()).await.ok();
+        self.strays.reap();
+        if timeout(LAST_OUTPUT, &mut self.drain).await.is_err() {
+            self.drain.abort();
+        }
+        Ended {
+            exit,
+            output: self.output(),
+            left_behind,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.drain.abort();
+        self.strays.kill_now();
+    }
+}
+
+/// Learns how the process ends without reaping it: until then its ID, and its group's, cannot be given to another.
+fn watch_exit(pid: Pid) -> watch::Receiver<Option<Exit>> {
+    let (sender, receiver) = watch::channel(None);
+    std::thread::spawn(move || {
+        let exit = loop {
+            match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+                Ok(Some(status)) => {
+                    break status
+                        .exit_status()
+                        .map(Exit::Code)
+                        .or_else(|| status.terminating_signal().map(Exit::Signal));
+                }
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => break None,
+            }
+        };
+        // Only a process that somebody else reaped has no known end; it is certain to be gone.
+        sender.send_replace(Some(exit.unwrap_or(Exit::Signal(0))));
+    });
+    receiver
+}
+
+async fn drain(mut receiver: pipe::Receiver, capture: Arc<Mutex<Capture>>) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = receiver.read(&mut buffer).await {
+        capture
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(&buffer[..length]);
+    }
+}
+
+fn signal_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV, segmentation fault",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[tokio::test]
+    async fn output_and_exit_code_are_told() {
+        let finished = run(sh("echo out; echo err >&2; exit 3"), LONG, LONG).await.unwrap();
+        assert_eq!(finished.ended.exit, Some(Exit::Code(3)));
+        assert_eq!(finished.ended.output, "out\nerr\n");
+        assert!(!finished.timed_out);
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_not_an_exit_code() {
+        let finished = run(sh("kill -SEGV $$"), LONG, LONG).await.unwrap();
+        assert_eq!(
+            finished.ended.exit.unwrap().to_string(),
+            "signal 11 (SIGSEGV, segmentation fault)"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ignores_the_request_to_stop_is_killed() {
+        let script = "trap '' TERM; echo ready; while :; do sleep 1; done";
+        let running = Running::spawn(sh(script)).unwrap();
+        while running.output().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        running.signal(Signal::TERM);
+        let ended = running.end().await;
+        assert_eq!(ended.exit, Some(Exit::Signal(9)));
+    }
+
+    #[tokio::test]
+    async fn a_time_limit_ends_the_whole_group() {
+        let finished = run(sh("sleep 1000 & sleep 1000"), Duration::from_millis(50), LONG)
+            .await
+            .unwrap();
+        assert!(finished.timed_out);
+        assert_eq!(finished.ended.exit, Some(Exit::Signal(15)));
+    }
+
+    #[tokio::test]
+    async fn a_grandchild_that_holds_the_output_open_delays_nobody() {
+        let finished = run(sh("sleep 1000 & echo done"), LONG, LONG).await.unwrap();
+        assert_eq!(finished.ended.output, "done\n");
+        assert_eq!(finished.ended.left_behind.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_grandchild_in_a_session_of_its_own_is_killed_too() {
+        let running = Running::spawn(sh("setsid sh -c 'echo $$; sleep 1000; :' & wait")).unwrap();
+        while !running.output().ends_with('\n') {
+            tokio::task::yield_now().await;
+        }
+        let ended = running.end().await;
+        assert!(ended.left_behind.contains(&"sh".to_owned()), "{:?}", ended.left_behind);
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", ended.output.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let error = run(Command::new("/nowhere/python"), LONG, LONG).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot start /nowhere/python: No such file or directory (os error 2)"
+        );
+    }
+}

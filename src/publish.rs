@@ -1,0 +1,245 @@
+//! Pushing: an image goes to its registry only with evidence for exactly that image, and what arrived is looked at.
+
+use crate::engine::{Credentials, Engine, EngineError};
+use crate::event::Sink;
+use crate::evidence::Statement;
+use crate::reference::{Digest, ImageTag};
+use crate::registry::{Registry, RegistryError};
+use crate::state::{FileError, State};
+
+/// What to push where.
+pub struct Request<'a> {
+    /// The image's name in messages, e.g. `mission roman`.
+    pub name: &'a str,
+    /// The image's ID.
+    pub id: &'a Digest,
+    /// Where it goes.
+    pub target: ImageTag,
+    /// Credentials for the registry.
+    pub credentials: Option<Credentials>,
+}
+
+/// An image in its registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The digest of the manifest, by which it is pulled.
+    pub digest: Digest,
+    /// Whether it had to be sent; otherwise it was there already.
+    pub sent: bool,
+}
+
+/// A push that did not happen or went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// There is no evidence that this image passed its tests.
+    #[error("{name} ({id}) has no passing test results")]
+    Untested {
+        /// The image's name.
+        name: String,
+        /// Its ID.
+        id: Digest,
+    },
+    /// The evidence cannot be read.
+    #[error("{}: {}", .0.0.display(), .0.1)]
+    Evidence(FileError),
+    /// The tag in the registry names another image, and pushed tags never move.
+    #[error("{target} names another image already ({found}); a pushed tag never moves")]
+    Taken {
+        /// The tag.
+        target: ImageTag,
+        /// The image that it names.
+        found: Digest,
+    },
+    /// What the registry holds after the push is not what was tested.
+    #[error("{target} holds {found} after the push, but {id} was tested")]
+    Mismatch {
+        /// The tag.
+        target: ImageTag,
+        /// The image that the registry holds.
+        found: String,
+        /// The image that was tested.
+        id: Digest,
+    },
+    /// The engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The registry refused or failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// The evidence that the image `id` passed its tests.
+pub fn evidence(name: &str, id: &Digest, state: &State) -> Result<Statement, PublishError> {
+    let statement = Statement::read(&state.evidence(id)).map_err(PublishError::Evidence)?;
+    statement
+        .filter(|statement| statement.covers(id))
+        .ok_or_else(|| PublishError::Untested {
+            name: name.to_owned(),
+            id: id.clone(),
+        })
+}
+
+/// Pushes an image that has evidence, unless the registry holds it already.
+pub async fn publish(
+    request: Request<'_>,
+    engine: &dyn Engine,
+    registry: &dyn Registry,
+    state: &State,
+    events: &dyn Sink,
+) -> Result<Published, PublishError> {
+    let Request {
+        name,
+        id,
+        target,
+        credentials,
+    } = request;
+    evidence(name, id, state)?;
+    match registry.manifest(&target).await? {
+        Some(held) if held.is(id) => {
+            return Ok(Published {
+                digest: held.digest,
+                sent: false,
+            });
+        }
+        Some(held) => {
+            return Err(PublishError::Taken {
+                target,
+                found: held.config,
+            });
+        }
+        None => {}
+    }
+    // The tag is given to the ID that has evidence at the last moment, whatever other tags have done meanwhile.
+    engine.tag(id, &target).await?;
+    let digest = engine.push(&target, credentials, events).await?;
+    let arrived = registry.manifest(&target).await?;
+    match arrived {
+        Some(held) if held.is(id) && held.digest == digest => Ok(Published { digest, sent: true }),
+        other => Err(PublishError::Mismatch {
+            target,
+            found: other.map_or_else(|| "nothing".to_owned(), |held| held.config.to_string()),
+            id: id.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::engine::fake::Fake;
+    use crate::event::Memory;
+    use crate::reference::TestId;
+    use crate::registry::Manifest;
+
+    /// A registry that answers what it was told to, once for each call.
+    struct Answers(Mutex<Vec<Option<Manifest>>>);
+
+    #[async_trait]
+    impl Registry for Answers {
+        async fn manifest(&self, _: &ImageTag) -> Result<Option<Manifest>, RegistryError> {
+            Ok(self.0.lock().unwrap().remove(0))
+        }
+    }
+
+    struct Case {
+        engine: Fake,
+        state: State,
+        id: Digest,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let engine = Fake::new();
+            let id = engine.add_image("floe/m:1", BTreeMap::new());
+            Self {
+                state: State::of(directory.path()),
+                engine,
+                id,
+                _directory: directory,
+            }
+        }
+
+        fn tested(self) -> Self {
+            let statement = Statement::passed("floe/m", &self.id, "run", vec![TestId::script("m")]);
+            statement.write(&self.state.evidence(&self.id)).unwrap();
+            self
+        }
+
+        async fn publish(&self, answers: Vec<Option<Manifest>>) -> Result<Published, PublishError> {
+            let request = Request {
+                name: "mission m",
+                id: &self.id,
+                target: ImageTag {
+                    repository: "r.example/m".to_owned(),
+                    tag: "1".to_owned(),
+                },
+                credentials: None,
+            };
+            let registry = Answers(Mutex::new(answers));
+            publish(request, &self.engine, &registry, &self.state, &Memory::default()).await
+        }
+
+        fn pushed(&self) -> bool {
+            self.engine.calls().iter().any(|call| call.starts_with("push "))
+        }
+
+        /// What the registry holds after a push of the image with ID `config`.
+        fn arrived(&self, config: &Digest) -> Manifest {
+            Manifest {
+                digest: Digest::of(format!("the manifest of {}", self.id).as_bytes()),
+                config: config.clone(),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_without_evidence_is_refused_before_anything_is_sent() {
+        let case = Case::new();
+        let refused = case.publish(Vec::new()).await;
+        assert!(matches!(refused, Err(PublishError::Untested { .. })));
+        assert!(!case.pushed());
+    }
+
+    #[tokio::test]
+    async fn evidence_for_another_image_does_not_count() {
+        let case = Case::new();
+        let other = Statement::passed("floe/m", &Digest::of(b"other"), "run", vec![TestId::script("m")]);
+        other.write(&case.state.evidence(&case.id)).unwrap();
+        let refused = case.publish(Vec::new()).await;
+        assert!(matches!(refused, Err(PublishError::Untested { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_the_registry_holds_already_is_not_sent_again() {
+        let case = Case::new().tested();
+        let held = case.arrived(&case.id);
+        let published = case.publish(vec![Some(held)]).await.unwrap();
+        assert!(!published.sent && !case.pushed());
+    }
+
+    #[tokio::test]
+    async fn a_pushed_tag_never_moves() {
+        let case = Case::new().tested();
+        let other = case.arrived(&Digest::of(b"other"));
+        let refused = case.publish(vec![Some(other)]).await;
+        assert!(matches!(refused, Err(PublishError::Taken { .. })));
+        assert!(!case.pushed());
+    }
+
+    #[tokio::test]
+    async fn what_arrived_must_be_what_was_tested() {
+        let case = Case::new().tested();
+        let good = case.arrived(&case.id);
+        assert!(case.publish(vec![None, Some(good)]).await.unwrap().sent);
+        let other = case.arrived(&Digest::of(b"other"));
+        let refused = case.publish(vec![None, Some(other)]).await;
+        assert!(matches!(refused, Err(PublishError::Mismatch { .. })));
+    }
+}

@@ -1,0 +1,119 @@
+//! floe's own state, in `.floe/` at the repository's root: test runs, evidence, and what images were last built from.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::plan::Inputs;
+use crate::reference::Digest;
+
+/// The state directory of a repository.
+#[derive(Debug, Clone)]
+pub struct State {
+    root: PathBuf,
+}
+
+/// A file and what went wrong with it.
+pub type FileError = (PathBuf, io::Error);
+
+impl State {
+    /// The state of the repository at `root`. Nothing is created until something is written.
+    #[must_use]
+    pub fn of(root: &Path) -> Self {
+        Self {
+            root: root.join(".floe"),
+        }
+    }
+
+    /// The directory of the test run `run`.
+    #[must_use]
+    pub fn run(&self, run: &str) -> PathBuf {
+        self.root.join("runs").join(run)
+    }
+
+    /// The file that holds the evidence for the image `id`.
+    #[must_use]
+    pub fn evidence(&self, id: &Digest) -> PathBuf {
+        let hex = id.as_str().trim_start_matches("sha256:");
+        self.root.join("evidence").join(format!("{hex}.json"))
+    }
+
+    /// Removes the evidence for the image `id`, if there is any.
+    pub fn withdraw_evidence(&self, id: &Digest) -> Result<(), FileError> {
+        let path = self.evidence(id);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err((path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the image in `repository` was last built from.
+    ///
+    /// It only serves to give a reason: a file that cannot be read is as good as none.
+    #[must_use]
+    pub fn inputs(&self, repository: &str) -> Option<Inputs> {
+        read(&self.inputs_file(repository)).ok().flatten()
+    }
+
+    /// Remembers what the image in `repository` was built from.
+    pub fn record_inputs(&self, repository: &str, inputs: &Inputs) -> Result<(), FileError> {
+        write(&self.inputs_file(repository), inputs)
+    }
+
+    fn inputs_file(&self, repository: &str) -> PathBuf {
+        self.root
+            .join("inputs")
+            .join(format!("{}.json", repository.replace('/', "-")))
+    }
+}
+
+/// Reads a JSON file; `None` if there is none.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
+    let failed = |error: io::Error| (path.to_owned(), error);
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| failed(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a JSON file whole or not at all: a reader, or a crash, never meets half of it.
+pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
+    let failed = |error: io::Error| (path.to_owned(), error);
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    serde_json::to_writer_pretty(&mut file, value).map_err(|error| failed(error.into()))?;
+    io::Write::write_all(&mut file, b"\n").map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_back_and_no_temporary_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.json");
+        assert_eq!(read::<Vec<u32>>(&path).unwrap(), None);
+        write(&path, &vec![1, 2]).unwrap();
+        assert_eq!(read::<Vec<u32>>(&path).unwrap(), Some(vec![1, 2]));
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.json");
+        fs::write(&path, "[1,").unwrap();
+        assert_eq!(read::<Vec<u32>>(&path).unwrap_err().0, path);
+    }
+}

@@ -1,0 +1,302 @@
+//! One test run of an image, seen from the host: a container is started, what the agent in it says becomes events, and
+//! nothing is left behind however the run ends.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::engine::{Container, ContainerExit, ContainerRequest, Engine, EngineError};
+use crate::event::wire::{Decoder, Piece};
+use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, TestFinished, Verdict};
+use crate::host::Owner;
+use crate::reference::{Digest, TestId};
+
+/// The label of a run's container that holds the run's ID; by it floe finds its own.
+pub const RUN: &str = "org.floe.run";
+
+const PID: &str = "org.floe.pid";
+const STARTED: &str = "org.floe.started";
+
+/// The variable that tells the agent that its host listens for events.
+pub const EVENTS: &str = "FLOE_EVENTS";
+
+/// The variable that tells the agent where to leave executed notebooks.
+pub const ARTIFACTS: &str = "FLOE_ARTIFACTS";
+
+/// The variable that tells the agent which tests to run: parts of test IDs, one on each line.
+pub const FILTERS: &str = "FLOE_FILTERS";
+
+const ARTIFACTS_DIRECTORY: &str = "/tmp/floe-artifacts";
+
+/// More than this is not copied out of a container.
+const ARTIFACT_LIMIT: u64 = 1 << 30;
+
+/// What to test.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The run's ID.
+    pub run: String,
+    /// The mission.
+    pub mission: String,
+    /// The image's ID.
+    pub image: Digest,
+    /// The tests that the mission's files define.
+    pub expected: Vec<TestId>,
+    /// Whether the mission has a test script of its own, which starts everything else.
+    pub script: bool,
+    /// Environment variables for the agent.
+    pub environment: BTreeMap<String, String>,
+    /// The directory that takes the executed notebooks.
+    pub directory: PathBuf,
+}
+
+/// How a trial ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// What went wrong outside any one test.
+    pub problem: Option<String>,
+    /// Whether it was stopped by request before its end.
+    pub stopped: bool,
+}
+
+/// Runs the tests of an image in a container until they end, or until `stop` completes.
+///
+/// The container is removed in any case.
+pub async fn run(
+    trial: &Trial,
+    engine: &dyn Engine,
+    process: &Owner,
+    events: &dyn Sink,
+    stop: impl Future<Output = ()>,
+) -> Result<Ended, EngineError> {
+    events.emit(Event::RunStarted {
+        format: FORMAT,
+        run: trial.run.clone(),
+        mission: trial.mission.clone(),
+        image: trial.image.clone(),
+        expected: trial.expected.clone(),
+    });
+    let container = engine.start(&request(trial, process)).await?;
+    let ended = observe(trial, &container, engine, events, stop).await;
+    let copied = engine
+        .copy_out(&container, ARTIFACTS_DIRECTORY, trial.directory.clone(), ARTIFACT_LIMIT)
+        .await;
+    engine.remove(&container).await?;
+    match copied {
+        Ok(true) => {}
+        Ok(false) => events.emit(Event::Warning {
+            text: "the executed notebooks are larger than 1 GiB; not all of them were kept".to_owned(),
+        }),
+        Err(error) => events.emit(Event::Warning {
+            text: format!("the executed notebooks could not be kept: {error}"),
+        }),
+    }
+    ended
+}
+
+fn request(trial: &Trial, process: &Owner) -> ContainerRequest {
+    let command = if trial.script {
+        "/opt/environments/test"
+    } else {
+        "/opt/common-scripts/test-environments"
+    };
+    ContainerRequest {
+        image: trial.image.to_string(),
+        command: vec![command.to_owned()],
+        environment: trial
+            .environment
+            .clone()
+            .into_iter()
+            .chain([
+                (EVENTS.to_owned(), "1".to_owned()),
+                (ARTIFACTS.to_owned(), ARTIFACTS_DIRECTORY.to_owned()),
+            ])
+            .collect(),
+        labels: labels(&trial.run, &trial.mission, process),
+        ..ContainerRequest::default()
+    }
+}
+
+/// The labels of a container that `process` started, by which a later floe knows whether anybody still needs it.
+#[must_use]
+pub fn labels(run: &str, mission: &str, process: &Owner) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (RUN.to_owned(), run.to_owned()),
+        ("org.floe.mission".to_owned(), mission.to_owned()),
+        (PID.to_owned(), process.pid.to_string()),
+        (STARTED.to_owned(), process.started.clone()),
+    ])
+}
+
+/// Turns what the container prints into events until it ends.
+async fn observe(
+    trial: &Trial,
+    container: &Container,
+    engine: &dyn Engine,
+    events: &dyn Sink,
+    stop: impl Future<Output = ()>,
+) -> Result<Ended, EngineError> {
+    let started = Instant::now();
+    let script = TestId::script(&trial.mission);
+    if trial.script {
+        events.emit(Event::TestStarted { id: script.clone() });
+    }
+    let mut watch = Watch::default();
+    let (sender, mut receiver) = mpsc::channel(64);
+    let follow = async {
+        let (followed, ()) = tokio::join!(engine.follow(container, sender), async {
+            while let Some(bytes) = receiver.recv().await {
+                watch.take(&bytes, events);
+            }
+        });
+        followed
+    };
+    tokio::select! {
+        followed = follow => followed?,
+        () = stop => {
+            engine.kill(container).await?;
+            return Ok(Ended { problem: Some("interrupted".to_owned()), stopped: true });
+        }
+    }
+    watch.finish(events);
+    let exit = engine.wait(container).await?;
+    if trial.script {
+        events.emit(Event::TestFinished(TestFinished {
+            id: script,
+            verdict: verdict(exit, watch.failed),
+            seconds: started.elapsed().as_secs_f64(),
+            peak_memory: None,
+            output: watch.tail(),
+            notebook: None,
+        }));
+    }
+    Ok(Ended {
+        problem: problem(trial, exit, &watch),
+        stopped: false,
+    })
+}
+
+/// The verdict on the mission's own script.
+fn verdict(exit: ContainerExit, failed: usize) -> Verdict {
+    match exit.code {
+        0 => Verdict::Passed,
+        // The code of `test-environments`, passed on by a script under `set -e`.
+        100 if failed > 0 => Verdict::Skipped {
+            reason: "it stopped when other tests failed".to_owned(),
+        },
+        _ if exit.out_of_memory && exit.code == 137 => {
+            Verdict::Failed(Cause::new(CauseKind::Oom, "the container was killed for memory"))
+        }
+        code => Verdict::Failed(Cause::new(CauseKind::Error, format!("exit code {code}"))),
+    }
+}
+
+/// What went wrong outside any one test.
+fn problem(trial: &Trial, exit: ContainerExit, watch: &Watch) -> Option<String> {
+    if let Some(problem) = &watch.problem {
+        return Some(problem.clone());
+    }
+    // A script's exit code is its own test; without one it is that of the agent.
+    match exit.code {
+        _ if trial.script => None,
+        0 | 100 => None,
+        4 if watch.suites == 0 => None,
+        _ if exit.out_of_memory => Some("the container was killed for memory".to_owned()),
+        code => Some(format!(
+            "test-environments ended with exit code {code}: {}",
+            watch.tail().trim()
+        )),
+    }
+}
+
+/// What is kept of a container's output while it passes.
+#[derive(Default)]
+struct Watch {
+    decoder: Decoder,
+    suites: usize,
+    failed: usize,
+    problem: Option<String>,
+    tail: String,
+}
+
+/// How much of the output outside any test is kept for explanation, in bytes.
+const TAIL: usize = 16 * 1024;
+
+impl Watch {
+    fn take(&mut self, bytes: &[u8], events: &dyn Sink) {
+        for piece in self.decoder.feed(bytes) {
+            self.piece(piece, events);
+        }
+    }
+
+    fn finish(&mut self, events: &dyn Sink) {
+        for piece in std::mem::take(&mut self.decoder).finish() {
+            self.piece(piece, events);
+        }
+    }
+
+    fn piece(&mut self, piece: Piece, events: &dyn Sink) {
+        match piece {
+            Piece::Text(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                self.keep(&text);
+                events.emit(Event::Output { text });
+            }
+            Piece::Record(record) => {
+                match &record.event {
+                    Event::SuiteStarted { format, .. } => {
+                        self.suites += 1;
+                        if *format != FORMAT {
+                            self.problem = Some(format!(
+                                "the image's agent speaks version {format} of the event format, this floe {FORMAT}; build the image again"
+                            ));
+                        }
+                    }
+                    Event::TestFinished(TestFinished {
+                        verdict: Verdict::Failed(_),
+                        ..
+                    }) => self.failed += 1,
+                    _ => {}
+                }
+                events.emit(record.event);
+            }
+        }
+    }
+
+    fn keep(&mut self, text: &str) {
+        self.tail.push_str(text);
+        if self.tail.len() > 2 * TAIL {
+            let cut = self.tail.ceil_char_boundary(self.tail.len() - TAIL);
+            self.tail.drain(..cut);
+        }
+    }
+
+    fn tail(&self) -> String {
+        let start = self.tail.ceil_char_boundary(self.tail.len().saturating_sub(TAIL));
+        self.tail[start..].to_owned()
+    }
+}
+
+/// Removes the containers of runs whose floe is gone; answers how many there were.
+pub async fn sweep(engine: &dyn Engine) -> Result<usize, EngineError> {
+    let mut swept = 0;
+    for found in engine.containers(RUN).await? {
+        let label = |name: &str| found.labels.get(name).map(String::as_str).unwrap_or_default();
+        let owner = label(PID).parse().map(|pid| Owner {
+            pid,
+            started: label(STARTED).to_owned(),
+        });
+        if owner.is_ok_and(|owner| owner.is_running()) {
+            continue;
+        }
+        engine.remove(&Container { id: found.id }).await?;
+        swept += 1;
+    }
+    Ok(swept)
+}
+
+#[cfg(test)]
+mod tests;
