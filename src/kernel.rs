@@ -1,0 +1,229 @@
+//! A running Jupyter kernel: started, asked to execute cells, and gone without a trace.
+//!
+//! The kernel is not trusted to answer. Each step has a limit, its death is noticed at once, and whatever it started
+//! is killed with it.
+
+pub mod connection;
+pub mod execution;
+pub mod spec;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use jupyter_protocol::messaging::{InterruptRequest, KernelInfoRequest, ShutdownRequest};
+use rustix::process::{Pid, Signal};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::connection::{Connection, Endpoint};
+use self::spec::{Interrupt, KernelSpec};
+use crate::process::{Ended, Exit, Running};
+
+/// How long a kernel may take to end by itself when it is asked to: time for `atexit` handlers, not for children that
+/// it waits for.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How soon an unanswered question whether the kernel is ready is asked again. The first may come before the kernel
+/// knows that anybody listens to its output.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A kernel that could not be found, started or reached.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// No kernel of this name is installed.
+    #[error("no kernel is named {name:?}; there are: {}", list(available))]
+    Unknown {
+        /// The name that was looked for.
+        name: String,
+        /// The kernels that there are.
+        available: Vec<String>,
+    },
+    /// The kernel's `kernel.json` cannot be used.
+    #[error("{path}: {reason}")]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The directory of the connection's sockets cannot be made.
+    #[error("cannot make a directory for the kernel's sockets in {path}: {source}")]
+    Directory {
+        /// Where it should have been.
+        path: PathBuf,
+        /// Why it could not.
+        source: std::io::Error,
+    },
+    /// The kernel's program cannot be started.
+    #[error("kernel {name:?}: {source}")]
+    Launch {
+        /// The kernel.
+        name: String,
+        /// Why.
+        source: crate::process::ProcessError,
+    },
+    /// The kernel ended before it answered.
+    #[error("kernel {name:?} died before it was ready: {}", exit_text(*exit))]
+    Died {
+        /// The kernel.
+        name: String,
+        /// How it ended.
+        exit: Option<Exit>,
+        /// What it printed.
+        output: String,
+    },
+    /// The kernel did not answer in time.
+    #[error("kernel {name:?} was not ready after {} s", limit.as_secs_f64())]
+    NotReady {
+        /// The kernel.
+        name: String,
+        /// The time it had.
+        limit: Duration,
+        /// What it printed.
+        output: String,
+    },
+    /// The connection to the kernel failed while both ends were alive.
+    #[error("kernel {name:?}: {source}")]
+    Connection {
+        /// The kernel.
+        name: String,
+        /// Why.
+        source: connection::ConnectionError,
+    },
+}
+
+/// How a kernel is to be started.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The kernel.
+    pub spec: &'a KernelSpec,
+    /// The interpreter that a bare `python` in the spec stands for.
+    pub python: &'a Path,
+    /// The working directory.
+    pub directory: &'a Path,
+    /// The whole environment, before the spec's own variables.
+    pub environment: &'a BTreeMap<OsString, OsString>,
+    /// Where the sockets' directory is made, if the path is short enough for sockets.
+    pub scratch: &'a Path,
+    /// How long the kernel may take to answer its first request.
+    pub ready: Duration,
+}
+
+/// A kernel that has answered. Dropping it kills it.
+#[derive(Debug)]
+pub struct Kernel {
+    process: Running,
+    connection: Connection,
+    interrupt: Interrupt,
+}
+
+impl Kernel {
+    /// Starts a kernel and waits until it answers requests and its output can be heard.
+    pub async fn start(launch: Launch<'_>) -> Result<Self, KernelError> {
+        let name = &launch.spec.name;
+        let endpoint = Endpoint::create(launch.scratch, name)?;
+        let mut arguments = launch.spec.command(launch.python, &endpoint.file()).into_iter();
+        let mut command = Command::new(arguments.next().unwrap_or_default());
+        command
+            .args(arguments)
+            .current_dir(launch.directory)
+            .env_clear()
+            .envs(launch.environment)
+            .envs(launch.spec.variables(launch.environment))
+            .env("JPY_PARENT_PID", std::process::id().to_string());
+        let process = Running::spawn(command).map_err(|source| KernelError::Launch {
+            name: name.clone(),
+            source,
+        })?;
+        let connected = tokio::select! {
+            connection = timeout(launch.ready, reach(endpoint)) => connection.map(Ok),
+            exit = process.exited() => Ok(Err(exit)),
+        };
+        let failed = |source| KernelError::Connection {
+            name: name.clone(),
+            source,
+        };
+        match connected {
+            Ok(Ok(connection)) => Ok(Self {
+                process,
+                connection: connection.map_err(failed)?,
+                interrupt: launch.spec.interrupt,
+            }),
+            Ok(Err(_)) => {
+                let ended = process.end().await;
+                Err(KernelError::Died {
+                    name: name.clone(),
+                    exit: ended.exit,
+                    output: ended.output,
+                })
+            }
+            Err(_) => Err(KernelError::NotReady {
+                name: name.clone(),
+                limit: launch.ready,
+                output: process.end().await.output,
+            }),
+        }
+    }
+
+    /// The process ID of the kernel.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Asks the kernel to end, kills it and all it started, and says how it ended and what it printed itself.
+    pub async fn end(mut self) -> Ended {
+        let request = ShutdownRequest { restart: false };
+        if self.connection.control.send(request.into()).await.is_ok() {
+            let _ = timeout(FAREWELL, self.process.exited()).await;
+        }
+        self.process.end().await
+    }
+
+    /// Kills the kernel and all it started without asking.
+    pub async fn kill(self) -> Ended {
+        self.process.end().await
+    }
+
+    async fn interrupt(&mut self) {
+        match self.interrupt {
+            Interrupt::Signal => self.process.signal(Signal::INT),
+            Interrupt::Message => {
+                // If it cannot be sent, the kernel is killed when its grace is over.
+                let _ = self.connection.control.send(InterruptRequest {}.into()).await;
+            }
+        }
+    }
+}
+
+/// Connects and asks until the kernel answers on both channels: replies on one, its output on the other.
+async fn reach(endpoint: Endpoint) -> Result<Connection, connection::ConnectionError> {
+    let mut connection = endpoint.connect().await?;
+    let (mut answers, mut heard) = (false, false);
+    while !(answers && heard) {
+        connection.shell.send(KernelInfoRequest {}.into()).await?;
+        let again = Instant::now() + ASK_AGAIN;
+        while !(answers && heard) {
+            tokio::select! {
+                reply = connection.shell.receive() => answers |= reply?.kind == "kernel_info_reply",
+                _ = async { connection.iopub.receive().await } => heard = true,
+                () = sleep_until(again) => break,
+            }
+        }
+    }
+    Ok(connection)
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn exit_text(exit: Option<Exit>) -> String {
+    exit.map_or_else(|| "no exit status".to_owned(), |exit| exit.to_string())
+}

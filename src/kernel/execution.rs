@@ -1,0 +1,274 @@
+//! The execution of one cell: from the request until the kernel has replied and is idle, or cannot be expected to.
+
+use std::time::Duration;
+
+use jupyter_protocol::messaging::{ExecuteRequest, JupyterMessage};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Kernel;
+use super::connection::Message;
+use crate::process::Exit;
+
+/// How long the channels are read after the kernel died, for what it had sent before.
+const LAST_MESSAGES: Duration = Duration::from_millis(100);
+
+/// How long the exit of a kernel is waited for whose sockets have closed.
+const DEATH: Duration = Duration::from_secs(5);
+
+/// A cell to execute.
+#[derive(Debug)]
+pub struct Request(JupyterMessage);
+
+/// The limits of one cell.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// When the cell is interrupted.
+    pub deadline: Instant,
+    /// How long the kernel may take to obey an interrupt before it is killed.
+    pub grace: Duration,
+    /// How long it may be silent between its reply and the report that it is idle.
+    pub settle: Duration,
+}
+
+/// How the execution of a cell ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CellEnd {
+    /// It ran to its end.
+    Completed,
+    /// It raised an exception, or a magic command failed.
+    Raised {
+        /// The exception's type.
+        name: String,
+        /// Its message.
+        value: String,
+        /// The traceback with its colours; empty where IPython gives none.
+        traceback: String,
+    },
+    /// It ran, and asked the kernel to exit.
+    AskedToExit,
+    /// It asked for input, which nobody can give.
+    AskedForInput,
+    /// It ran longer than it may.
+    TimedOut {
+        /// Whether the interrupt was enough to stop it; if not, the kernel must be killed.
+        interrupted: bool,
+    },
+    /// The kernel ended during the cell.
+    Died(Exit),
+    /// The kernel replied but never said that it had finished, or its channels closed while it lived.
+    Silent,
+}
+
+impl Request {
+    /// The request to execute `code`.
+    #[must_use]
+    pub fn new(code: &str) -> Self {
+        let request = ExecuteRequest {
+            code: code.to_owned(),
+            allow_stdin: false,
+            // Each request is sent when the one before has ended: there is nothing to abort.
+            stop_on_error: false,
+            ..ExecuteRequest::default()
+        };
+        Self(request.into())
+    }
+
+    /// The ID that the messages of this execution have as their parent.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.header.msg_id
+    }
+}
+
+impl Kernel {
+    /// Executes one cell and hands every message about output to `observe`, those of earlier cells too.
+    ///
+    /// A cell counts as raised when its reply says so, and also when an `error` was published although the reply says
+    /// `ok`: IPython does that where a cell magic such as `%%capture` runs the code and swallows the exception.
+    pub async fn execute(
+        &mut self,
+        request: Request,
+        limits: Limits,
+        observe: &mut (dyn FnMut(&Message) + Send),
+    ) -> CellEnd {
+        let mut cell = Cell {
+            id: request.id().to_owned(),
+            ..Cell::default()
+        };
+        if self.connection.shell.send(request.0).await.is_err() {
+            return self.closed().await;
+        }
+        let mut deadline = limits.deadline;
+        let mut interrupted = false;
+        while !cell.ended() {
+            tokio::select! {
+                message = self.connection.iopub.receive() => {
+                    let Ok(message) = message else { return self.closed().await };
+                    if cell.reply.is_some() && !interrupted {
+                        deadline = Instant::now() + limits.settle;
+                    }
+                    cell.published(&message);
+                    observe(&message);
+                }
+                message = self.connection.shell.receive() => {
+                    let Ok(message) = message else { return self.closed().await };
+                    if cell.replied(message) && !interrupted {
+                        deadline = Instant::now() + limits.settle;
+                    }
+                }
+                message = self.connection.stdin.receive() => {
+                    // ipykernel raises an exception in the cell instead; others may ask all the same.
+                    if message.is_ok_and(|message| message.kind == "input_request") {
+                        return CellEnd::AskedForInput;
+                    }
+                }
+                exit = self.process.exited() => {
+                    let _ = timeout(LAST_MESSAGES, async {
+                        while let Ok(message) = self.connection.iopub.receive().await {
+                            observe(&message);
+                        }
+                    })
+                    .await;
+                    return CellEnd::Died(exit);
+                }
+                () = sleep_until(deadline) => {
+                    if interrupted {
+                        return CellEnd::TimedOut { interrupted: false };
+                    }
+                    if cell.reply.is_some() {
+                        return CellEnd::Silent;
+                    }
+                    self.interrupt().await;
+                    interrupted = true;
+                    deadline = Instant::now() + limits.grace;
+                }
+            }
+        }
+        if interrupted {
+            CellEnd::TimedOut { interrupted: true }
+        } else {
+            cell.end()
+        }
+    }
+
+    /// The channels are closed: either the kernel is dying, or it is of no use any more.
+    async fn closed(&mut self) -> CellEnd {
+        timeout(DEATH, self.process.exited())
+            .await
+            .map_or(CellEnd::Silent, CellEnd::Died)
+    }
+}
+
+/// What has been heard of a cell.
+#[derive(Default)]
+struct Cell {
+    id: String,
+    reply: Option<Value>,
+    idle: bool,
+    error: Option<Value>,
+}
+
+impl Cell {
+    fn ended(&self) -> bool {
+        self.idle && self.reply.is_some()
+    }
+
+    fn published(&mut self, message: &Message) {
+        if message.parent != self.id {
+            return;
+        }
+        match message.kind.as_str() {
+            "status" => self.idle |= message.content["execution_state"] == "idle",
+            "error" => self.error = Some(message.content.clone()),
+            _ => {}
+        }
+    }
+
+    /// Takes the reply to this cell; the replies to others are old.
+    fn replied(&mut self, message: Message) -> bool {
+        let mine = message.parent == self.id && message.kind == "execute_reply";
+        if mine {
+            self.reply = Some(message.content);
+        }
+        mine
+    }
+
+    fn end(self) -> CellEnd {
+        let reply = self.reply.unwrap_or_default();
+        if reply["status"] != "ok" {
+            return raised(&reply);
+        }
+        if let Some(error) = self.error {
+            return raised(&error);
+        }
+        let exits = |payload: &Value| payload["source"] == "ask_exit" && payload["keepkernel"] != true;
+        match reply["payload"].as_array() {
+            Some(payloads) if payloads.iter().any(exits) => CellEnd::AskedToExit,
+            _ => CellEnd::Completed,
+        }
+    }
+}
+
+fn raised(content: &Value) -> CellEnd {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let lines = content["traceback"].as_array().map(Vec::as_slice).unwrap_or_default();
+    CellEnd::Raised {
+        name: content["ename"]
+            .as_str()
+            .or_else(|| content["status"].as_str())
+            .unwrap_or("error")
+            .to_owned(),
+        value: text(&content["evalue"]),
+        traceback: lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn message(kind: &str, content: Value) -> Message {
+        Message {
+            kind: kind.to_owned(),
+            parent: "1".to_owned(),
+            content,
+        }
+    }
+
+    fn cell(published: &[Message], reply: Value) -> Cell {
+        let mut cell = Cell {
+            id: "1".to_owned(),
+            ..Cell::default()
+        };
+        for message in published {
+            cell.published(message);
+        }
+        cell.replied(message("execute_reply", reply));
+        cell
+    }
+
+    #[test]
+    fn a_reply_alone_does_not_end_a_cell() {
+        assert!(!cell(&[], json!({"status": "ok"})).ended());
+        let idle = message("status", json!({"execution_state": "idle"}));
+        assert!(cell(&[idle], json!({"status": "ok"})).ended());
+    }
+
+    #[test]
+    fn a_published_error_fails_a_cell_whose_reply_says_ok() {
+        let error = message("error", json!({"ename": "E", "evalue": "v", "traceback": ["a", "b"]}));
+        let end = cell(&[error], json!({"status": "ok"})).end();
+        let CellEnd::Raised { name, traceback, .. } = end else {
+            panic!("{end:?}")
+        };
+        assert_eq!((name.as_str(), traceback.as_str()), ("E", "a\nb"));
+    }
+
+    #[test]
+    fn an_aborted_cell_did_not_run() {
+        let end = cell(&[], json!({"status": "aborted"})).end();
+        assert!(matches!(end, CellEnd::Raised { name, .. } if name == "aborted"));
+    }
+}

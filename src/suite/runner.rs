@@ -1,0 +1,257 @@
+//! Carries out a test plan: each test in processes of its own, a verdict for each, and always a summary.
+
+mod activation;
+mod directory;
+mod import;
+mod notebook;
+mod script;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+
+use super::{Mode, Subject, Test, TestPlan};
+use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, TestFinished, Verdict};
+use crate::kernel::spec::{JupyterDirectories, SearchPath};
+use crate::process::memory::OomCounter;
+use crate::process::{Ended, Exit};
+use crate::reference::EnvironmentName;
+
+/// How tests are run. All paths are absolute.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many tests run at a time; at least one.
+    pub jobs: usize,
+    /// The limit of each cell that sets none of its own.
+    pub cell_timeout: Duration,
+    /// The limit of each notebook that sets none of its own, from its kernel's start.
+    pub notebook_timeout: Duration,
+    /// The limit of each import.
+    pub import_timeout: Duration,
+    /// The limit of each script.
+    pub script_timeout: Duration,
+    /// How long a kernel may take to answer its first request.
+    pub ready_timeout: Duration,
+    /// How long a process may take to stop when it is asked to, before it is killed.
+    pub grace: Duration,
+    /// How long a kernel may be silent between its reply to a cell and the report that it is idle.
+    pub settle: Duration,
+    /// How many bytes of output an executed notebook keeps.
+    pub notebook_output: usize,
+    /// `$CONDA_DIR`: the environment `base`, with all others under `envs/`.
+    pub conda_dir: PathBuf,
+    /// Where executed notebooks are written, under `notebooks/<environment>/`.
+    pub artifacts: PathBuf,
+    /// An existing directory for temporary files.
+    pub scratch: PathBuf,
+    /// Where kernels are looked for.
+    pub kernels: SearchPath,
+    /// The environment variables that tests inherit.
+    pub variables: BTreeMap<OsString, OsString>,
+}
+
+/// What became of one test.
+struct Outcome {
+    verdict: Verdict,
+    peak_memory: Option<u64>,
+    output: String,
+    notebook: Option<String>,
+}
+
+impl Options {
+    /// The options of an image: two tests at a time, the usual limits, nothing inherited.
+    #[must_use]
+    pub fn new(conda_dir: PathBuf, artifacts: PathBuf, scratch: PathBuf) -> Self {
+        Self {
+            jobs: 2,
+            cell_timeout: Duration::from_mins(10),
+            notebook_timeout: Duration::from_hours(1),
+            import_timeout: Duration::from_mins(5),
+            script_timeout: Duration::from_hours(1),
+            ready_timeout: Duration::from_mins(1),
+            grace: Duration::from_secs(5),
+            settle: Duration::from_secs(30),
+            notebook_output: 10 * 1024 * 1024,
+            kernels: SearchPath::new(&JupyterDirectories {
+                prefix: conda_dir.clone(),
+                ..JupyterDirectories::default()
+            }),
+            variables: BTreeMap::new(),
+            conda_dir,
+            artifacts,
+            scratch,
+        }
+    }
+
+    /// The prefix of an environment.
+    #[must_use]
+    pub fn prefix(&self, environment: &EnvironmentName) -> PathBuf {
+        if environment.as_str() == "base" {
+            self.conda_dir.clone()
+        } else {
+            self.conda_dir.join("envs").join(environment.as_str())
+        }
+    }
+}
+
+/// Runs every test of the plan, those that may run beside others first, and emits what happens.
+///
+/// Nothing that a test does ends the run: what goes wrong is that test's verdict.
+pub async fn run(plan: &TestPlan, options: &Options, sink: &dyn Sink) -> Summary {
+    sink.emit(Event::SuiteStarted {
+        format: FORMAT,
+        tests: plan.ids(),
+        jobs: options.jobs.max(1),
+    });
+    let (alone, mut beside): (Vec<&Test>, Vec<&Test>) = plan.tests().iter().partition(|test| test.mode == Mode::Alone);
+    // Long tests first: a notebook that starts last would keep the rest of the machine idle.
+    beside.sort_by_key(|test| matches!(test.subject, Subject::Import { .. }));
+    let mut summary = Summary::default();
+    for (tests, jobs) in [(beside, options.jobs.max(1)), (alone, 1)] {
+        let mut verdicts = stream::iter(tests)
+            .map(|test| run_one(test, options, sink))
+            .buffer_unordered(jobs);
+        while let Some(verdict) = verdicts.next().await {
+            summary.count(&verdict);
+        }
+    }
+    sink.emit(Event::SuiteFinished { summary });
+    summary
+}
+
+async fn run_one(test: &Test, options: &Options, sink: &dyn Sink) -> Verdict {
+    let started = Instant::now();
+    let outcome = match &test.mode {
+        Mode::Skipped { reason } => Outcome::of(Verdict::Skipped { reason: reason.clone() }),
+        Mode::Broken(cause) => Outcome::of(Verdict::Failed(cause.clone())),
+        Mode::Parallel | Mode::Alone => {
+            sink.emit(Event::TestStarted { id: test.id() });
+            // A defect of floe's own must not take the other tests' verdicts with it.
+            let outcome = AssertUnwindSafe(carry_out(test, options)).catch_unwind().await;
+            outcome.unwrap_or_else(|_| Outcome::failed(CauseKind::Infra, "floe itself failed in this test"))
+        }
+    };
+    let verdict = outcome.verdict.clone();
+    sink.emit(Event::TestFinished(TestFinished {
+        id: test.id(),
+        verdict: outcome.verdict,
+        seconds: started.elapsed().as_secs_f64(),
+        peak_memory: outcome.peak_memory,
+        output: outcome.output,
+        notebook: outcome.notebook,
+    }));
+    verdict
+}
+
+async fn carry_out(test: &Test, options: &Options) -> Outcome {
+    let environment = &test.environment;
+    match &test.subject {
+        Subject::Import { module } => import::run(environment, module, options).await,
+        Subject::Notebook { name, path, root } => {
+            let file = notebook::File {
+                environment,
+                name,
+                path,
+                root,
+            };
+            notebook::run(file, options).await
+        }
+        Subject::Script { path } => script::run(environment, path, options).await,
+    }
+}
+
+impl Outcome {
+    fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            peak_memory: None,
+            output: String::new(),
+            notebook: None,
+        }
+    }
+
+    fn failed(kind: CauseKind, message: impl Into<String>) -> Self {
+        Self::of(Verdict::Failed(Cause::new(kind, message)))
+    }
+
+    /// The verdict on a process that has ended, with what it printed and notes of what it did not tell.
+    fn of_ended(verdict: Verdict, ended: Ended, watch: &OomWatch) -> Self {
+        let mut output = ended.output;
+        let mut note = |text: String| {
+            if !output.is_empty() && !output.ends_with('\n') {
+                output.push('\n');
+            }
+            output.push_str("[floe: ");
+            output.push_str(&text);
+            output.push_str("]\n");
+        };
+        // Left processes fail no test: joblib, dask and others leave some for a moment.
+        if !ended.left_behind.is_empty() {
+            note(format!("left behind and killed: {}", ended.left_behind.join(", ")));
+        }
+        let kills = watch.kills();
+        if kills > 0 {
+            note(format!(
+                "killed at the memory limit while this test ran: {kills} of all processes in the container"
+            ));
+        }
+        Self {
+            output,
+            ..Self::of(verdict)
+        }
+    }
+}
+
+/// Counts the processes that are killed for want of memory while a test runs.
+struct OomWatch {
+    counter: OomCounter,
+    before: u64,
+}
+
+impl OomWatch {
+    fn start() -> Self {
+        let counter = OomCounter::of_this_process();
+        Self {
+            before: counter.kills(),
+            counter,
+        }
+    }
+
+    fn kills(&self) -> u64 {
+        self.counter.kills().saturating_sub(self.before)
+    }
+
+    /// Why a process ended before its work was done.
+    ///
+    /// The counter is that of the whole container, so it says something only of a process that was killed.
+    fn cause(&self, what: &str, exit: Option<Exit>) -> Cause {
+        match exit {
+            Some(exit @ Exit::Signal(9)) if self.kills() > 0 => {
+                Cause::new(CauseKind::Oom, format!("{what} was killed at the memory limit: {exit}"))
+            }
+            Some(exit @ Exit::Signal(_)) => Cause::new(CauseKind::KernelDied, format!("{what} was killed: {exit}")),
+            Some(exit @ Exit::Code(_)) => Cause::new(CauseKind::EarlyExit, format!("{what} ended early, with {exit}")),
+            None => Cause::new(CauseKind::Infra, format!("{what} could not be killed")),
+        }
+    }
+}
+
+fn timeout_cause(what: &str, limit: Duration) -> Cause {
+    Cause::new(
+        CauseKind::Timeout,
+        format!("{what} took longer than {} s", limit.as_secs_f64()),
+    )
+}
+
+/// A directory of a test's own below `scratch`.
+fn scratch(scratch: &Path) -> Result<tempfile::TempDir, Cause> {
+    let directory = tempfile::Builder::new().prefix("floe-test-").tempdir_in(scratch);
+    directory.map_err(|error| {
+        let message = format!("cannot make a directory in {}: {error}", scratch.display());
+        Cause::new(CauseKind::Infra, message)
+    })
+}
