@@ -7,6 +7,7 @@ pub mod compose;
 pub mod config;
 pub mod context;
 pub mod engine;
+pub mod envs;
 pub mod event;
 pub mod evidence;
 pub mod freeze;

@@ -1,0 +1,100 @@
+//! Bytecode that depends on its source alone, so that the same packages are the same bytes on any day.
+//!
+//! Installers compile nothing themselves: what they write differs with the order of their work, or with the time of the
+//! source. Bytecode of an *unchecked hash* (PEP 552) stays valid whatever happens to the times.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::error::io_error;
+use super::{EnvsError, installer, tree};
+use crate::event::Sink;
+use crate::reference::EnvironmentName;
+
+const PROGRAM: &str = include_str!("bytecode.py");
+
+/// Compiles what below `lib/python*` of the environment has no bytecode that fits its source.
+pub(super) fn compile(name: &EnvironmentName, prefix: &Path, sink: &dyn Sink) -> Result<(), EnvsError> {
+    let mut directories = Vec::new();
+    for library in libraries(prefix)? {
+        directories.extend(
+            tree::walk(&library)?
+                .into_iter()
+                .filter(|entry| entry.file_type().is_dir() && entry.file_name() != "__pycache__")
+                .map(walkdir::DirEntry::into_path),
+        );
+    }
+    compile_in(name, prefix, &directories, sink)
+}
+
+/// Compiles what in these directories, and not below them, has no bytecode that fits its source.
+pub(super) fn compile_in(
+    name: &EnvironmentName,
+    prefix: &Path,
+    directories: &[PathBuf],
+    sink: &dyn Sink,
+) -> Result<(), EnvsError> {
+    let python = prefix.join("bin/python");
+    if directories.is_empty() || !python.exists() {
+        return Ok(());
+    }
+    let mut command = Command::new(python);
+    // Without site-packages, whose `.pth` files may run anything; and with one order of hashes, which older marshals
+    // write sets in.
+    command
+        .args(["-s", "-S", "-W", "ignore", "-c", PROGRAM])
+        .env_clear()
+        .env("PYTHONHASHSEED", "0")
+        .env("PYTHONUTF8", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir("/");
+    let input = directories
+        .iter()
+        .flat_map(|directory| [directory.as_os_str().as_encoded_bytes(), b"\n"])
+        .collect::<Vec<_>>();
+    installer::run(command, name, &[], &input.concat(), sink)
+}
+
+/// Removes bytecode that python would hold against the time of its source: of another version, or of another level of
+/// optimization. `compile` has replaced the rest.
+pub(super) fn remove_checked(prefix: &Path) -> Result<(), EnvsError> {
+    for library in libraries(prefix)? {
+        for entry in tree::walk(&library)? {
+            let path = entry.path();
+            let cached = path.parent().is_some_and(|dir| dir.ends_with("__pycache__"));
+            if cached && entry.file_type().is_file() && is_checked(path).map_err(io_error(path))? {
+                fs::remove_file(path).map_err(io_error(path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `lib/python3.11` and its like.
+fn libraries(prefix: &Path) -> Result<Vec<PathBuf>, EnvsError> {
+    let lib = prefix.join("lib");
+    let entries = match fs::read_dir(&lib) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(io_error(&lib)(source)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(io_error(&lib))?;
+        let is_dir = entry.file_type().map_err(io_error(&lib))?.is_dir();
+        if is_dir && entry.file_name().as_encoded_bytes().starts_with(b"python") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_checked(bytecode: &Path) -> io::Result<bool> {
+    const UNCHECKED_HASH: [u8; 4] = [1, 0, 0, 0];
+    let mut head = Vec::new();
+    fs::File::open(bytecode)?.take(8).read_to_end(&mut head)?;
+    Ok(head.get(4..) != Some(&UNCHECKED_HASH))
+}

@@ -1,0 +1,193 @@
+//! What python distributions an environment holds: the `*.dist-info` and `*.egg-info` in site-packages.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use super::origin::{self, Origin};
+use crate::envs::EnvsError;
+use crate::envs::error::io_error;
+use crate::spec::frozen::normalized;
+
+/// A python distribution.
+pub(super) struct Distribution {
+    /// The name, as the package writes it.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The file that holds both, relative to the prefix.
+    pub metadata: String,
+    /// What installed it: `pip`, `uv`, `conda`; empty where that is not known.
+    pub installer: String,
+    /// When it was installed.
+    pub modified: SystemTime,
+    /// What the wheel was made for.
+    pub wheel: Wheel,
+    /// The text of `direct_url.json`; empty for a package of an index.
+    direct_url: String,
+    /// The directory that an old kind of link points to.
+    link: Option<String>,
+}
+
+/// What the file `WHEEL` says of the archive that was installed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::envs) struct Wheel {
+    /// The tags, e.g. `cp311-cp311-manylinux_2_17_x86_64`.
+    pub tags: Vec<String>,
+    /// The build number, where there is one.
+    pub build: Option<String>,
+}
+
+impl Distribution {
+    /// Where the distribution came from. The error is why it cannot be had from there elsewhere.
+    pub fn origin(&self) -> Result<Origin, String> {
+        match &self.link {
+            Some(directory) => Err(origin::editable(directory)),
+            None => origin::of(&self.direct_url),
+        }
+    }
+
+    /// The list of the distribution's files, relative to the prefix.
+    pub fn record_path(&self) -> String {
+        self.metadata.replace("/METADATA", "/RECORD")
+    }
+}
+
+/// Reads all distributions of the environment at `prefix`.
+pub(super) fn read(prefix: &Path) -> Result<Vec<Distribution>, EnvsError> {
+    let mut found = Vec::new();
+    for directory in site_packages(prefix)? {
+        for entry in entries(&prefix.join(&directory))? {
+            // What pip moved aside and could not remove begins with a tilde.
+            if !entry.starts_with('~')
+                && [".dist-info", ".egg-info", ".egg-link"]
+                    .iter()
+                    .any(|end| entry.ends_with(end))
+            {
+                found.push(format!("{directory}/{entry}"));
+            }
+        }
+    }
+    found.sort();
+    let read = found.into_par_iter().map(|path| read_one(prefix, &path));
+    let read = read.collect::<Result<Vec<_>, _>>()?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+/// The normalized name of the distribution whose metadata is at `path`.
+pub(super) fn name_of(path: &str) -> String {
+    let directory = path
+        .split('/')
+        .find(|part| part.ends_with(".dist-info") || part.ends_with(".egg-info"));
+    let (name, _) = directory.unwrap_or_default().split_once('-').unwrap_or_default();
+    normalized(name)
+}
+
+/// `lib/python3.11/site-packages` and its like. A link to one of them is not another one.
+fn site_packages(prefix: &Path) -> Result<Vec<String>, EnvsError> {
+    let lib = prefix.join("lib");
+    let names = entries(&lib)?;
+    let real = |name: &String| !lib.join(name).is_symlink() && lib.join(name).join("site-packages").is_dir();
+    let pythons = names
+        .into_iter()
+        .filter(|name| name.starts_with("python") && real(name));
+    Ok(pythons.map(|name| format!("lib/{name}/site-packages")).collect())
+}
+
+/// The names of what is in the directory; none where there is no such directory.
+fn entries(directory: &Path) -> Result<Vec<String>, EnvsError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(io_error(directory)(source)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(io_error(directory))?.file_name();
+        names.extend(name.into_string().ok());
+    }
+    Ok(names)
+}
+
+/// `None` for a directory without metadata, which python does not take for a distribution either.
+fn read_one(prefix: &Path, path: &str) -> Result<Option<Distribution>, EnvsError> {
+    let directory = prefix.join(path);
+    if path.ends_with(".egg-link") {
+        return egg_link(&directory, path).map(Some);
+    }
+    let metadata = if path.ends_with(".dist-info") {
+        format!("{path}/METADATA")
+    } else if directory.is_dir() {
+        format!("{path}/PKG-INFO")
+    } else {
+        path.to_owned()
+    };
+    let file = prefix.join(&metadata);
+    let text = text(&file)?;
+    let (Some(name), Some(version)) = (header(&text, "Name").next(), header(&text, "Version").next()) else {
+        return Ok(None);
+    };
+    let modified = fs::metadata(&file)
+        .and_then(|metadata| metadata.modified())
+        .map_err(io_error(&file))?;
+    let wheel = self::text(&directory.join("WHEEL"))?;
+    Ok(Some(Distribution {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        installer: self::text(&directory.join("INSTALLER"))?.trim().to_owned(),
+        direct_url: self::text(&directory.join("direct_url.json"))?,
+        wheel: Wheel {
+            tags: header(&wheel, "Tag").map(str::to_owned).collect(),
+            build: header(&wheel, "Build").next().map(str::to_owned),
+        },
+        modified,
+        metadata,
+        link: None,
+    }))
+}
+
+/// What `setup.py develop` leaves: a file with the path of the sources.
+fn egg_link(file: &Path, path: &str) -> Result<Distribution, EnvsError> {
+    let text = text(file)?;
+    let name = Path::new(path)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let modified = fs::metadata(file)
+        .and_then(|metadata| metadata.modified())
+        .map_err(io_error(file))?;
+    Ok(Distribution {
+        name,
+        version: String::new(),
+        metadata: path.to_owned(),
+        installer: String::new(),
+        modified,
+        wheel: Wheel::default(),
+        direct_url: String::new(),
+        link: Some(text.lines().next().unwrap_or_default().to_owned()),
+    })
+}
+
+/// The text of a file; empty where there is none.
+fn text(file: &Path) -> Result<String, EnvsError> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(String::new())
+        }
+        Err(source) => Err(io_error(file)(source)),
+    }
+}
+
+/// The values of the header `name`, which end at the first empty line.
+fn header<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let head = text.lines().take_while(|line| !line.is_empty());
+    head.filter_map(move |line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}

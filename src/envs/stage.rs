@@ -1,0 +1,106 @@
+//! The finished environment as a tree of its own, for a layer whose digest depends on the content alone.
+//!
+//! What varies between two installations of the same packages is removed: times, caches, the owner who happened to
+//! run the build, bytecode that holds the time of its source, and uv's notes on when it looked at a source.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use super::error::io_error;
+use super::tree::{self, AsItIs};
+use super::{BASE, EnvsError, Layout, bytecode, kernelspec};
+use crate::event::{Event, Sink};
+use crate::reference::EnvironmentName;
+
+/// The time of everything in a staged tree, in seconds since the epoch: the first moment of 1980, which zip files can
+/// still hold.
+pub const STAGED_TIME: i64 = 315_532_800;
+
+/// Moves the environment and its kernelspec to the same paths under `out`, ready for `COPY --from=… out/ /`.
+///
+/// The directories above them are made like those that are there. Everything gets the owner of `$CONDA_DIR`.
+pub fn env_stage(layout: &Layout, name: &EnvironmentName, out: &Path, sink: &dyn Sink) -> Result<(), EnvsError> {
+    let prefix = layout.complete(name)?;
+    if name.as_str() == BASE {
+        return Err(EnvsError::StageBase);
+    }
+    sink.emit(Event::Note {
+        text: format!("staging the environment {name}"),
+    });
+    remove_what_varies(&prefix)?;
+    bytecode::compile(name, &prefix, sink)?;
+    bytecode::remove_checked(&prefix)?;
+    let kernel = kernelspec::kernel_dir(layout, name);
+    let moved = [prefix, kernel]
+        .into_iter()
+        .filter(|dir| dir.exists())
+        .collect::<Vec<_>>();
+    for dir in &moved {
+        let staged = staged_path(out, dir);
+        make_parents_alike(out, dir)?;
+        // Where the directory is part of a lower layer it cannot be renamed, whatever the file system.
+        if fs::rename(dir, &staged).is_err() {
+            tree::copy(dir, &staged, &AsItIs)?;
+            fs::remove_dir_all(dir).map_err(io_error(dir))?;
+        }
+    }
+    let owner = fs::metadata(&layout.conda_dir).map_err(io_error(&layout.conda_dir))?;
+    for dir in &moved {
+        let entries = tree::walk(&staged_path(out, dir))?;
+        entries
+            .par_iter()
+            .try_for_each(|entry| tree::set_owner(entry.path(), &owner).map_err(io_error(entry.path())))?;
+    }
+    let mut entries = tree::walk(out)?;
+    entries.reverse();
+    entries
+        .iter()
+        .try_for_each(|entry| tree::set_time(entry.path(), STAGED_TIME, 0).map_err(io_error(entry.path())))
+}
+
+fn staged_path(out: &Path, dir: &Path) -> PathBuf {
+    out.join(dir.strip_prefix("/").unwrap_or(dir))
+}
+
+/// Makes the directories above `dir` under `out`, with the modes and owners of their originals.
+fn make_parents_alike(out: &Path, dir: &Path) -> Result<(), EnvsError> {
+    fs::create_dir_all(out).map_err(io_error(out))?;
+    let parents = dir.ancestors().skip(1).collect::<Vec<_>>();
+    for parent in parents.into_iter().rev() {
+        let staged = staged_path(out, parent);
+        if staged.exists() {
+            continue;
+        }
+        let original = fs::metadata(parent).map_err(io_error(parent))?;
+        fs::create_dir(&staged).map_err(io_error(&staged))?;
+        tree::set_owner(&staged, &original).map_err(io_error(&staged))?;
+        fs::set_permissions(&staged, original.permissions()).map_err(io_error(&staged))?;
+    }
+    Ok(())
+}
+
+/// Removes uv's notes on its sources, which hold times, and the lines that record them.
+fn remove_what_varies(prefix: &Path) -> Result<(), EnvsError> {
+    const NOTES: &str = "uv_cache.json";
+    for entry in tree::walk(prefix)? {
+        let path = entry.path();
+        let in_metadata = path
+            .parent()
+            .and_then(Path::extension)
+            .is_some_and(|e| e == "dist-info");
+        if !(in_metadata && entry.file_name() == NOTES) {
+            continue;
+        }
+        fs::remove_file(path).map_err(io_error(path))?;
+        let record = path.with_file_name("RECORD");
+        if let Ok(text) = fs::read_to_string(&record) {
+            let kept = text
+                .split_inclusive('\n')
+                .filter(|line| !line.contains(&format!("/{NOTES},")));
+            fs::write(&record, kept.collect::<String>()).map_err(io_error(&record))?;
+        }
+    }
+    Ok(())
+}
