@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md holds the map: which module does what, and which may import which.
 
 pub mod builder;
+pub mod cli;
 pub mod compose;
 pub mod config;
 pub mod context;
@@ -18,6 +19,7 @@ pub mod process;
 pub mod publish;
 pub mod reference;
 pub mod registry;
+pub mod report;
 pub mod spec;
 pub mod state;
 pub mod suite;

@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""Starts Jupyter: under a JupyterHub its single-user server, else JupyterLab.
+
+NOTEBOOK_ARGS and the arguments are passed on; DOCKER_STACKS_JUPYTER_CMD chooses another frontend.
+"""
+
+import os
+import shlex
+import sys
+
+if "JUPYTERHUB_API_TOKEN" in os.environ:
+    command = ["start-singleuser.py"]
+else:
+    command = ["jupyter", os.environ.get("DOCKER_STACKS_JUPYTER_CMD", "lab")]
+    command += shlex.split(os.environ.get("NOTEBOOK_ARGS", ""))
+command += sys.argv[1:]
+os.execvp(command[0], command)

@@ -1,0 +1,76 @@
+//! The command line: wires the parts together. Only here the environment is read, text is printed, and errors become
+//! exit codes.
+
+mod applets;
+mod args;
+mod commands;
+mod failure;
+mod output;
+mod session;
+mod signals;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process;
+
+use clap::Parser as _;
+
+use crate::plan::APPLETS;
+use failure::{ExitCode, Failure};
+
+/// Runs floe with the arguments of this process. The first one, the program's own name, may be that of an applet.
+#[must_use]
+pub fn main() -> process::ExitCode {
+    let words = std::env::args_os().collect::<Vec<_>>();
+    let outcome = runtime().and_then(|runtime| runtime.block_on(dispatch(words)));
+    let code = outcome.err().map_or(ExitCode::Success, |failure| {
+        output::failure(&failure);
+        failure.code
+    });
+    code.into()
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(ExitCode::Internal, format!("no threads to run on: {error}")))
+}
+
+async fn dispatch(words: Vec<OsString>) -> Result<(), Failure> {
+    if let Some(applet) = applet(&words) {
+        return applets::run(&applet, words.into_iter().skip(1).collect()).await;
+    }
+    let cli = match args::Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error),
+    };
+    if let args::Command::Applet { words } = cli.command {
+        let name = words[0].clone();
+        return applets::run(&name, words.into_iter().skip(1).map(OsString::from).collect()).await;
+    }
+    commands::run(cli).await
+}
+
+/// The applet that the program was called as, e.g. `/opt/common-scripts/env-clone`.
+fn applet(words: &[OsString]) -> Option<String> {
+    let name = Path::new(words.first()?).file_name()?.to_str()?;
+    APPLETS.contains(&name).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        args::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_programs_name_selects_the_applet() {
+        let of = |name: &str| applet(&[OsString::from(name)]);
+        assert_eq!(of("/opt/common-scripts/env-clone").as_deref(), Some("env-clone"));
+        assert_eq!(of("test-imports").as_deref(), Some("test-imports"));
+        assert_eq!(of("/usr/bin/floe"), None);
+    }
+}

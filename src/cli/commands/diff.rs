@@ -1,0 +1,194 @@
+//! `floe diff`: what differs between two frozen specs, wherever they are.
+
+use std::path::{Path, PathBuf};
+
+use crate::builder;
+use crate::cli::args::{DiffArgs, DiffFormat, Global};
+use crate::cli::failure::{ExitCode, Failure};
+use crate::cli::output;
+use crate::cli::session::Session;
+use crate::engine::Engine as _;
+use crate::freeze::{self, Export};
+use crate::host;
+use crate::spec::changes::Changes;
+use crate::spec::frozen::Frozen;
+
+/// Prints the changes from one frozen spec to the other.
+pub async fn command(global: &Global, args: &DiffArgs) -> Result<(), Failure> {
+    let place = Place::open(global, args)?;
+    let from = place.source(&args.from);
+    let to = match &args.to {
+        Some(to) => place.source(to),
+        None => place.working_copy(&from)?,
+    };
+    let changes = Changes::between(&place.load(&from).await?, &place.load(&to).await?);
+    output::result(&match args.format {
+        DiffFormat::Text => changes.to_text(),
+        DiffFormat::Markdown => changes.to_markdown(),
+        DiffFormat::Json => changes.to_json(),
+    })
+}
+
+/// Where a frozen spec is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    /// A file.
+    File(PathBuf),
+    /// A file of a commit, relative to the repository's root. Without one, that of the environment which is asked for.
+    Commit { commit: String, path: Option<PathBuf> },
+    /// An environment in an image.
+    Image(String),
+}
+
+/// What the names of sources mean here.
+struct Place<'a> {
+    args: &'a DiffArgs,
+    global: &'a Global,
+    /// The repository; two files can be compared without one.
+    root: Option<PathBuf>,
+}
+
+impl<'a> Place<'a> {
+    fn open(global: &'a Global, args: &'a DiffArgs) -> Result<Self, Failure> {
+        let directory = match &global.directory {
+            Some(directory) => directory.clone(),
+            None => std::env::current_dir().map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?,
+        };
+        let directory = std::path::absolute(&directory).unwrap_or(directory);
+        Ok(Self {
+            args,
+            global,
+            root: host::repository(&directory),
+        })
+    }
+
+    /// A file where there is one or where the name is that of one, else a commit, else an image.
+    fn source(&self, text: &str) -> Source {
+        let file = Path::new(text);
+        if file.is_file() {
+            return Source::File(file.to_owned());
+        }
+        if let Some(root) = &self.root {
+            let (commit, path) = match text.split_once(':') {
+                Some((commit, path)) => (commit, Some(PathBuf::from(path))),
+                None => (text, None),
+            };
+            if let Some(commit) = host::commit(root, commit) {
+                return Source::Commit { commit, path };
+            }
+        }
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "yml" || extension == "yaml")
+        {
+            return Source::File(file.to_owned());
+        }
+        Source::Image(text.to_owned())
+    }
+
+    /// The file that a commit's is compared with, as it is now.
+    fn working_copy(&self, from: &Source) -> Result<Source, Failure> {
+        let Source::Commit { commit, path } = from else {
+            return Err(Failure::new(ExitCode::Usage, "what is it to be compared with?")
+                .hint("name a second file, commit or image; only a commit is compared with the files as they are"));
+        };
+        let root = self.repository()?;
+        let path = match path {
+            Some(path) => path.clone(),
+            None => self.frozen_in(root, commit)?,
+        };
+        Ok(Source::File(root.join(path)))
+    }
+
+    async fn load(&self, source: &Source) -> Result<Frozen, Failure> {
+        match source {
+            Source::File(file) => Ok(Frozen::load(file)?),
+            Source::Commit { commit, path } => {
+                let root = self.repository()?;
+                let path = match path {
+                    Some(path) => path.clone(),
+                    None => self.frozen_in(root, commit)?,
+                };
+                of_commit(root, commit, &path)
+            }
+            Source::Image(reference) => self.of_image(reference).await,
+        }
+    }
+
+    /// What an environment in an image holds, exported as freezing does it.
+    async fn of_image(&self, reference: &str) -> Result<Frozen, Failure> {
+        let unknown = || {
+            let message = format!("{reference} is no file, no commit, and no image that the engine has");
+            Failure::new(ExitCode::Invalid, message).hint("name a frozen spec, a commit, COMMIT:PATH, or an image")
+        };
+        if self.root.is_none() {
+            return Err(unknown());
+        }
+        let session = Session::open(self.global.clone(), &std::collections::BTreeMap::new())?;
+        let engine = session.engine().await?;
+        let image = engine.image(reference).await?.ok_or_else(unknown)?;
+        let Some(environment) = self.args.env.clone() else {
+            return Err(
+                Failure::new(ExitCode::Usage, format!("which environment of {reference}?")).hint("name it with --env"),
+            );
+        };
+        // A tag made of the ID does not move, and unlike the ID a build can start from it.
+        let fixed = builder::upstream(&image.id);
+        engine.tag(&image.id, &fixed).await?;
+        let wanted = Export {
+            name: reference.to_owned(),
+            reference: fixed.to_string(),
+            environments: vec![environment],
+        };
+        let (options, mounts, display) = (session.site_options()?, session.mounts(), session.display());
+        let exported = freeze::export(&wanted, &engine, &options, &mounts, display.as_ref()).await?;
+        exported.into_iter().next().ok_or_else(unknown)
+    }
+
+    fn repository(&self) -> Result<&Path, Failure> {
+        let missing = || Failure::new(ExitCode::Invalid, "this is no repository with missions/ and common/");
+        self.root.as_deref().ok_or_else(missing)
+    }
+
+    /// The frozen spec of the environment that is asked for, or of the only one that has one in the commit.
+    fn frozen_in(&self, root: &Path, commit: &str) -> Result<PathBuf, Failure> {
+        let session = Session::open(self.global.clone(), &std::collections::BTreeMap::new())?;
+        let mission = session.mission(self.args.mission.as_deref())?;
+        let environments = PathBuf::from(format!("missions/{mission}/environments"));
+        let path_of = |name: &str| Frozen::yml_path(&environments.join(name), name);
+        if let Some(environment) = &self.args.env {
+            return Ok(path_of(environment.as_str()));
+        }
+        let names = host::names_in_commit(root, commit, &environments).map_err(git_failed)?;
+        let frozen = |name: &String| matches!(host::file_in_commit(root, commit, &path_of(name)), Ok(Some(_)));
+        let names = names.into_iter().filter(frozen).collect::<Vec<_>>();
+        match names.as_slice() {
+            [only] => Ok(path_of(only)),
+            [] => Err(Failure::new(
+                ExitCode::Invalid,
+                format!("{mission} has no frozen spec in the commit {commit}"),
+            )),
+            several => Err(
+                Failure::new(ExitCode::Usage, format!("{mission} has several environments"))
+                    .hint(format!("name one with --env: {}", several.join(", "))),
+            ),
+        }
+    }
+}
+
+fn of_commit(root: &Path, commit: &str, path: &Path) -> Result<Frozen, Failure> {
+    let short = commit.get(..12).unwrap_or(commit);
+    let shown = PathBuf::from(format!("{short}:{}", path.display()));
+    let text = host::file_in_commit(root, commit, path).map_err(git_failed)?;
+    let text = text.ok_or_else(|| {
+        let message = format!("the commit {short} holds no {}", path.display());
+        Failure::new(ExitCode::Invalid, message)
+    })?;
+    let lock = host::file_in_commit(root, commit, &Frozen::lock_path(path)).map_err(git_failed)?;
+    Ok(Frozen::parse(&shown, &text, lock.as_deref())?)
+}
+
+/// The frozen spec of an environment in an image.
+fn git_failed(message: String) -> Failure {
+    Failure::new(ExitCode::Internal, message)
+}

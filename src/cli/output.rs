@@ -1,0 +1,91 @@
+//! What floe prints by itself: results on standard output, failures on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use std::path::PathBuf;
+
+use super::args::When;
+use super::failure::{ExitCode, Failure};
+use crate::report::terminal::Style;
+
+/// Prints a result. A reader that has gone away is no failure: it had what it wanted.
+pub fn result(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(ExitCode::Internal, format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says something that is not a result, e.g. where a report lies.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints why a call did not succeed, and what to do about it.
+pub fn failure(failure: &Failure) {
+    if failure.message.is_empty() {
+        return;
+    }
+    let (red, green, reset) = if colored(When::Auto) {
+        ("\x1b[1;31m", "\x1b[1;32m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
+    say(&format!("{red}error:{reset} {}", failure.message));
+    if let Some(hint) = &failure.hint {
+        say(&format!("{green}hint:{reset} {hint}"));
+    }
+}
+
+/// Where a program is, by `PATH`.
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+}
+
+/// What clap has to say: help and version are results, anything else is a mistake in the command line.
+pub fn usage(error: &clap::Error) -> Result<(), Failure> {
+    let _ = error.print();
+    if error.use_stderr() {
+        Err(Failure::shown(ExitCode::Usage))
+    } else {
+        Ok(())
+    }
+}
+
+/// How the display suits what standard error is.
+#[must_use]
+pub fn style(color: When, verbose: bool) -> Style {
+    let terminal = io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    Style {
+        color: colored(color),
+        live: terminal,
+        width,
+        commands: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+        verbose,
+    }
+}
+
+/// The columns of the terminal at this moment.
+fn width() -> u16 {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    size.map(|size| size.ws_col)
+        .filter(|columns| *columns > 0)
+        .unwrap_or(80)
+}
+
+/// Whether to colour what goes to standard error.
+fn colored(when: When) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    }
+}

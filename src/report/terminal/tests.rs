@@ -1,0 +1,248 @@
+//! What the display prints, as snapshots.
+
+mod builds;
+
+use std::io;
+
+use super::*;
+use crate::event::{Cause, CauseKind, FORMAT, Summary, TestFinished, Verdict};
+use crate::reference::{Digest, TestId};
+use crate::report::outcome::Tally;
+
+/// A writer that keeps what it takes.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const PLAIN: Style = Style {
+    color: false,
+    live: false,
+    width: || 80,
+    commands: false,
+    verbose: false,
+};
+
+fn shown(style: Style, events: &[Event]) -> String {
+    let paper = Paper::default();
+    let terminal = Terminal::new(Box::new(paper.clone()), style);
+    for event in events {
+        terminal.emit(event.clone());
+    }
+    drop(terminal);
+    let bytes = paper.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn begun(expected: &[TestId]) -> Event {
+    Event::RunStarted {
+        format: FORMAT,
+        run: "20300101-1200".to_owned(),
+        mission: "roman".to_owned(),
+        image: Digest::of(b"image"),
+        expected: expected.to_vec(),
+    }
+}
+
+fn suite(tests: &[TestId]) -> Event {
+    Event::SuiteStarted {
+        format: FORMAT,
+        tests: tests.to_vec(),
+        jobs: 2,
+    }
+}
+
+fn ended(id: &TestId, verdict: Verdict, output: &str) -> Event {
+    Event::TestFinished(TestFinished {
+        id: id.clone(),
+        verdict,
+        seconds: 0.8125,
+        peak_memory: Some(52_000_000),
+        output: output.to_owned(),
+        notebook: None,
+    })
+}
+
+/// The events and the end that the rule gives them.
+fn to_its_end(mut events: Vec<Event>) -> Vec<Event> {
+    let mut tally = Tally::default();
+    let mut summary = Summary::default();
+    for event in &events {
+        if let Event::TestFinished(test) = event {
+            summary.count(&test.verdict);
+        }
+        tally.take(event);
+    }
+    let end = Event::SuiteFinished { summary };
+    tally.take(&end);
+    events.extend([end, tally.finish(None, 3.2)]);
+    events
+}
+
+fn numpy() -> TestId {
+    TestId::import("roman-cal", "numpy")
+}
+
+fn intro() -> TestId {
+    TestId::notebook("roman-cal", "intro.ipynb")
+}
+
+fn passing() -> Vec<Event> {
+    let reason = "commented out in notebooks, line 3".to_owned();
+    to_its_end(vec![
+        begun(&[numpy(), intro()]),
+        Event::Output {
+            text: "warming ".to_owned(),
+        },
+        suite(&[numpy(), intro()]),
+        Event::Output {
+            text: "up\n\u{1b}[32mready".to_owned(),
+        },
+        Event::TestStarted { id: numpy() },
+        ended(&numpy(), Verdict::Passed, "quiet"),
+        ended(&intro(), Verdict::Skipped { reason }, ""),
+    ])
+}
+
+fn failing() -> Vec<Event> {
+    let cause = Cause {
+        cell: Some(3),
+        ..Cause::new(CauseKind::Error, "ZeroDivisionError: division by zero")
+    };
+    let detail = "Traceback (most recent call last):\n  \u{1b}[31m1/0\u{1b}[0m\nZeroDivisionError: division by zero\n";
+    let output = "::error::forged\n10%\r100%\n\u{1b}[2J\u{1b}]0;title\u{7}wiped \u{202e}txt.exe\n";
+    let lost = TestId::import("roman-cal", "lost");
+    to_its_end(vec![
+        begun(&[numpy(), intro(), lost.clone()]),
+        suite(&[numpy(), intro(), lost]),
+        ended(&numpy(), Verdict::Passed, ""),
+        ended(&intro(), Verdict::Failed(cause.with_detail(detail)), output),
+    ])
+}
+
+#[test]
+fn a_passing_run_says_so() {
+    insta::assert_snapshot!(shown(PLAIN, &passing()), @r#"
+             Testing roman: 2 tests expected of image 6105d6cc76af, run 20300101-1200
+            Starting 2 tests, 2 at a time
+        │ warming up
+                PASS [   0.812s] roman-cal::imports::numpy
+                SKIP [         ] roman-cal::notebooks::intro.ipynb  commented out in notebooks, line 3
+        │ ready
+        ────────────
+             Summary [   3.200s] 1 test run: 1 passed, 1 skipped
+              PASSED roman, image 6105d6cc76af
+        "#);
+}
+
+#[test]
+fn a_failing_run_shows_its_causes_and_obeys_nothing() {
+    let style = Style {
+        commands: true,
+        ..PLAIN
+    };
+    insta::assert_snapshot!(shown(style, &failing()), @r#"
+             Testing roman: 3 tests expected of image 6105d6cc76af, run 20300101-1200
+            Starting 3 tests, 2 at a time
+                PASS [   0.812s] roman-cal::imports::numpy
+                FAIL [   0.812s] roman-cal::notebooks::intro.ipynb
+                     cell 3: ZeroDivisionError: division by zero
+          ─── detail ───
+            Traceback (most recent call last):
+              1/0
+            ZeroDivisionError: division by zero
+          ─── output ───
+            : :error::forged
+            100%
+            wiped <U+202E>txt.exe
+
+        ────────────
+             Summary [   3.200s] 2 tests run: 1 passed, 1 failed, 1 not run
+                FAIL [   0.812s] roman-cal::notebooks::intro.ipynb: cell 3: ZeroDivisionError: division by zero
+             NOT-RUN [         ] roman-cal::imports::lost: it was expected, but never reported
+              FAILED roman, image 6105d6cc76af
+        "#);
+}
+
+#[test]
+fn a_run_of_nothing_looks_like_a_failure() {
+    let events = to_its_end(vec![begun(&[]), suite(&[])]);
+    insta::assert_snapshot!(shown(PLAIN, &events), @r#"
+             Testing roman: 0 tests expected of image 6105d6cc76af, run 20300101-1200
+            Starting 0 tests, 2 at a time
+        ────────────
+             Summary [   3.200s] 0 tests run: 0 passed
+             PROBLEM no test ran
+              FAILED roman, image 6105d6cc76af
+        "#);
+}
+
+#[test]
+fn a_set_of_tests_without_a_host_ends_in_a_summary() {
+    let mut events = passing();
+    events.retain(|event| !matches!(event, Event::RunStarted { .. } | Event::RunFinished { .. }));
+    let text = shown(PLAIN, &events);
+    assert!(
+        text.ends_with("     Summary 1 test run: 1 passed, 1 skipped\n      PASSED\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn colors_change_nothing_but_colors() {
+    let colored = Style { color: true, ..PLAIN };
+    let text = shown(colored, &failing());
+    assert!(text.contains("\u{1b}[31;1mFAIL\u{1b}[0m"), "{text}");
+    assert!(text.contains("\u{1b}[31m1/0\u{1b}[0m"), "{text}");
+    let mut plain = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    assert_eq!(format!("{plain}{rest}"), shown(PLAIN, &failing()));
+}
+
+#[test]
+fn a_detail_that_only_repeats_the_message_is_left_out() {
+    let cause = Cause::new(CauseKind::Error, "no module x").with_detail("no module x\n");
+    let event = Event::TestFinished(TestFinished {
+        id: TestId::import("e", "x"),
+        verdict: Verdict::Failed(cause),
+        seconds: 1.0,
+        peak_memory: None,
+        output: String::new(),
+        notebook: None,
+    });
+    assert_eq!(shown(PLAIN, &[event]).matches("no module x").count(), 1);
+}
+
+#[test]
+fn the_live_area_takes_itself_away_and_leaves_every_line() {
+    let style = Style { live: true, ..PLAIN };
+    let text = shown(style, &failing());
+    for line in shown(PLAIN, &failing()).lines() {
+        assert!(text.contains(line), "{line:?} is missing in {text:?}");
+    }
+    let after = text.rsplit_once("FAILED roman").unwrap().1;
+    assert!(!after.contains("Running"), "{after:?}");
+}
+
+#[test]
+fn a_closed_terminal_stops_nothing() {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let terminal = Terminal::new(Box::new(writer), Style { live: true, ..PLAIN });
+    for event in failing() {
+        terminal.emit(event);
+    }
+}
