@@ -1,0 +1,114 @@
+//! Contenders that take turns, and what their medians come to.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// One comparison.
+pub struct Row {
+    /// What was done, on what.
+    pub what: String,
+    /// What floe needed.
+    pub ours: Duration,
+    /// The other side, and what it needed.
+    pub theirs: Option<(&'static str, Duration)>,
+    /// What floe may need; without one, the row is for information.
+    pub bar: Option<Bar>,
+}
+
+/// What floe may need.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bar {
+    /// This many times what the other side needs.
+    Times(f64),
+    /// This long.
+    Within(Duration),
+}
+
+impl Row {
+    /// How many times the other side's time floe needed.
+    pub fn ratio(&self) -> Option<f64> {
+        let (_, theirs) = self.theirs?;
+        Some(self.ours.as_secs_f64() / theirs.as_secs_f64())
+    }
+
+    /// Whether floe needed more than it may.
+    pub fn is_missed(&self) -> bool {
+        match self.bar {
+            Some(Bar::Times(most)) => self.ratio().is_none_or(|ratio| ratio > most),
+            Some(Bar::Within(most)) => self.ours > most,
+            None => false,
+        }
+    }
+}
+
+/// The median times of each contender, of so many rounds in which each has its turn. A contender prepares its turn by
+/// itself and answers the times that count: one, or that of several parts. A round before all others, which warms the
+/// caches, does not count.
+pub fn medians<const N: usize, const PARTS: usize>(
+    rounds: usize,
+    mut contenders: [&mut dyn FnMut() -> [Duration; PARTS]; N],
+) -> [[Duration; PARTS]; N] {
+    for contender in &mut contenders {
+        contender();
+    }
+    let mut times = [const { [const { Vec::new() }; PARTS] }; N];
+    for _ in 0..rounds {
+        for (contender, times) in contenders.iter_mut().zip(&mut times) {
+            for (time, times) in contender().into_iter().zip(times) {
+                times.push(time);
+            }
+        }
+    }
+    times.map(|parts| parts.map(median))
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    let middle = times.len() / 2;
+    if times.len().is_multiple_of(2) {
+        (times[middle - 1] + times[middle]) / 2
+    } else {
+        times[middle]
+    }
+}
+
+/// How long `work` takes.
+pub fn timed<T>(work: impl FnOnce() -> T) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+/// How long a program takes that must succeed.
+#[track_caller]
+pub fn time(command: &mut Command) -> Duration {
+    timed(|| run(command))
+}
+
+/// How long a program that must succeed takes until it says its last line on standard error, and to its end.
+#[track_caller]
+pub fn time_to_last_word(command: &mut Command) -> [Duration; 2] {
+    let start = Instant::now();
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = start.elapsed();
+    let mut words = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        said = start.elapsed();
+        words += &(line.unwrap() + "\n");
+    }
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{command:?}: {status}\n{words}");
+    [said, start.elapsed()]
+}
+
+/// Runs a program that must succeed, and answers what it wrote on standard output.
+#[track_caller]
+pub fn run(command: &mut Command) -> String {
+    let ended = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{command:?}: {}\n{said}", ended.status);
+    String::from_utf8_lossy(&ended.stdout).into_owned()
+}

@@ -1,0 +1,93 @@
+//! Rows as a table: in columns for a terminal, in Markdown for the documentation.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::measure::{Bar, Row};
+
+const HEADINGS: [&str; 7] = ["what", "floe", "theirs", "", "ratio", "bar", ""];
+
+/// Columns.
+pub fn plain(rows: &[Row]) -> String {
+    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    lines.extend(rows.iter().map(cells));
+    let mut widths = [0; HEADINGS.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for line in &lines {
+        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+            // Words are read from their beginning, numbers from their end.
+            let _ = match column {
+                0 | 3 | 6 => write!(text, "{cell:<width$}  "),
+                _ => write!(text, "{cell:>width$}  "),
+            };
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+/// A page.
+pub fn markdown(rows: &[Row], machine: &[String], rounds: usize) -> String {
+    let mut text = String::from(
+        "# Benchmarks\n\n\
+         `scripts/bench environments --markdown docs/benchmarks.md` wrote this page. Both sides of a row ran in turns on \
+         the\nsame machine, with the same packages and warm caches;",
+    );
+    let _ = writeln!(
+        text,
+        " each time is the median of {rounds} rounds. A time compares\nmethods and is no absolute.\n"
+    );
+    for line in machine {
+        let _ = writeln!(text, "- {line}");
+    }
+    text.push_str("\n| what | floe | the other side | ratio | bar | |\n|---|--:|---|--:|--:|---|\n");
+    for row in rows {
+        let [what, ours, theirs, than, ratio, bar, verdict] = cells(row);
+        let theirs = format!("{theirs} {than}");
+        let _ = writeln!(
+            text,
+            "| {what} | {ours} | {} | {ratio} | {bar} | {verdict} |",
+            theirs.trim()
+        );
+    }
+    text
+}
+
+fn cells(row: &Row) -> [String; HEADINGS.len()] {
+    let (than, theirs) = match row.theirs {
+        Some((than, theirs)) => (than.to_owned(), shown(theirs)),
+        None => (String::new(), String::new()),
+    };
+    let verdict = match row.bar {
+        None => "",
+        Some(_) if row.is_missed() => "MISSED",
+        Some(_) => "ok",
+    };
+    [
+        row.what.clone(),
+        shown(row.ours),
+        theirs,
+        than,
+        row.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+        match row.bar {
+            Some(Bar::Times(most)) => format!("<= {most}"),
+            Some(Bar::Within(most)) => format!("<= {}", shown(most)),
+            None => String::new(),
+        },
+        verdict.to_owned(),
+    ]
+}
+
+fn shown(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+    } else {
+        format!("{:.2} s", time.as_secs_f64())
+    }
+}

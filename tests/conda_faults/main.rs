@@ -1,0 +1,13 @@
+//! What goes wrong while conda packages are installed, by real processes: each fault ends in the right exit code, is told
+//! in words that help, leaves nothing that looks complete, and is repaired by a second run.
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../channel/mod.rs"]
+mod channel;
+
+mod contents;
+mod disk;
+mod killed;
+mod mirror;
+mod network;
+mod site;

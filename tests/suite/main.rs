@@ -1,0 +1,8 @@
+//! The test runner on real interpreters and kernels: what passes, what fails, and with what cause.
+
+mod case;
+mod imports;
+mod notebooks;
+mod processes;
+mod scheduling;
+mod scripts;

@@ -1,0 +1,266 @@
+//! What keeps the code in shape: who may import whom, how long files are, and that ARCHITECTURE.md speaks of what exists.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module, and the modules of this crate that it may import beside what lies below itself.
+///
+/// Pure modules come first, then input and output, then what carries out a plan. The command line may import all.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("reference", &[]),
+    ("event", &["reference"]),
+    ("spec", &["event", "reference"]),
+    ("compose", &["reference"]),
+    ("config", &["reference"]),
+    ("context", &["reference"]),
+    ("suite::discover", &["event", "reference"]),
+    ("plan", &["compose", "config", "context", "reference", "spec"]),
+    ("process", &["event", "reference"]),
+    ("host", &[]),
+    ("state", &["plan", "reference"]),
+    ("evidence", &["reference", "state"]),
+    ("engine", &["context", "event", "reference"]),
+    ("registry", &["engine", "reference"]),
+    ("envs", &["event", "process", "reference", "spec"]),
+    ("kernel", &["event", "process", "reference"]),
+    ("suite", &["event", "kernel", "process", "reference"]),
+    (
+        "builder",
+        &["compose", "config", "engine", "event", "plan", "reference", "state"],
+    ),
+    (
+        "freeze",
+        &[
+            "builder",
+            "compose",
+            "context",
+            "engine",
+            "event",
+            "host",
+            "plan",
+            "reference",
+            "spec",
+            "trial",
+        ],
+    ),
+    (
+        "publish",
+        &["engine", "event", "evidence", "reference", "registry", "state"],
+    ),
+    ("trial", &["engine", "event", "host", "reference"]),
+    ("report", &["event", "reference"]),
+];
+
+/// The crates that one module alone may name.
+const OWNERS: &[(&str, &str)] = &[
+    ("bollard", "engine"),
+    ("oci_client", "registry"),
+    ("clap", "cli"),
+    ("indicatif", "report"),
+    ("quick_junit", "report"),
+    ("zeromq", "kernel"),
+    ("jupyter_zmq_client", "kernel"),
+    ("jupyter_protocol", "kernel"),
+    ("rattler", "envs"),
+    ("rattler_networking", "envs"),
+    ("rattler_package_streaming", "envs"),
+    ("rattler_repodata_gateway", "envs"),
+    ("rattler_solve", "envs"),
+    ("rattler_virtual_packages", "envs"),
+];
+
+const LONGEST_FILE: usize = 400;
+
+const EMPTY_NAMES: &[&str] = &[
+    "utils", "util", "common", "helpers", "helper", "manager", "misc", "mod", "imp",
+];
+
+#[test]
+fn a_layer_imports_only_those_before_it() {
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        let Some((name, allowed)) = rule(&module(&path)) else {
+            continue;
+        };
+        for (line, import) in imports(&text) {
+            let own = import == name.split("::").next().unwrap_or(name);
+            if !own && !allowed.contains(&import.as_str()) {
+                broken.push(format!("{}:{line}: {name} imports {import}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "the import table is broken:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_module_is_in_the_import_table() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    for module in lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+    {
+        let known = module == "cli" || IMPORTS.iter().any(|(name, _)| name.split("::").next() == Some(module));
+        assert!(known, "src/lib.rs names {module}, which the import table does not");
+    }
+}
+
+#[test]
+fn a_crate_at_an_edge_is_named_by_its_owner_alone() {
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        for (name, owner) in OWNERS {
+            let named = code_lines(&text).any(|(_, line)| line.contains(&format!("{name}::")));
+            if named && module(&path).split("::").next() != Some(owner) {
+                broken.push(format!("{} names {name}, which is {owner}'s", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_environment_is_read_by_the_command_line_alone() {
+    let mut broken = Vec::new();
+    for (path, text) in sources()
+        .into_iter()
+        .filter(|(path, _)| !module(path).starts_with("cli"))
+    {
+        let lines = code_lines(&text).filter(|(_, code)| code.contains("env::var"));
+        broken.extend(lines.map(|(line, _)| format!("{}:{line}", path.display())));
+    }
+    assert!(broken.is_empty(), "the environment is read at:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_named_after_what_they_hold() {
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        if lines > LONGEST_FILE {
+            broken.push(format!("{} has {lines} lines", path.display()));
+        }
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if EMPTY_NAMES.contains(&stem.as_str()) {
+            broken.push(format!("{} says nothing of what it holds", path.display()));
+        }
+        if !text.starts_with("//! ") {
+            broken.push(format!("{} does not begin with what it is for", path.display()));
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn no_mission_is_named_in_the_code() {
+    let missions = fs::read_dir(root().join("missions")).unwrap().flatten();
+    let names = missions
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect::<Vec<_>>();
+    let mut broken = Vec::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| !is_test(path)) {
+        for (line, code) in code_lines(&text) {
+            if names.iter().any(|name| code.contains(&format!("\"{name}\""))) {
+                broken.push(format!("{}:{line}: {code}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn architecture_speaks_of_files_that_exist() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_path = |word: &&str| {
+        ["src/", "tests/", "scripts/", "common/"]
+            .iter()
+            .any(|top| word.starts_with(top))
+    };
+    let missing = quoted
+        .filter(is_path)
+        .filter(|path| !root().join(path).exists())
+        .collect::<Vec<_>>();
+    assert!(
+        missing.is_empty(),
+        "ARCHITECTURE.md names what does not exist: {missing:?}"
+    );
+}
+
+#[test]
+fn architecture_names_every_module() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for (name, _) in IMPORTS {
+        let path = format!("src/{}", name.replace("::", "/"));
+        let named = text.contains(&format!("`{path}.rs`")) || text.contains(&format!("`{path}/"));
+        assert!(named, "ARCHITECTURE.md does not name {path}.rs");
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every source file of the program, relative to the root, with its text.
+fn sources() -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![root().join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.insert(path.strip_prefix(root()).unwrap().to_owned(), text);
+            }
+        }
+    }
+    found
+}
+
+/// Whether a file of `src/` holds nothing but tests.
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs") || path.parent().is_some_and(|parent| parent.ends_with("tests"))
+}
+
+/// `src/suite/discover.rs` is `suite::discover`.
+fn module(path: &Path) -> String {
+    let path = path.strip_prefix("src").unwrap().with_extension("");
+    let parts = path.components().map(|part| part.as_os_str().to_string_lossy());
+    parts.collect::<Vec<_>>().join("::")
+}
+
+/// The rule for a module: that of the longest name which it has or lies below.
+fn rule(module: &str) -> Option<(&'static str, &'static [&'static str])> {
+    let covers = |name: &str| module == name || module.starts_with(&format!("{name}::"));
+    let rules = IMPORTS.iter().filter(|(name, _)| covers(name));
+    rules.max_by_key(|(name, _)| name.len()).copied()
+}
+
+/// The modules of this crate that a file names outside of its tests, with the line of each.
+fn imports(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (line, code) in code_lines(text) {
+        for rest in code.split("crate::").skip(1) {
+            let name = rest
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+                .unwrap_or_default();
+            if !name.is_empty() {
+                found.push((line, name.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// The lines of code before the file's tests, without comments, with their numbers.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = before_tests
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()));
+    lines.filter(|(_, line)| !line.starts_with("//"))
+}
