@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::reference::{Digest, TestId};
 
 /// The version of the event format. A reader refuses a log or an agent of another one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// An event and the moment it was emitted: one line of a log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,18 +98,7 @@ pub enum Event {
         total: u64,
     },
     /// A test run began on the host.
-    RunStarted {
-        /// The version of the event format ([`FORMAT`]).
-        format: u32,
-        /// The run's ID, the name of its directory.
-        run: String,
-        /// The mission under test.
-        mission: String,
-        /// The ID of the image under test.
-        image: Digest,
-        /// The tests that the mission's files define; each must be accounted for.
-        expected: Vec<TestId>,
-    },
+    RunStarted(RunStarted),
     /// The agent began a set of tests. One run may hold several.
     SuiteStarted {
         /// The version of the event format ([`FORMAT`]).
@@ -119,10 +108,37 @@ pub enum Event {
         /// How many run at a time.
         jobs: usize,
     },
-    /// A test began.
+    /// A test began, or began again.
     TestStarted {
         /// Which test.
         id: TestId,
+        /// How often it began, this time included.
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        attempt: u32,
+        /// Which of those that run at a time it is, counted from 1.
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        worker: u32,
+    },
+    /// A test has been running for long; nothing is done about it yet.
+    TestSlow {
+        /// Which test.
+        id: TestId,
+        /// For how long it has been running.
+        seconds: f64,
+    },
+    /// An attempt at a test failed, and there will be another.
+    TestRetried {
+        /// Which test.
+        id: TestId,
+        /// Which attempt failed, counted from 1.
+        attempt: u32,
+        /// Why it failed.
+        cause: Cause,
+        /// How long it ran.
+        seconds: f64,
+        /// What it printed, as in [`TestFinished::output`].
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        output: String,
     },
     /// A test ended.
     TestFinished(TestFinished),
@@ -160,6 +176,58 @@ pub enum Event {
     },
 }
 
+/// How a test run began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunStarted {
+    /// The version of the event format ([`FORMAT`]).
+    pub format: u32,
+    /// The run's ID, the name of its directory.
+    pub run: String,
+    /// The mission under test.
+    pub mission: String,
+    /// The ID of the image under test.
+    pub image: Digest,
+    /// What people call the image, e.g. `floe/roman:5472c8bb85ed`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reference: String,
+    /// The tests that this run should run, out of those that the mission's files define; each must be accounted for.
+    pub expected: Vec<TestId>,
+    /// Which of several parts the run is, whose tests together are those that were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// The digest of the files that define the tests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<Digest>,
+}
+
+impl RunStarted {
+    /// A whole run of this format, of which no more is known.
+    #[must_use]
+    pub fn new(run: impl Into<String>, mission: impl Into<String>, image: Digest, expected: Vec<TestId>) -> Self {
+        Self {
+            format: FORMAT,
+            run: run.into(),
+            mission: mission.into(),
+            image,
+            reference: String::new(),
+            expected,
+            part: None,
+            definitions: None,
+        }
+    }
+}
+
+/// One of the parts that a run is divided into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Part {
+    /// Which part it is, counted from 1.
+    pub index: u32,
+    /// How many parts there are.
+    pub of: u32,
+}
+
 /// How a test ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -179,6 +247,44 @@ pub struct TestFinished {
     /// The executed notebook, relative to the run's directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notebook: Option<String>,
+    /// How often it began. One that passed at a later attempt than its first is flaky.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub attempt: u32,
+    /// Which of those that run at a time it was, counted from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub worker: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_first(number: &u32) -> bool {
+    *number == 1
+}
+
+impl TestFinished {
+    /// A test that ended at once: at its first attempt, with nothing to tell but its verdict.
+    #[must_use]
+    pub fn new(id: TestId, verdict: Verdict) -> Self {
+        Self {
+            id,
+            verdict,
+            seconds: 0.0,
+            peak_memory: None,
+            output: String::new(),
+            notebook: None,
+            attempt: 1,
+            worker: 1,
+        }
+    }
+
+    /// Whether it passed only after it had failed.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.verdict == Verdict::Passed && self.attempt > 1
+    }
 }
 
 /// The outcome of a test. A failing test is an outcome, not an error.
@@ -210,6 +316,9 @@ pub struct Cause {
     /// The cell of a notebook where it happened, counted from 1 over all cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cell: Option<usize>,
+    /// The line within the cell or script where it happened, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
 }
 
 /// The kinds of failure, as reports name them.
@@ -260,6 +369,7 @@ impl Cause {
             message: message.into(),
             detail: String::new(),
             cell: None,
+            line: None,
         }
     }
 

@@ -196,7 +196,7 @@ pub struct TestId {
     pub owner: String,
     /// What kind of test it is.
     pub kind: TestKind,
-    /// The module or notebook; empty for a script.
+    /// The module, the notebook, or what a server is asked for; empty for a script.
     pub name: String,
 }
 
@@ -209,6 +209,8 @@ pub enum TestKind {
     Notebook,
     /// An executable is run and must exit with 0.
     Script,
+    /// The image is started as a hub starts it, and asked for something.
+    Server,
 }
 
 impl TestId {
@@ -241,6 +243,17 @@ impl TestId {
             name: String::new(),
         }
     }
+
+    /// The test that a server of the image, or of one of its environments, answers when it is asked for `what`: `api`,
+    /// `lab` or `kernel`.
+    #[must_use]
+    pub fn server(owner: &str, what: &str) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            kind: TestKind::Server,
+            name: what.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for TestId {
@@ -249,6 +262,7 @@ impl fmt::Display for TestId {
             TestKind::Import => write!(f, "{}::imports::{}", self.owner, self.name),
             TestKind::Notebook => write!(f, "{}::notebooks::{}", self.owner, self.name),
             TestKind::Script => write!(f, "{}::test", self.owner),
+            TestKind::Server => write!(f, "{}::server::{}", self.owner, self.name),
         }
     }
 }
@@ -260,7 +274,7 @@ impl FromStr for TestId {
         let invalid = || ReferenceError {
             kind: "test ID",
             text: text.to_owned(),
-            rule: "expected ENVIRONMENT::imports::MODULE, ENVIRONMENT::notebooks::FILE or ENVIRONMENT::test",
+            rule: "expected ENVIRONMENT::imports::MODULE, ENVIRONMENT::notebooks::FILE, ENVIRONMENT::server::WHAT or ENVIRONMENT::test",
         };
         let (owner, rest) = text.split_once("::").ok_or_else(invalid)?;
         if owner.is_empty() {
@@ -269,6 +283,7 @@ impl FromStr for TestId {
         match rest.split_once("::") {
             Some(("imports", name)) if !name.is_empty() => Ok(Self::import(owner, name)),
             Some(("notebooks", name)) if !name.is_empty() => Ok(Self::notebook(owner, name)),
+            Some(("server", name)) if !name.is_empty() => Ok(Self::server(owner, name)),
             None if rest == "test" => Ok(Self::script(owner)),
             _ => Err(invalid()),
         }
@@ -298,6 +313,7 @@ mod tests {
             "roman-cal::imports::numpy",
             "roman-cal::notebooks::sub/intro.ipynb",
             "roman::test",
+            "roman::server::lab",
         ] {
             assert_eq!(text.parse::<TestId>().unwrap().to_string(), text);
         }

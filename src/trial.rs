@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::{Container, ContainerExit, ContainerRequest, Engine, EngineError};
 use crate::event::wire::{Decoder, Piece};
-use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, Event, FORMAT, RunStarted, Sink, TestFinished, Verdict};
 use crate::host::Owner;
 use crate::reference::{Digest, TestId};
 
@@ -72,13 +72,12 @@ pub async fn run(
     events: &dyn Sink,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended, EngineError> {
-    events.emit(Event::RunStarted {
-        format: FORMAT,
-        run: trial.run.clone(),
-        mission: trial.mission.clone(),
-        image: trial.image.clone(),
-        expected: trial.expected.clone(),
-    });
+    events.emit(Event::RunStarted(RunStarted::new(
+        &trial.run,
+        &trial.mission,
+        trial.image.clone(),
+        trial.expected.clone(),
+    )));
     let container = engine.start(&request(trial, process)).await?;
     let ended = observe(trial, &container, engine, events, stop).await;
     let copied = engine
@@ -142,7 +141,11 @@ async fn observe(
     let started = Instant::now();
     let script = TestId::script(&trial.mission);
     if trial.script {
-        events.emit(Event::TestStarted { id: script.clone() });
+        events.emit(Event::TestStarted {
+            id: script.clone(),
+            attempt: 1,
+            worker: 1,
+        });
     }
     let mut watch = Watch::default();
     let (sender, mut receiver) = mpsc::channel(64);
@@ -165,12 +168,9 @@ async fn observe(
     let exit = engine.wait(container).await?;
     if trial.script {
         events.emit(Event::TestFinished(TestFinished {
-            id: script,
-            verdict: verdict(exit, watch.failed),
             seconds: started.elapsed().as_secs_f64(),
-            peak_memory: None,
             output: watch.tail(),
-            notebook: None,
+            ..TestFinished::new(script, verdict(exit, watch.failed))
         }));
     }
     Ok(Ended {

@@ -93,6 +93,7 @@ fn case(test: &TestFinished) -> TestCase {
         TestKind::Import => "imports",
         TestKind::Notebook => "notebooks",
         TestKind::Script => "test",
+        TestKind::Server => "server",
     };
     let name = if test.id.name.is_empty() { kind } else { &test.id.name };
     let mut case = TestCase::new(xml(name), status(&test.verdict));
@@ -153,17 +154,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::event::{Event, FORMAT};
+    use crate::event::{Event, RunStarted};
     use crate::reference::{Digest, TestId};
 
     fn test(id: TestId, verdict: Verdict) -> Event {
         Event::TestFinished(TestFinished {
-            id,
-            verdict,
             seconds: 0.5,
-            peak_memory: None,
-            output: String::new(),
-            notebook: None,
+            ..TestFinished::new(id, verdict)
         })
     }
 
@@ -176,13 +173,7 @@ mod tests {
     }
 
     fn begun(expected: Vec<TestId>) -> Event {
-        Event::RunStarted {
-            format: FORMAT,
-            run: "r1".to_owned(),
-            mission: "roman".to_owned(),
-            image: Digest::of(b"image"),
-            expected,
-        }
+        Event::RunStarted(RunStarted::new("r1", "roman", Digest::of(b"image"), expected))
     }
 
     fn run() -> Vec<Record> {

@@ -91,28 +91,22 @@ impl Tally {
     /// Takes account of one event.
     pub fn take(&mut self, event: &Event) {
         match event {
-            Event::RunStarted {
-                format,
-                run,
-                mission,
-                image,
-                expected,
-            } => {
+            Event::RunStarted(begun) => {
                 self.runs_started += 1;
-                self.format(*format);
+                self.format(begun.format);
                 self.run.get_or_insert_with(|| Run {
-                    id: run.clone(),
-                    mission: mission.clone(),
-                    image: image.clone(),
+                    id: begun.run.clone(),
+                    mission: begun.mission.clone(),
+                    image: begun.image.clone(),
                 });
-                self.expected.extend(expected);
+                self.expected.extend(&begun.expected);
             }
             Event::SuiteStarted { format, tests, .. } => {
                 self.suites_started += 1;
                 self.format(*format);
                 self.expected.extend(tests);
             }
-            Event::TestStarted { id } => self.started.extend([id]),
+            Event::TestStarted { id, .. } => self.started.extend([id]),
             Event::TestFinished(test) => self.test_finished(test),
             Event::SuiteFinished { summary } => {
                 self.suites_finished += 1;
@@ -300,14 +294,7 @@ fn severity(verdict: &Verdict) -> u8 {
 }
 
 fn lost(id: &TestId, message: &str) -> TestFinished {
-    TestFinished {
-        id: id.clone(),
-        verdict: Verdict::Failed(Cause::new(CauseKind::NotRun, message)),
-        seconds: 0.0,
-        peak_memory: None,
-        output: String::new(),
-        notebook: None,
-    }
+    TestFinished::new(id.clone(), Verdict::Failed(Cause::new(CauseKind::NotRun, message)))
 }
 
 #[cfg(test)]

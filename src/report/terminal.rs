@@ -120,9 +120,11 @@ impl State {
             | Event::StepOutput { .. }
             | Event::StepFinished { .. }
             | Event::PushProgress { .. } => self.build.take(event, self.show, &self.screen),
-            Event::RunStarted { .. }
+            Event::RunStarted(_)
             | Event::SuiteStarted { .. }
             | Event::TestStarted { .. }
+            | Event::TestSlow { .. }
+            | Event::TestRetried { .. }
             | Event::TestFinished(_)
             | Event::SuiteFinished { .. }
             | Event::RunFinished { .. } => {

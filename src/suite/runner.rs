@@ -129,7 +129,11 @@ async fn run_one(test: &Test, options: &Options, sink: &dyn Sink) -> Verdict {
         Mode::Skipped { reason } => Outcome::of(Verdict::Skipped { reason: reason.clone() }),
         Mode::Broken(cause) => Outcome::of(Verdict::Failed(cause.clone())),
         Mode::Parallel | Mode::Alone => {
-            sink.emit(Event::TestStarted { id: test.id() });
+            sink.emit(Event::TestStarted {
+                id: test.id(),
+                attempt: 1,
+                worker: 1,
+            });
             // A defect of floe's own must not take the other tests' verdicts with it.
             let outcome = AssertUnwindSafe(carry_out(test, options)).catch_unwind().await;
             outcome.unwrap_or_else(|_| Outcome::failed(CauseKind::Infra, "floe itself failed in this test"))
@@ -137,12 +141,11 @@ async fn run_one(test: &Test, options: &Options, sink: &dyn Sink) -> Verdict {
     };
     let verdict = outcome.verdict.clone();
     sink.emit(Event::TestFinished(TestFinished {
-        id: test.id(),
-        verdict: outcome.verdict,
         seconds: started.elapsed().as_secs_f64(),
         peak_memory: outcome.peak_memory,
         output: outcome.output,
         notebook: outcome.notebook,
+        ..TestFinished::new(test.id(), outcome.verdict)
     }));
     verdict
 }

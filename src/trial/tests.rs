@@ -35,14 +35,8 @@ fn suite(format: u32) -> Event {
 }
 
 fn failing() -> Event {
-    Event::TestFinished(TestFinished {
-        id: TestId::import("e", "x"),
-        verdict: Verdict::Failed(Cause::new(CauseKind::Error, "no")),
-        seconds: 0.0,
-        peak_memory: None,
-        output: String::new(),
-        notebook: None,
-    })
+    let verdict = Verdict::Failed(Cause::new(CauseKind::Error, "no"));
+    Event::TestFinished(TestFinished::new(TestId::import("e", "x"), verdict))
 }
 
 /// Runs a container that prints `output` and ends with `code`; answers how the trial ended, its events and the calls.

@@ -15,7 +15,7 @@ async fn a_notebook_that_runs_alone_overlaps_no_other_test() {
     let mut running = Vec::new();
     for event in &run.events {
         match event {
-            Event::TestStarted { id } => {
+            Event::TestStarted { id, .. } => {
                 let alone = |name: &str| matches!(name, "a.ipynb" | "b.ipynb");
                 let blocked = running.iter().any(|name: &String| alone(name)) || alone(&id.name) && !running.is_empty();
                 assert!(!blocked, "{id} started beside {running:?}");

@@ -1,19 +1,15 @@
 //! The rule that decides whether a run passed, case by case.
 
 use super::*;
+use crate::event::RunStarted;
 
 fn id(name: &str) -> TestId {
     TestId::import("roman", name)
 }
 
 fn begun(names: &[&str]) -> Event {
-    Event::RunStarted {
-        format: FORMAT,
-        run: "r1".to_owned(),
-        mission: "roman".to_owned(),
-        image: Digest::of(b"image"),
-        expected: names.iter().map(|name| id(name)).collect(),
-    }
+    let expected = names.iter().map(|name| id(name)).collect();
+    Event::RunStarted(RunStarted::new("r1", "roman", Digest::of(b"image"), expected))
 }
 
 fn suite(names: &[&str]) -> Event {
@@ -25,14 +21,17 @@ fn suite(names: &[&str]) -> Event {
 }
 
 fn started(name: &str) -> Event {
-    Event::TestStarted { id: id(name) }
+    Event::TestStarted {
+        id: id(name),
+        attempt: 1,
+        worker: 1,
+    }
 }
 
 fn ended(name: &str, verdict: Verdict) -> Event {
     Event::TestFinished(TestFinished {
-        verdict,
         seconds: 0.5,
-        ..lost(&id(name), "")
+        ..TestFinished::new(id(name), verdict)
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) struct RunDisplay {
 
 impl RunDisplay {
     pub(super) fn take(&mut self, event: &Event, show: Show, screen: &Screen) {
-        if let Event::RunStarted { .. } = event {
+        if let Event::RunStarted(_) = event {
             *self = Self {
                 of_a_host: true,
                 ..Self::default()
@@ -27,19 +27,13 @@ impl RunDisplay {
         }
         self.tally.take(event);
         match event {
-            Event::RunStarted {
-                run,
-                mission,
-                image,
-                expected,
-                ..
-            } => {
-                let name = show.paint.ink(Ink::Name, &show.untrusted.inline(mission));
+            Event::RunStarted(begun) => {
+                let name = show.paint.ink(Ink::Name, &show.untrusted.inline(&begun.mission));
                 let rest = format!(
                     "{name}: {} expected of image {}, run {}",
-                    count(expected.len(), "test"),
-                    image.short(),
-                    show.untrusted.inline(run)
+                    count(begun.expected.len(), "test"),
+                    begun.image.short(),
+                    show.untrusted.inline(&begun.run)
                 );
                 screen.lines(&[show.paint.labelled(Ink::Good, "Testing", &rest)]);
                 self.begin(screen);
@@ -49,7 +43,7 @@ impl RunDisplay {
                 screen.lines(&[show.paint.labelled(Ink::Good, "Starting", &rest)]);
                 self.begin(screen);
             }
-            Event::TestStarted { id } => {
+            Event::TestStarted { id, .. } => {
                 let task = Task {
                     key: id.to_string(),
                     name: show.untrusted.inline(&id.to_string()),

@@ -5,7 +5,7 @@ mod builds;
 use std::io;
 
 use super::*;
-use crate::event::{Cause, CauseKind, FORMAT, Summary, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, FORMAT, RunStarted, Summary, TestFinished, Verdict};
 use crate::reference::{Digest, TestId};
 use crate::report::outcome::Tally;
 
@@ -44,13 +44,8 @@ fn shown(style: Style, events: &[Event]) -> String {
 }
 
 fn begun(expected: &[TestId]) -> Event {
-    Event::RunStarted {
-        format: FORMAT,
-        run: "20300101-1200".to_owned(),
-        mission: "roman".to_owned(),
-        image: Digest::of(b"image"),
-        expected: expected.to_vec(),
-    }
+    let image = Digest::of(b"image");
+    Event::RunStarted(RunStarted::new("20300101-1200", "roman", image, expected.to_vec()))
 }
 
 fn suite(tests: &[TestId]) -> Event {
@@ -63,12 +58,10 @@ fn suite(tests: &[TestId]) -> Event {
 
 fn ended(id: &TestId, verdict: Verdict, output: &str) -> Event {
     Event::TestFinished(TestFinished {
-        id: id.clone(),
-        verdict,
         seconds: 0.8125,
         peak_memory: Some(52_000_000),
         output: output.to_owned(),
-        notebook: None,
+        ..TestFinished::new(id.clone(), verdict)
     })
 }
 
@@ -107,7 +100,11 @@ fn passing() -> Vec<Event> {
         Event::Output {
             text: "up\n\u{1b}[32mready".to_owned(),
         },
-        Event::TestStarted { id: numpy() },
+        Event::TestStarted {
+            id: numpy(),
+            attempt: 1,
+            worker: 1,
+        },
         ended(&numpy(), Verdict::Passed, "quiet"),
         ended(&intro(), Verdict::Skipped { reason }, ""),
     ])
@@ -189,7 +186,7 @@ fn a_run_of_nothing_looks_like_a_failure() {
 #[test]
 fn a_set_of_tests_without_a_host_ends_in_a_summary() {
     let mut events = passing();
-    events.retain(|event| !matches!(event, Event::RunStarted { .. } | Event::RunFinished { .. }));
+    events.retain(|event| !matches!(event, Event::RunStarted(_) | Event::RunFinished { .. }));
     let text = shown(PLAIN, &events);
     assert!(
         text.ends_with("     Summary 1 test run: 1 passed, 1 skipped\n      PASSED\n"),
@@ -216,12 +213,8 @@ fn colors_change_nothing_but_colors() {
 fn a_detail_that_only_repeats_the_message_is_left_out() {
     let cause = Cause::new(CauseKind::Error, "no module x").with_detail("no module x\n");
     let event = Event::TestFinished(TestFinished {
-        id: TestId::import("e", "x"),
-        verdict: Verdict::Failed(cause),
         seconds: 1.0,
-        peak_memory: None,
-        output: String::new(),
-        notebook: None,
+        ..TestFinished::new(TestId::import("e", "x"), Verdict::Failed(cause))
     });
     assert_eq!(shown(PLAIN, &[event]).matches("no module x").count(), 1);
 }
