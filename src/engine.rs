@@ -5,6 +5,7 @@
 mod archive;
 mod buildkit;
 pub mod client;
+mod creation;
 pub mod fake;
 pub mod fault;
 mod refusal;
@@ -31,8 +32,12 @@ pub struct Image {
     pub labels: BTreeMap<String, String>,
     /// The digests of its layers' uncompressed content, lowest first.
     pub layers: Vec<Digest>,
+    /// What its containers run unless told otherwise, after its entrypoint.
+    pub command: Vec<String>,
     /// The architecture, e.g. `amd64`.
     pub architecture: String,
+    /// The operating system, e.g. `linux`.
+    pub os: String,
     /// Bytes on disk.
     pub size: u64,
 }
@@ -63,8 +68,12 @@ pub struct BuildRequest {
 pub struct ContainerRequest {
     /// The image, by ID or tag.
     pub image: String,
+    /// In place of the image's own entrypoint; none at all, if it is empty.
+    pub entrypoint: Option<Vec<String>>,
     /// The command, in place of the image's own.
     pub command: Vec<String>,
+    /// Files that it holds before it starts, each set below an absolute path.
+    pub files: Vec<(String, Context)>,
     /// Environment variables beside the image's own.
     pub environment: BTreeMap<String, String>,
     /// Labels, by which floe finds the container again.

@@ -20,6 +20,7 @@ pub mod publish;
 pub mod reference;
 pub mod registry;
 pub mod report;
+pub mod server;
 pub mod spec;
 pub mod state;
 pub mod suite;

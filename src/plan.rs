@@ -32,6 +32,7 @@ pub const APPLETS: &[&str] = &[
     "test-notebooks",
     "test-environment",
     "test-environments",
+    "test-server",
 ];
 
 /// Everything that is to be built.

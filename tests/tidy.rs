@@ -25,6 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("envs", &["event", "process", "reference", "spec"]),
     ("kernel", &["event", "process", "reference"]),
     ("suite", &["event", "kernel", "process", "reference"]),
+    ("server", &["event", "process", "reference"]),
     (
         "builder",
         &["compose", "config", "engine", "event", "plan", "reference", "state"],
@@ -62,6 +63,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("zeromq", "kernel"),
     ("jupyter_zmq_client", "kernel"),
     ("jupyter_protocol", "kernel"),
+    ("tokio_tungstenite", "server"),
     ("rattler", "envs"),
     ("rattler_networking", "envs"),
     ("rattler_package_streaming", "envs"),

@@ -20,10 +20,6 @@ pub fn measure(workplace: &Workplace, rounds: usize) -> Vec<Row> {
         [time(&mut copy(&sample.prefix, &plain))]
     };
     let [[ours], [theirs]] = medians(rounds, [ours, theirs]);
-    vec![Row {
-        what: format!("env-clone, {files} files"),
-        ours,
-        theirs: Some(("cp -a", theirs)),
-        bar: Some(Bar::Times(2.0)),
-    }]
+    let what = format!("env-clone, {files} files");
+    vec![Row::new(what, ours, ("cp -a", theirs), Some(Bar::Times(2.0)))]
 }

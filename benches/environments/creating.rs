@@ -37,32 +37,26 @@ pub fn measure(workplace: &Workplace, rounds: usize) -> Vec<Row> {
         [other.link(false) + other.pip(); 2]
     };
     let [[ours_installed, ours], [installed, compiled], [linked, _]] = medians(rounds, [ours, copied, linked]);
-    let row = |what: String, ours, theirs, bar| Row {
-        what,
-        ours,
-        theirs: Some(theirs),
-        bar,
-    };
     vec![
-        row(
+        Row::new(
             format!("env-create, frozen, {what}"),
             ours,
             ("rattler + uv + compileall, copying", compiled),
             Some(Bar::Times(1.3)),
         ),
-        row(
+        Row::new(
             "  without bytecode".to_owned(),
             ours_installed,
             ("rattler + uv, copying", installed),
             Some(Bar::Times(1.3)),
         ),
-        row(
+        Row::new(
             "  without bytecode, beside hard links".to_owned(),
             ours_installed,
             ("rattler with hard links + uv", linked),
             None,
         ),
-        row(
+        Row::new(
             "  bytecode alone".to_owned(),
             ours.saturating_sub(ours_installed),
             ("compileall -j 0", compiled.saturating_sub(installed)),

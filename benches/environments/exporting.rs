@@ -19,18 +19,13 @@ pub fn measure(workplace: &Workplace, rounds: usize) -> Vec<Row> {
     };
     // Short times vary the more.
     let [[ours], [pip], [uv]] = medians(rounds * 3, [ours, pip, uv]);
-    let row = |what: String, theirs, bar| Row {
-        what,
-        ours,
-        theirs: Some(theirs),
-        bar,
-    };
     vec![
-        row(
+        Row::new(
             format!("env-export, {count} packages"),
+            ours,
             ("pip freeze", pip),
-            Some(Bar::Within(Duration::from_millis(50))),
+            Some(Bar::Within(Duration::from_millis(50).into())),
         ),
-        row("  the same beside uv".to_owned(), ("uv pip freeze", uv), None),
+        Row::new("  the same beside uv", ours, ("uv pip freeze", uv), None),
     ]
 }

@@ -7,6 +7,9 @@
 #[path = "../../tests/channel/mod.rs"]
 #[expect(dead_code, reason = "a benchmark needs no faults and no copies")]
 mod channel;
+#[path = "../measure/mod.rs"]
+#[expect(dead_code, reason = "other benchmarks measure more")]
+mod measure;
 #[path = "../../tests/repository/mod.rs"]
 #[expect(dead_code, reason = "a benchmark calls few of its commands")]
 mod repository;
@@ -14,12 +17,9 @@ mod repository;
 mod cloning;
 mod creating;
 mod exporting;
-mod machine;
-mod measure;
 mod mission;
 mod pip;
 mod specs;
-mod table;
 mod workplace;
 
 use std::io::{self, Write as _};
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use measure::Row;
+use measure::{Row, machine, table};
 use workplace::Workplace;
 
 /// Times floe beside other programs.
@@ -40,7 +40,7 @@ struct Arguments {
     /// How many rounds to take the median of
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Also write the table, with the machine and the versions, to this file
+    /// Also write the table, with the machine and the versions, into this page
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// What cargo says to every benchmark
@@ -87,7 +87,10 @@ fn main() -> io::Result<ExitCode> {
     }
     writeln!(io::stdout(), "{}", table::plain(&measured))?;
     if let Some(file) = arguments.markdown {
-        std::fs::write(file, table::markdown(&measured, &machine::describe(&workplace), rounds))?;
+        let machine = machine::describe(&workplace.versions());
+        let section = table::markdown("environments", &measured, &machine, rounds);
+        let page = std::fs::read_to_string(&file)?;
+        std::fs::write(&file, table::with_section(&page, "environments", &section))?;
     }
     if measured.iter().any(Row::is_missed) {
         return Ok(ExitCode::FAILURE);

@@ -41,12 +41,12 @@ pub fn measure(rounds: usize) -> Vec<Row> {
         [build(&[("bench-one", one), ("bench-two", two)])]
     };
     let [[ours], [theirs]] = medians(rounds, [ours, theirs]);
-    vec![Row {
-        what: "build of a mission with 2 environments".to_owned(),
+    vec![Row::new(
+        "build of a mission with 2 environments",
         ours,
-        theirs: Some(("one after the other", theirs)),
-        bar: Some(Bar::Times(0.65)),
-    }]
+        ("one after the other", theirs),
+        Some(Bar::Times(0.65)),
+    )]
 }
 
 /// Removes the images and the builder's steps of this benchmark, of which each round makes gigabytes.

@@ -37,26 +37,20 @@ pub fn measure(workplace: &Workplace, rounds: usize) -> Vec<Row> {
         [install(&workplace.uv(), &words); 2]
     };
     let [[ours_installed, ours], [pip_installed, pip], [uv, _]] = medians(rounds, [ours, pip, uv]);
-    let row = |what: String, ours, theirs, bar| Row {
-        what,
-        ours,
-        theirs: Some(theirs),
-        bar,
-    };
     vec![
-        row(
+        Row::new(
             format!("env-update, {} pip packages", specs::PINS.lines().count()),
             ours,
             ("pip install", pip),
             Some(Bar::Times(0.2)),
         ),
-        row(
+        Row::new(
             "  without bytecode".to_owned(),
             ours_installed,
             ("pip install --no-compile", pip_installed),
             Some(Bar::Times(0.2)),
         ),
-        row(
+        Row::new(
             "  without bytecode, beside uv".to_owned(),
             ours_installed,
             ("uv pip install", uv),

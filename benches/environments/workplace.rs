@@ -58,6 +58,16 @@ impl Workplace {
         self.conda_dir().join("bin/uv")
     }
 
+    /// The measured programs with their versions.
+    pub fn versions(&self) -> Vec<String> {
+        let uv = run(Command::new(self.uv()).arg("--version"));
+        let pip = run(Command::new(self.conda_dir().join("bin/pip")).arg("--version"));
+        let rattler = locked("rattler").map(|version| format!("rattler {version}"));
+        let uv = uv.split(" (").next().map(|version| version.trim().to_owned());
+        let pip = pip.split(" from").next().map(str::to_owned);
+        [rattler, uv, pip].into_iter().flatten().collect()
+    }
+
     /// Where fetched conda packages are kept, as floe lays it out.
     pub fn packages(&self) -> PathBuf {
         self.root.join("conda-packages/pkgs")
@@ -154,4 +164,10 @@ pub fn copy(from: &Path, to: &Path) -> Command {
     let mut copy = Command::new("cp");
     copy.arg("-a").arg(from).arg(to);
     copy
+}
+
+/// The version of a crate that floe is built with.
+fn locked(name: &str) -> Option<&'static str> {
+    let (_, rest) = include_str!("../../Cargo.lock").split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    rest.split('"').next()
 }

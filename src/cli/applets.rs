@@ -14,12 +14,13 @@ use super::args::When;
 use super::failure::{ExitCode, Failure};
 use super::output;
 use crate::envs::{self, Installer, Layout, Tools};
-use crate::event::{Event, Sink};
+use crate::event::{Event, Sink, Summary};
 use crate::kernel::spec::{JupyterDirectories, SearchPath};
 use crate::process;
 use crate::reference::EnvironmentName;
 use crate::report::json::Wire;
 use crate::report::terminal::Terminal;
+use crate::server;
 use crate::spec::frozen::Frozen;
 use crate::suite::runner::{self, Options};
 use crate::suite::{self, TestPlan, discover};
@@ -79,6 +80,21 @@ pub async fn run(name: &str, arguments: Vec<OsString>) -> Result<(), Failure> {
         Applet::TestEnvironment { environment } => {
             let plan = discover::load(&machine.layout.environments)?;
             machine.test(&plan.of_environment(&environment), events).await
+        }
+        Applet::TestServer {
+            owner,
+            environments,
+            timeout,
+            command,
+        } => {
+            let subject = server::Subject {
+                owner,
+                environments,
+                command,
+            };
+            machine
+                .test_server(&subject, Duration::from_secs(timeout), events)
+                .await
         }
         Applet::TestEnvironments { filters } => {
             let plan = discover::load(&machine.layout.environments)?;
@@ -175,6 +191,22 @@ enum Applet {
         /// The environment
         environment: EnvironmentName,
     },
+    /// Start the image's server as a hub does, and see whether it answers, loads JupyterLab and starts kernels
+    #[command(name = "test-server")]
+    TestServer {
+        /// What the image is called in the names of the tests
+        #[arg(long, default_value = "image")]
+        owner: String,
+        /// An environment whose kernel the server must start
+        #[arg(long = "env", value_name = "ENVIRONMENT")]
+        environments: Vec<EnvironmentName>,
+        /// How many seconds the server may take until it answers
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        timeout: u64,
+        /// The command that starts the server
+        #[arg(last = true, default_value = "start-notebook.py")]
+        command: Vec<String>,
+    },
     /// Run the tests of all environments
     #[command(name = "test-environments")]
     TestEnvironments {
@@ -197,9 +229,7 @@ fn installer(conda_dir: &Path) -> Installer {
 /// What the site says about conda: the base environment's own `.condarc`, then the file that CONDARC names.
 fn conda(conda_dir: &Path) -> Result<envs::conda::Config, Failure> {
     let mut config = envs::conda::Config {
-        certificates: variable("SSL_CERT_FILE")
-            .map(PathBuf::from)
-            .filter(|file| file.is_file()),
+        certificates: variable("SSL_CERT_FILE").map(PathBuf::from),
         // It may list several, of which conda, too, writes to the first.
         cache: variable("CONDA_PKGS_DIRS").and_then(|list| list.split(',').next().map(|dir| PathBuf::from(dir.trim()))),
         cuda: variable("CONDA_OVERRIDE_CUDA"),
@@ -285,15 +315,38 @@ impl Machine {
         for test in plan.tests() {
             self.layout.refuse_incomplete(&test.environment)?;
         }
-        process::adopt_orphans()
-            .map_err(|error| Failure::new(ExitCode::Internal, format!("orphans cannot be adopted: {error}")))?;
-        let summary = runner::run(plan, &self.options, events).await;
-        if summary.failed > 0 {
-            Err(Failure::shown(ExitCode::TestsFailed))
-        } else if summary.ran() == 0 {
-            Err(Failure::new(ExitCode::NothingRan, "no test ran"))
-        } else {
-            Ok(())
-        }
+        adopt_orphans()?;
+        verdict(runner::run(plan, &self.options, events).await)
+    }
+
+    async fn test_server(
+        &self,
+        subject: &server::Subject,
+        start_timeout: Duration,
+        events: &dyn Sink,
+    ) -> Result<(), Failure> {
+        let options = server::Options {
+            start_timeout,
+            answer_timeout: Duration::from_mins(1),
+            grace: self.options.grace,
+            variables: self.options.variables.clone(),
+        };
+        adopt_orphans()?;
+        verdict(server::run(subject, &options, events).await)
+    }
+}
+
+fn adopt_orphans() -> Result<(), Failure> {
+    process::adopt_orphans()
+        .map_err(|error| Failure::new(ExitCode::Internal, format!("orphans cannot be adopted: {error}")))
+}
+
+fn verdict(summary: Summary) -> Result<(), Failure> {
+    if summary.failed > 0 {
+        Err(Failure::shown(ExitCode::TestsFailed))
+    } else if summary.ran() == 0 {
+        Err(Failure::new(ExitCode::NothingRan, "no test ran"))
+    } else {
+        Ok(())
     }
 }

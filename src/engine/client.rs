@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
-use bollard::models::{
-    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig, HostConfigLogConfig, ImageInspect,
-};
+use bollard::models::ImageInspect;
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder, WaitContainerOptions,
@@ -25,7 +23,7 @@ use super::refusal::{failed, status, words};
 use super::socket::Socket;
 use super::{
     BuildRequest, Container, ContainerExit, ContainerRequest, Credentials, Engine, EngineError, Found, Image, PATIENCE,
-    buildkit, stream,
+    buildkit, creation, stream,
 };
 use crate::event::Sink;
 use crate::reference::{Digest, ImageTag};
@@ -192,14 +190,22 @@ impl Engine for Docker {
 
     async fn start(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
         let action = || format!("start a container of {}", request.image);
-        let created = self.docker.create_container(None, container_body(request)).await;
+        let created = self.docker.create_container(None, creation::body(request)).await;
         let container = Container {
             id: created.map_err(|error| self.failed(action(), error))?.id,
         };
-        if let Err(error) = self.docker.start_container(&container.id, None).await {
+        let started = async {
+            for (directory, files) in &request.files {
+                let put = creation::put(&self.docker, &container.id, directory, files).await?;
+                put.map_err(|error| self.failed(action(), error))?;
+            }
+            let started = self.docker.start_container(&container.id, None).await;
+            started.map_err(|error| self.failed(action(), error))
+        };
+        if let Err(error) = started.await {
             // The reason why it does not start counts, not what comes of the tidying.
             let _ = self.remove(&container).await;
-            return Err(self.failed(action(), error));
+            return Err(error);
         }
         Ok(container)
     }
@@ -321,7 +327,7 @@ impl Engine for Docker {
             .build();
         let found = self.docker.list_containers(Some(options)).await;
         let found = found.map_err(|error| self.failed(format!("list the containers with the label {label}"), error))?;
-        Ok(found.into_iter().filter_map(listed).collect())
+        Ok(found.into_iter().filter_map(creation::listed).collect())
     }
 }
 
@@ -342,53 +348,14 @@ fn about(action: &str, container: &Container) -> String {
 
 fn image(inspected: ImageInspect) -> Option<Image> {
     let layers = inspected.root_fs.and_then(|root| root.layers).unwrap_or_default();
+    let config = inspected.config.unwrap_or_default();
     Some(Image {
         id: inspected.id?.parse().ok()?,
-        labels: inspected
-            .config
-            .and_then(|config| config.labels)
-            .unwrap_or_default()
-            .into_iter()
-            .collect(),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        command: config.cmd.unwrap_or_default(),
         layers: layers.iter().map(|layer| layer.parse().ok()).collect::<Option<_>>()?,
         architecture: inspected.architecture.unwrap_or_default(),
+        os: inspected.os.unwrap_or_default(),
         size: inspected.size.unwrap_or_default().try_into().unwrap_or_default(),
-    })
-}
-
-fn container_body(request: &ContainerRequest) -> ContainerCreateBody {
-    let bytes = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let memory = request.memory.map(bytes);
-    ContainerCreateBody {
-        image: Some(request.image.clone()),
-        cmd: Some(request.command.clone()).filter(|command| !command.is_empty()),
-        env: Some(request.environment.iter().map(|(k, v)| format!("{k}={v}")).collect()),
-        labels: Some(request.labels.clone().into_iter().collect()),
-        host_config: Some(HostConfig {
-            memory,
-            memory_swap: memory,
-            shm_size: request.shm_size.map(bytes),
-            log_config: Some(log_config()),
-            ..HostConfig::default()
-        }),
-        ..ContainerCreateBody::default()
-    }
-}
-
-/// A site may have set a driver that cannot be read back, or that drops what is old. Docker's `local` driver would keep
-/// bytes that are not UTF-8, which this one replaces; but 20.10 loses and repeats pieces of it where it is followed. The
-/// size is given because the daemon's own, which makes it drop what is old, applies otherwise.
-fn log_config() -> HostConfigLogConfig {
-    HostConfigLogConfig {
-        typ: Some("json-file".to_owned()),
-        config: Some(HashMap::from([("max-size".to_owned(), "1t".to_owned())])),
-    }
-}
-
-fn listed(summary: ContainerSummary) -> Option<Found> {
-    Some(Found {
-        id: summary.id?,
-        labels: summary.labels.unwrap_or_default().into_iter().collect(),
-        running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
     })
 }

@@ -338,7 +338,9 @@ fn made_up(content: &str, labels: BTreeMap<String, String>) -> Image {
         id: Digest::of(format!("{content}{labels:?}").as_bytes()),
         layers: vec![Digest::of(content.as_bytes())],
         labels,
+        command: Vec::new(),
         architecture: "amd64".to_owned(),
+        os: "linux".to_owned(),
         size: content.len() as u64,
     }
 }

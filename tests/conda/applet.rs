@@ -48,6 +48,28 @@ fn the_file_that_condarc_names_says_where_packages_come_from() {
 }
 
 #[test]
+fn certificates_that_are_not_there_are_not_passed_over() {
+    let place = Place::with(&[]);
+    place.file(
+        "condarc",
+        &format!("channels: [\"{}\"]\n", Channel::shared().file_url()),
+    );
+    let file = place.file("x.yml", &yml(&["fixlib"]));
+    let output = Command::new(env!("CARGO_BIN_EXE_floe"))
+        .args(["applet", "env-create", "x"])
+        .arg(file)
+        .env("CONDA_DIR", &place.layout.conda_dir)
+        .env("CONDARC", place.root.path().join("condarc"))
+        .env("SSL_CERT_FILE", "/nowhere/site.crt")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("/nowhere/site.crt"), "{said}");
+    assert!(!place.layout.conda_dir.join("envs/x").exists());
+}
+
+#[test]
 fn the_exit_code_tells_kinds_of_failure_apart() {
     let place = Place::with(&[]);
     let server = Server::start(Channel::shared().dir());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use floe::context::{Context, Overlay};
 use floe::engine::client::Docker;
 use floe::engine::{Container, Engine as _, EngineError};
 use floe::event::{Event, Memory};
@@ -89,6 +90,47 @@ async fn the_environment_and_the_shared_memory_are_as_asked() {
     request.shm_size = Some(1 << 20);
     let container = bench.docker.start(&request).await.unwrap();
     assert_eq!(output(&bench, &container).await, b"a=b c\n");
+}
+
+#[tokio::test]
+async fn files_are_in_a_container_before_it_starts() {
+    let bench = Bench::new().await;
+    let files = tempfile::tempdir().unwrap();
+    fs::create_dir(files.path().join("sub")).unwrap();
+    fs::write(files.path().join("sub/data"), "some text\n").unwrap();
+    let program = files.path().join("program");
+    fs::write(&program, "#!/bin/sh\ncat /given/sub/data /given/link; echo \"$1\"\n").unwrap();
+    let context = Context::new(files.path())
+        .with(
+            "program",
+            Overlay::File {
+                source: program,
+                mode: 0o755,
+            },
+        )
+        .with("link", Overlay::Symlink("sub/data".into()));
+    let mut request = bench.shell("");
+    request.files = vec![("/given".to_owned(), context)];
+    request.entrypoint = Some(vec!["/given/program".to_owned()]);
+    request.command = vec!["a word".to_owned()];
+    let container = bench.docker.start(&request).await.unwrap();
+    assert_eq!(output(&bench, &container).await, b"some text\nsome text\na word\n");
+}
+
+#[tokio::test]
+async fn a_container_whose_files_cannot_be_read_is_not_left_behind() {
+    let bench = Bench::new().await;
+    let files = tempfile::tempdir().unwrap();
+    let gone = Overlay::File {
+        source: files.path().join("gone"),
+        mode: 0o644,
+    };
+    let mut request = bench.shell("true");
+    request.files = vec![("/given".to_owned(), Context::new(files.path()).with("gone", gone))];
+    let error = bench.docker.start(&request).await.unwrap_err();
+    assert!(error.to_string().contains("gone"), "{error}");
+    let label = format!("{LABEL}={}", bench.name);
+    assert_eq!(bench.docker.containers(&label).await.unwrap(), []);
 }
 
 #[tokio::test]

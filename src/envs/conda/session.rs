@@ -109,7 +109,7 @@ fn client(config: &Config) -> Result<reqwest::Client, CondaError> {
     if let Some(path) = &config.certificates {
         let unreadable = |error: rustls::pki_types::pem::Error| CondaError::Io {
             path: path.clone(),
-            source: std::io::Error::other(error.to_string()),
+            source: std::io::Error::other(format!("the site's certificates cannot be read: {error}")),
         };
         for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
             // A bundle of a whole system may hold some that no chain could end in.

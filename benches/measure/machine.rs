@@ -3,11 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use super::measure::run;
-use super::workplace::Workplace;
-
-/// One line each.
-pub fn describe(workplace: &Workplace) -> Vec<String> {
+/// One line each; `programs` are those that were measured, with their versions.
+pub fn describe(programs: &[String]) -> Vec<String> {
     let processor = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "an unknown processor".to_owned());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = field("/proc/meminfo", "MemTotal").and_then(|text| text.trim_end_matches(" kB").parse::<u64>().ok());
@@ -18,11 +15,7 @@ pub fn describe(workplace: &Workplace) -> Vec<String> {
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut versions = vec![format!("floe {}", env!("CARGO_PKG_VERSION"))];
-    versions.extend(locked("rattler").map(|version| format!("rattler {version}")));
-    let uv = run(Command::new(workplace.uv()).arg("--version"));
-    versions.extend(uv.split(" (").next().map(|version| version.trim().to_owned()));
-    let pip = run(Command::new(workplace.conda_dir().join("bin/pip")).arg("--version"));
-    versions.extend(pip.split(" from").next().map(str::to_owned));
+    versions.extend(programs.iter().cloned());
     let engine = Command::new("docker")
         .args(["version", "--format", "{{.Server.Version}}"])
         .output();
@@ -50,10 +43,4 @@ fn field(path: &str, name: &str) -> Option<String> {
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = lines.find(|(key, _)| key.trim() == name)?;
     Some(value.trim().to_owned())
-}
-
-/// The version of a crate that floe is built with.
-fn locked(name: &str) -> Option<&'static str> {
-    let (_, rest) = include_str!("../../Cargo.lock").split_once(&format!("name = \"{name}\"\nversion = \""))?;
-    rest.split('"').next()
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::measure::{Bar, Row};
+use super::{Bar, Figure, Row};
 
 const HEADINGS: [&str; 7] = ["what", "floe", "theirs", "", "ratio", "bar", ""];
 
@@ -32,16 +32,10 @@ pub fn plain(rows: &[Row]) -> String {
     text
 }
 
-/// A page.
-pub fn markdown(rows: &[Row], machine: &[String], rounds: usize) -> String {
-    let mut text = String::from(
-        "# Benchmarks\n\n\
-         `scripts/bench environments --markdown docs/benchmarks.md` wrote this page. Both sides of a row ran in turns on \
-         the\nsame machine, with the same packages and warm caches;",
-    );
-    let _ = writeln!(
-        text,
-        " each time is the median of {rounds} rounds. A time compares\nmethods and is no absolute.\n"
+/// A section of a page, about the benchmark `name`.
+pub fn markdown(name: &str, rows: &[Row], machine: &[String], rounds: usize) -> String {
+    let mut text = format!(
+        "## {name}\n\nWritten by `scripts/bench {name} --markdown`. Each figure is the median of {rounds} rounds.\n\n"
     );
     for line in machine {
         let _ = writeln!(text, "- {line}");
@@ -57,6 +51,17 @@ pub fn markdown(rows: &[Row], machine: &[String], rounds: usize) -> String {
         );
     }
     text
+}
+
+/// The page with this section in the place of an older one of its name, or at its end.
+pub fn with_section(page: &str, name: &str, section: &str) -> String {
+    let heading = format!("## {name}\n");
+    let Some(start) = page.find(&heading) else {
+        return format!("{}\n\n{section}", page.trim_end());
+    };
+    let rest = &page[start + heading.len()..];
+    let after = rest.find("\n## ").map_or("", |next| &rest[next..]);
+    format!("{}{section}{after}", &page[..start])
 }
 
 fn cells(row: &Row) -> [String; HEADINGS.len()] {
@@ -84,7 +89,11 @@ fn cells(row: &Row) -> [String; HEADINGS.len()] {
     ]
 }
 
-fn shown(time: Duration) -> String {
+fn shown(figure: Figure) -> String {
+    let time = match figure {
+        Figure::Time(time) => time,
+        Figure::Memory(bytes) => return format!("{} MB", bytes / 1_000_000),
+    };
     if time < Duration::from_secs(1) {
         format!("{:.1} ms", time.as_secs_f64() * 1000.0)
     } else {

@@ -1,5 +1,8 @@
 //! Contenders that take turns, and what their medians come to.
 
+pub mod machine;
+pub mod table;
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,11 +12,26 @@ pub struct Row {
     /// What was done, on what.
     pub what: String,
     /// What floe needed.
-    pub ours: Duration,
+    pub ours: Figure,
     /// The other side, and what it needed.
-    pub theirs: Option<(&'static str, Duration)>,
+    pub theirs: Option<(&'static str, Figure)>,
     /// What floe may need; without one, the row is for information.
     pub bar: Option<Bar>,
+}
+
+/// Something that was measured.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub enum Figure {
+    /// How long it took, or how long processors worked for it.
+    Time(Duration),
+    /// Bytes of memory at most.
+    Memory(u64),
+}
+
+impl From<Duration> for Figure {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
+    }
 }
 
 /// What floe may need.
@@ -21,15 +39,40 @@ pub struct Row {
 pub enum Bar {
     /// This many times what the other side needs.
     Times(f64),
-    /// This long.
-    Within(Duration),
+    /// This much.
+    Within(Figure),
+}
+
+impl Figure {
+    fn number(self) -> f64 {
+        match self {
+            Self::Time(time) => time.as_secs_f64(),
+            #[expect(clippy::cast_precision_loss, reason = "nobody reads the last bytes")]
+            Self::Memory(bytes) => bytes as f64,
+        }
+    }
 }
 
 impl Row {
+    /// The comparison of what floe needed with what the other side did.
+    pub fn new(
+        what: impl Into<String>,
+        ours: impl Into<Figure>,
+        theirs: (&'static str, impl Into<Figure>),
+        bar: Option<Bar>,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            ours: ours.into(),
+            theirs: Some((theirs.0, theirs.1.into())),
+            bar,
+        }
+    }
+
     /// How many times the other side's time floe needed.
     pub fn ratio(&self) -> Option<f64> {
         let (_, theirs) = self.theirs?;
-        Some(self.ours.as_secs_f64() / theirs.as_secs_f64())
+        Some(self.ours.number() / theirs.number())
     }
 
     /// Whether floe needed more than it may.
@@ -78,6 +121,23 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> Duration {
     let start = Instant::now();
     work();
     start.elapsed()
+}
+
+/// What a program took, and the processors for it and for all that it waited for.
+#[track_caller]
+pub fn spent<T>(work: impl FnOnce() -> T) -> [Duration; 2] {
+    let before = children();
+    let wall = timed(work);
+    [wall, children().saturating_sub(before)]
+}
+
+/// How long processors have worked for the children of this process that have ended (`cutime` and `cstime` of
+/// proc(5), in hundredths of a second).
+fn children() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = stat.rsplit(") ").next().unwrap().split(' ');
+    let ticks: u64 = fields.skip(13).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 /// How long a program takes that must succeed.
