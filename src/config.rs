@@ -8,8 +8,9 @@ pub mod setup_env;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::str::FromStr;
 
+use crate::quantity::{Limit, MemoryLimit, QuantityError};
 use crate::reference::{MissionName, ReferenceError};
 use declared::{SETTINGS, Setting};
 use setup_env::{Assignment, SetupEnvError};
@@ -47,10 +48,18 @@ pub struct Settings {
     pub site: Site,
     /// How many tests run at a time; `None`: one for each processor.
     pub test_jobs: Option<usize>,
+    /// How much memory the tests that run at a time are expected to take together; `None`: what there is.
+    pub test_memory: Option<MemoryLimit>,
     /// The time limit of one cell.
-    pub cell_timeout: Duration,
+    pub cell_timeout: Option<Limit>,
     /// The time limit of one notebook, import or script.
-    pub notebook_timeout: Duration,
+    pub notebook_timeout: Option<Limit>,
+    /// The time limit of a whole test run.
+    pub run_timeout: Option<Limit>,
+    /// Whether the server of an image is tested.
+    pub test_server: bool,
+    /// How long a server may take until it answers.
+    pub server_timeout: Option<Limit>,
     /// The engine's socket.
     pub docker_host: Option<String>,
 }
@@ -167,8 +176,12 @@ pub fn resolve(
         test_jobs: values.parsed("TEST_JOBS", |text| {
             positive(text).map(|n| usize::try_from(n).unwrap_or(1))
         })?,
-        cell_timeout: values.seconds("CELL_TIMEOUT")?,
-        notebook_timeout: values.seconds("NOTEBOOK_TIMEOUT")?,
+        test_memory: values.parsed("TEST_MEMORY", quantity)?,
+        cell_timeout: values.parsed("CELL_TIMEOUT", quantity)?,
+        notebook_timeout: values.parsed("NOTEBOOK_TIMEOUT", quantity)?,
+        run_timeout: values.parsed("RUN_TIMEOUT", quantity)?,
+        test_server: values.switch("TEST_SERVER")?,
+        server_timeout: values.parsed("SERVER_TIMEOUT", quantity)?,
         docker_host: values.text("DOCKER_HOST"),
     })
 }
@@ -222,13 +235,6 @@ impl Values {
         }
     }
 
-    fn seconds(&self, name: &'static str) -> Result<Duration, ConfigError> {
-        match positive(&self.values[name].0) {
-            Ok(seconds) => Ok(Duration::from_secs(seconds)),
-            Err(reason) => Err(self.error(name, reason)),
-        }
-    }
-
     fn file(&self, name: &'static str, path: String) -> Result<PathBuf, ConfigError> {
         let path = PathBuf::from(path);
         if path.is_file() {
@@ -254,6 +260,11 @@ fn positive(text: &str) -> Result<u64, String> {
         Ok(0) | Err(_) => Err("expected a whole number above 0".to_owned()),
         Ok(number) => Ok(number),
     }
+}
+
+/// A time or an amount of memory. The error names the variable and its value already.
+fn quantity<T: FromStr<Err = QuantityError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: QuantityError| error.rule.to_owned())
 }
 
 fn registry(text: &str) -> Result<String, String> {
@@ -337,7 +348,8 @@ mod tests {
         assert_eq!(settings.mission.unwrap().as_str(), "roman");
         assert_eq!(settings.registry.as_deref(), Some("flag.example"));
         assert_eq!(settings.base_image, BaseImage::Debian);
-        assert_eq!(settings.cell_timeout, Duration::from_mins(10));
+        assert_eq!(settings.cell_timeout, Some("10m".parse().unwrap()));
+        assert_eq!((settings.run_timeout, settings.test_memory), (None, None));
     }
 
     #[test]
@@ -351,6 +363,8 @@ mod tests {
         for text in [
             "export MISSION=../x",
             "export CELL_TIMEOUT=0",
+            "export RUN_TIMEOUT=soon",
+            "export TEST_MEMORY=much",
             "export TEST_JOBS=many",
             "export REGISTRY=https://x",
             "export SITE_CA=/no/such/file",

@@ -165,6 +165,9 @@ pub trait Engine: Send + Sync {
     /// Waits until the container ends.
     async fn wait(&self, container: &Container) -> Result<ContainerExit, EngineError>;
 
+    /// Asks the first process of the container to end (SIGTERM). One that has ended already is no error.
+    async fn terminate(&self, container: &Container) -> Result<(), EngineError>;
+
     /// Kills every process of the container. One that has ended already is no error.
     async fn kill(&self, container: &Container) -> Result<(), EngineError>;
 

@@ -196,6 +196,10 @@ pub struct RunStarted {
     /// Which of several parts the run is, whose tests together are those that were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// The digest of the IDs of all tests that were asked for, those of the other parts too: by it parts are known to
+    /// belong together, and to be complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected: Option<Digest>,
     /// The digest of the files that define the tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definitions: Option<Digest>,
@@ -213,6 +217,7 @@ impl RunStarted {
             reference: String::new(),
             expected,
             part: None,
+            selected: None,
             definitions: None,
         }
     }

@@ -7,8 +7,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::{TestFinished, Verdict};
 use crate::reference::{Digest, TestId};
 use crate::state::{self, FileError};
+
+/// The name of the test definitions among a statement's configuration.
+const DEFINITIONS: &str = "test-definitions";
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
@@ -19,13 +23,14 @@ const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 pub struct Statement {
     #[serde(rename = "_type")]
     kind: String,
-    subject: Vec<Subject>,
+    subject: Vec<Resource>,
     predicate_type: String,
     predicate: TestResult,
 }
 
+/// What the specification calls a resource descriptor: a name, and the digest of what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Subject {
+struct Resource {
     name: String,
     digest: Sha256,
 }
@@ -39,25 +44,54 @@ struct Sha256 {
 #[serde(rename_all = "camelCase")]
 struct TestResult {
     result: String,
-    passed_tests: Vec<TestId>,
+    #[serde(default)]
+    configuration: Vec<Resource>,
     url: String,
+    passed_tests: Vec<TestId>,
+    /// Those that passed only after they had failed.
+    #[serde(default)]
+    warned_tests: Vec<TestId>,
+    #[serde(default)]
+    failed_tests: Vec<TestId>,
 }
 
 impl Statement {
-    /// The statement that the image `id`, called `name`, passed `tests` in the run `run`.
+    /// The statement that the image `id`, called `name`, passed the tests that `definitions` is the digest of, in the
+    /// run `run`, of which `tests` came. A flaky test passed, and is named as one that gave a warning.
     #[must_use]
-    pub fn passed(name: &str, id: &Digest, run: &str, tests: Vec<TestId>) -> Self {
+    pub fn of(name: &str, id: &Digest, run: &str, definitions: &Digest, tests: &[TestFinished]) -> Self {
+        let of = |wanted: fn(&TestFinished) -> bool| {
+            let tests = tests.iter().filter(|test| wanted(test));
+            tests.map(|test| test.id.clone()).collect::<Vec<_>>()
+        };
+        let (warned, failed) = (
+            of(TestFinished::is_flaky),
+            of(|test| matches!(test.verdict, Verdict::Failed(_))),
+        );
+        let result = match (failed.is_empty(), warned.is_empty()) {
+            (false, _) => "FAILED",
+            (true, false) => "WARNED",
+            (true, true) => "PASSED",
+        };
         Self {
             kind: STATEMENT.to_owned(),
-            subject: vec![Subject {
+            subject: vec![Resource {
                 name: name.to_owned(),
                 digest: Sha256 { sha256: hex(id) },
             }],
             predicate_type: TEST_RESULT.to_owned(),
             predicate: TestResult {
-                result: "PASSED".to_owned(),
-                passed_tests: tests,
+                result: result.to_owned(),
+                configuration: vec![Resource {
+                    name: DEFINITIONS.to_owned(),
+                    digest: Sha256 {
+                        sha256: hex(definitions),
+                    },
+                }],
                 url: format!("runs/{run}"),
+                passed_tests: of(|test| test.verdict == Verdict::Passed && !test.is_flaky()),
+                warned_tests: warned,
+                failed_tests: failed,
             },
         }
     }
@@ -65,11 +99,26 @@ impl Statement {
     /// Whether this says that the image `id` passed, by at least one test.
     #[must_use]
     pub fn covers(&self, id: &Digest) -> bool {
+        let TestResult {
+            result,
+            passed_tests,
+            warned_tests,
+            failed_tests,
+            ..
+        } = &self.predicate;
         self.kind == STATEMENT
             && self.predicate_type == TEST_RESULT
-            && self.predicate.result == "PASSED"
-            && !self.predicate.passed_tests.is_empty()
+            && matches!(result.as_str(), "PASSED" | "WARNED")
+            && failed_tests.is_empty()
+            && !(passed_tests.is_empty() && warned_tests.is_empty())
             && self.subject.iter().any(|subject| subject.digest.sha256 == hex(id))
+    }
+
+    /// Whether the tests were those that `definitions` is the digest of.
+    #[must_use]
+    pub fn rests_on(&self, definitions: &Digest) -> bool {
+        let mut configuration = self.predicate.configuration.iter();
+        configuration.any(|part| part.name == DEFINITIONS && part.digest.sha256 == hex(definitions))
     }
 
     /// The run that the statement rests on.
@@ -96,22 +145,61 @@ fn hex(id: &Digest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Cause, CauseKind};
+
+    fn ended(attempt: u32, verdict: Verdict) -> TestFinished {
+        TestFinished {
+            attempt,
+            ..TestFinished::new(TestId::import("m", &format!("x{attempt}")), verdict)
+        }
+    }
+
+    fn statement(id: &Digest, tests: &[TestFinished]) -> Statement {
+        Statement::of("floe/m", id, "run", &Digest::of(b"definitions"), tests)
+    }
 
     #[test]
-    fn evidence_covers_exactly_the_image_that_was_tested() {
+    fn evidence_covers_exactly_the_image_and_the_definitions_that_were_tested() {
         let (tested, other) = (Digest::of(b"tested"), Digest::of(b"other"));
-        let statement = Statement::passed("floe/m", &tested, "run", vec![TestId::script("m")]);
+        let statement = statement(&tested, &[ended(1, Verdict::Passed)]);
         assert!(statement.covers(&tested));
         assert!(!statement.covers(&other));
+        assert!(statement.rests_on(&Digest::of(b"definitions")));
+        assert!(!statement.rests_on(&other));
         assert_eq!(statement.run(), "run");
     }
 
     #[test]
-    fn evidence_of_nothing_covers_nothing() {
+    fn evidence_of_nothing_or_of_a_failure_covers_nothing() {
         let id = Digest::of(b"x");
-        assert!(!Statement::passed("floe/m", &id, "run", Vec::new()).covers(&id));
-        let mut failed = Statement::passed("floe/m", &id, "run", vec![TestId::script("m")]);
-        failed.predicate.result = "FAILED".to_owned();
-        assert!(!failed.covers(&id));
+        let skipped = Verdict::Skipped { reason: String::new() };
+        let failed = Verdict::Failed(Cause::new(CauseKind::Error, "no"));
+        for tests in [
+            vec![],
+            vec![ended(1, skipped)],
+            vec![ended(1, Verdict::Passed), ended(2, failed)],
+        ] {
+            assert!(!statement(&id, &tests).covers(&id), "{tests:?}");
+        }
+    }
+
+    #[test]
+    fn a_flaky_test_passed_and_is_named_with_a_warning() {
+        let id = Digest::of(b"x");
+        let statement = statement(&id, &[ended(1, Verdict::Passed), ended(2, Verdict::Passed)]);
+        assert!(statement.covers(&id));
+        let json = serde_json::to_value(&statement).unwrap();
+        assert_eq!(json["predicate"]["result"], "WARNED");
+        assert_eq!(json["predicate"]["passedTests"], serde_json::json!(["m::imports::x1"]));
+        assert_eq!(json["predicate"]["warnedTests"], serde_json::json!(["m::imports::x2"]));
+    }
+
+    #[test]
+    fn evidence_of_an_earlier_floe_without_definitions_rests_on_nothing() {
+        let id = Digest::of(b"x");
+        let mut json = serde_json::to_value(statement(&id, &[ended(1, Verdict::Passed)])).unwrap();
+        json["predicate"].as_object_mut().unwrap().remove("configuration");
+        let read: Statement = serde_json::from_value(json).unwrap();
+        assert!(read.covers(&id) && !read.rests_on(&Digest::of(b"definitions")));
     }
 }

@@ -16,7 +16,7 @@ pub use inputs::Inputs;
 use crate::compose::{self, ComposeError, Composed, Mounts};
 use crate::config::{BaseImage, Settings};
 use crate::context::{Context, ContextError, Overlay};
-use crate::reference::{Digest, MissionName};
+use crate::reference::{Digest, EnvironmentName, MissionName};
 use crate::spec::env::SpecError;
 
 /// The applets that the agent answers to inside an image, under `/opt/common-scripts/`.
@@ -164,6 +164,20 @@ pub fn missions(root: &Path) -> Vec<String> {
         .filter(|name| name.parse::<MissionName>().is_ok())
         .collect::<Vec<_>>();
     names.sort();
+    names
+}
+
+/// The environments that the image of a mission holds, as far as its files tell: the base environment, and one for each
+/// directory below `environments`.
+#[must_use]
+pub fn environments(environments: &Path) -> Vec<EnvironmentName> {
+    let entries = std::fs::read_dir(environments).into_iter().flatten().flatten();
+    let below = entries
+        .filter(|entry| entry.path().is_dir())
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut names = below.chain("base".parse()).collect::<Vec<EnvironmentName>>();
+    names.sort();
+    names.dedup();
     names
 }
 

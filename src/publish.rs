@@ -13,6 +13,8 @@ pub struct Request<'a> {
     pub name: &'a str,
     /// The image's ID.
     pub id: &'a Digest,
+    /// The digest of the files that define the tests now.
+    pub definitions: &'a Digest,
     /// Where it goes.
     pub target: ImageTag,
     /// Credentials for the registry.
@@ -34,6 +36,14 @@ pub enum PublishError {
     /// There is no evidence that this image passed its tests.
     #[error("{name} ({id}) has no passing test results")]
     Untested {
+        /// The image's name.
+        name: String,
+        /// Its ID.
+        id: Digest,
+    },
+    /// The image passed other tests than those that there are now.
+    #[error("the tests of {name} have changed since {id} passed them")]
+    Redefined {
         /// The image's name.
         name: String,
         /// Its ID.
@@ -68,15 +78,15 @@ pub enum PublishError {
     Registry(#[from] RegistryError),
 }
 
-/// The evidence that the image `id` passed its tests.
-pub fn evidence(name: &str, id: &Digest, state: &State) -> Result<Statement, PublishError> {
+/// The evidence that the image `id` passed its tests as `definitions` has them.
+pub fn evidence(name: &str, id: &Digest, definitions: &Digest, state: &State) -> Result<Statement, PublishError> {
     let statement = Statement::read(&state.evidence(id)).map_err(PublishError::Evidence)?;
-    statement
-        .filter(|statement| statement.covers(id))
-        .ok_or_else(|| PublishError::Untested {
-            name: name.to_owned(),
-            id: id.clone(),
-        })
+    let (name, id) = (name.to_owned(), id.clone());
+    match statement {
+        Some(statement) if statement.covers(&id) && statement.rests_on(definitions) => Ok(statement),
+        Some(statement) if statement.covers(&id) => Err(PublishError::Redefined { name, id }),
+        _ => Err(PublishError::Untested { name, id }),
+    }
 }
 
 /// Pushes an image that has evidence, unless the registry holds it already.
@@ -90,10 +100,11 @@ pub async fn publish(
     let Request {
         name,
         id,
+        definitions,
         target,
         credentials,
     } = request;
-    evidence(name, id, state)?;
+    evidence(name, id, definitions, state)?;
     match registry.manifest(&target).await? {
         Some(held) if held.is(id) => {
             return Ok(Published {
@@ -132,7 +143,7 @@ mod tests {
 
     use super::*;
     use crate::engine::fake::Fake;
-    use crate::event::Memory;
+    use crate::event::{Memory, TestFinished, Verdict};
     use crate::reference::TestId;
     use crate::registry::Manifest;
 
@@ -153,6 +164,11 @@ mod tests {
         _directory: tempfile::TempDir,
     }
 
+    fn passed(id: &Digest, definitions: &[u8]) -> Statement {
+        let test = TestFinished::new(TestId::script("m"), Verdict::Passed);
+        Statement::of("floe/m", id, "run", &Digest::of(definitions), &[test])
+    }
+
     impl Case {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
@@ -167,7 +183,12 @@ mod tests {
         }
 
         fn tested(self) -> Self {
-            let statement = Statement::passed("floe/m", &self.id, "run", vec![TestId::script("m")]);
+            self.tested_by(b"definitions")
+        }
+
+        /// Writes evidence that rests on these definitions.
+        fn tested_by(self, definitions: &[u8]) -> Self {
+            let statement = passed(&self.id, definitions);
             statement.write(&self.state.evidence(&self.id)).unwrap();
             self
         }
@@ -176,6 +197,7 @@ mod tests {
             let request = Request {
                 name: "mission m",
                 id: &self.id,
+                definitions: &Digest::of(b"definitions"),
                 target: ImageTag {
                     repository: "r.example/m".to_owned(),
                     tag: "1".to_owned(),
@@ -210,10 +232,40 @@ mod tests {
     #[tokio::test]
     async fn evidence_for_another_image_does_not_count() {
         let case = Case::new();
-        let other = Statement::passed("floe/m", &Digest::of(b"other"), "run", vec![TestId::script("m")]);
+        let other = passed(&Digest::of(b"other"), b"definitions");
         other.write(&case.state.evidence(&case.id)).unwrap();
         let refused = case.publish(Vec::new()).await;
         assert!(matches!(refused, Err(PublishError::Untested { .. })));
+    }
+
+    #[tokio::test]
+    async fn evidence_for_other_tests_than_there_are_now_is_refused() {
+        let case = Case::new().tested_by(b"earlier definitions");
+        let refused = case.publish(Vec::new()).await;
+        assert!(matches!(refused, Err(PublishError::Redefined { .. })));
+        assert!(!case.pushed());
+    }
+
+    #[tokio::test]
+    async fn a_tag_that_moved_between_test_and_push_changes_nothing() {
+        let case = Case::new().tested();
+        let tag = "floe/m:1".to_owned();
+        let (repository, tag) = tag.split_once(':').unwrap();
+        let moved = case
+            .engine
+            .add_image("floe/other:1", BTreeMap::from([("other".to_owned(), String::new())]));
+        let tag = ImageTag {
+            repository: repository.to_owned(),
+            tag: tag.to_owned(),
+        };
+        case.engine.tag(&moved, &tag).await.unwrap();
+        let good = case.arrived(&case.id);
+        assert!(case.publish(vec![None, Some(good)]).await.unwrap().sent);
+        let tested = format!("tag {} as r.example/m:1", case.id.short());
+        assert!(
+            case.engine.calls().contains(&tested),
+            "what was tested is what was pushed"
+        );
     }
 
     #[tokio::test]

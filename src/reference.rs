@@ -200,16 +200,20 @@ pub struct TestId {
     pub name: String,
 }
 
-/// The kinds of tests that floe runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The kinds of tests that floe runs, each by the word that stands for it in an ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TestKind {
     /// One module is imported in a process of its own.
+    #[serde(rename = "imports")]
     Import,
     /// One notebook is executed on its kernel.
+    #[serde(rename = "notebooks")]
     Notebook,
     /// An executable is run and must exit with 0.
+    #[serde(rename = "test")]
     Script,
     /// The image is started as a hub starts it, and asked for something.
+    #[serde(rename = "server")]
     Server,
 }
 

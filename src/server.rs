@@ -23,6 +23,9 @@ use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, TestFinished,
 use crate::process::{Exit, Running};
 use crate::reference::{EnvironmentName, TestId};
 
+/// How long a server may take to start unless somebody says otherwise.
+pub const START: Duration = Duration::from_mins(2);
+
 /// How soon a server that does not answer yet is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -30,12 +33,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 const LOG: usize = 8 * 1024;
 
 /// A server to test.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// The mission, or what else the image is called in the IDs of the tests.
-    pub owner: String,
-    /// The environments whose kernels the server must offer and start.
-    pub environments: Vec<EnvironmentName>,
+    /// What is asked of it, out of [`tests`].
+    pub tests: Vec<TestId>,
     /// The program that starts the server, and its arguments: the image's own command.
     pub command: Vec<String>,
 }
@@ -65,44 +66,36 @@ pub fn tests(owner: &str, environments: &[EnvironmentName]) -> Vec<TestId> {
 
 /// Starts the server, asks it for everything, and ends it; emits a set of tests.
 ///
-/// If the server never answers, the tests that need it are failures that name the first.
+/// If the server never answers, all tests fail, and those after the first refer to it.
 pub async fn run(subject: &Subject, options: &Options, sink: &dyn Sink) -> Summary {
-    let tests = tests(&subject.owner, &subject.environments);
     sink.emit(Event::SuiteStarted {
         format: FORMAT,
-        tests: tests.clone(),
+        tests: subject.tests.clone(),
         jobs: 1,
     });
     let mut account = Account {
         sink,
         summary: Summary::default(),
     };
-    let mut tests = tests.into_iter();
-    let first = tests.next().unwrap_or_else(|| TestId::server(&subject.owner, "api"));
-    let began = account.began(&first);
-    match Server::start(subject, options).await {
-        Err(cause) => {
-            account.ended(first.clone(), began, Err(cause));
-            for test in tests {
-                let message = format!("the server did not start: see {first}");
-                let began = account.began(&test);
-                account.ended(test, began, Err(Cause::new(CauseKind::NotRun, message)));
+    if let Some((first, others)) = subject.tests.split_first() {
+        let began = account.began(first);
+        match Server::start(subject, options).await {
+            Err(cause) => {
+                account.ended(first, began, Err(cause));
+                for test in others {
+                    let message = format!("the server did not start: see {first}");
+                    let began = account.began(test);
+                    account.ended(test, began, Err(Cause::new(CauseKind::NotRun, message)));
+                }
             }
-        }
-        Ok(server) => {
-            account.ended(first, began, server.kernels().await.map(drop));
-            for test in tests {
-                let began = account.began(&test);
-                let result = if test.name == "lab" {
-                    server.loads_lab().await
-                } else {
-                    server.starts_kernel(&test.owner).await
-                };
-                account.ended(test, began, result);
+            Ok(server) => {
+                account.ended(first, began, server.does(first).await);
+                for test in others {
+                    let began = account.began(test);
+                    account.ended(test, began, server.does(test).await);
+                }
+                server.end(options.grace).await;
             }
-            server.process.signal(rustix::process::Signal::TERM);
-            let _ = timeout(options.grace, server.process.exited()).await;
-            server.process.end().await;
         }
     }
     sink.emit(Event::SuiteFinished {
@@ -127,12 +120,12 @@ impl Account<'_> {
         Instant::now()
     }
 
-    fn ended(&mut self, id: TestId, began: Instant, result: Result<(), Cause>) {
+    fn ended(&mut self, id: &TestId, began: Instant, result: Result<(), Cause>) {
         let verdict = result.map_or_else(Verdict::Failed, |()| Verdict::Passed);
         self.summary.count(&verdict);
         self.sink.emit(Event::TestFinished(TestFinished {
             seconds: began.elapsed().as_secs_f64(),
-            ..TestFinished::new(id, verdict)
+            ..TestFinished::new(id.clone(), verdict)
         }));
     }
 }
@@ -173,13 +166,27 @@ impl Server {
         };
         match server.answers(options.start_timeout).await {
             Ok(()) => Ok(server),
-            Err(cause) => {
-                // It is asked before it is killed, since only then it says all that it has to say.
-                server.process.signal(rustix::process::Signal::TERM);
-                let _ = timeout(options.grace, server.process.exited()).await;
-                let output = server.process.end().await.output;
-                Err(cause.with_detail(log(&output)))
-            }
+            Err(cause) => Err(cause.with_detail(log(&server.end(options.grace).await))),
+        }
+    }
+
+    /// Asks it to end before it is killed, since only then it says all that it has to say; answers what it printed.
+    async fn end(self, grace: Duration) -> String {
+        self.process.signal(rustix::process::Signal::TERM);
+        let _ = timeout(grace, self.process.exited()).await;
+        self.process.end().await.output
+    }
+
+    /// Whether it does what a test asks of it.
+    async fn does(&self, test: &TestId) -> Result<(), Cause> {
+        match test.name.as_str() {
+            "api" => self.kernels().await.map(drop),
+            "lab" => self.loads_lab().await,
+            "kernel" => self.starts_kernel(&test.owner).await,
+            other => Err(Cause::new(
+                CauseKind::Infra,
+                format!("this floe knows no test of {other:?}"),
+            )),
         }
     }
 

@@ -28,10 +28,28 @@ impl State {
         }
     }
 
+    /// The directory of all test runs.
+    #[must_use]
+    pub fn runs_directory(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
     /// The directory of the test run `run`.
     #[must_use]
     pub fn run(&self, run: &str) -> PathBuf {
-        self.root.join("runs").join(run)
+        self.runs_directory().join(run)
+    }
+
+    /// The test runs that there are, by their IDs, the newest first.
+    #[must_use]
+    pub fn runs(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.runs_directory()).into_iter().flatten().flatten();
+        let mut runs = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect::<Vec<_>>();
+        // A run's ID begins with the time of its beginning.
+        runs.sort_by(|a, b| b.cmp(a));
+        runs
     }
 
     /// The file that holds the evidence for the image `id`.

@@ -3,22 +3,30 @@
 //! Carrying it out is the [`runner`]'s. Whatever a list names becomes a test of the plan, one that cannot run too: it
 //! fails with its reason, and is never left out in silence.
 
+pub mod definitions;
 pub mod discover;
 pub mod listing;
 pub mod notebook;
 pub mod outputs;
+pub mod pattern;
+pub mod request;
 pub mod runner;
+pub mod selection;
+pub mod settings;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use self::selection::Selection;
+use self::settings::Settings;
 use crate::event::Cause;
 use crate::reference::{EnvironmentName, TestId};
 
-/// The tests to run, in order, each ID once.
+/// The tests to run, in order, each ID once, and what their environments say of them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TestPlan {
     tests: Vec<Test>,
+    settings: BTreeMap<EnvironmentName, Settings>,
 }
 
 /// One test.
@@ -91,7 +99,23 @@ impl TestPlan {
     pub fn new(tests: impl IntoIterator<Item = Test>) -> Self {
         let mut seen = HashSet::new();
         let tests = tests.into_iter().filter(|test| seen.insert(test.id())).collect();
-        Self { tests }
+        Self {
+            tests,
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// The same tests, with what their environments say of them.
+    #[must_use]
+    pub fn with_settings(mut self, settings: BTreeMap<EnvironmentName, Settings>) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// What an environment says of its tests, where it says anything.
+    #[must_use]
+    pub fn settings(&self, environment: &EnvironmentName) -> Option<&Settings> {
+        self.settings.get(environment)
     }
 
     /// The imports of `modules` in `environment`.
@@ -104,14 +128,13 @@ impl TestPlan {
         }))
     }
 
-    /// The notebooks that `arguments` name: paths relative to `directory`, with `!` before one that runs alone and `#`
-    /// before one that is skipped.
+    /// The notebooks that `arguments` name: paths or patterns relative to `directory`, with `!` before one that runs
+    /// alone and `#` before one that is skipped.
     #[must_use]
     pub fn notebooks(environment: &EnvironmentName, arguments: &[String], directory: &Path) -> Self {
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-        let entries = arguments.iter().map(|argument| listing::argument(argument));
-        let tests = entries.map(|entry| discover::listed_notebook(environment, &directory, entry));
-        Self::new(tests)
+        let entries = arguments.iter().map(|argument| listing::argument(argument)).collect();
+        Self::new(discover::listed_notebooks(environment, &directory, entries))
     }
 
     /// The tests, in order.
@@ -129,21 +152,19 @@ impl TestPlan {
     /// The tests of one environment.
     #[must_use]
     pub fn of_environment(&self, name: &EnvironmentName) -> Self {
-        let of = |test: &&Test| test.environment == *name;
-        Self {
-            tests: self.tests.iter().filter(of).cloned().collect(),
-        }
+        self.only(|test| test.environment == *name)
     }
 
-    /// The tests whose ID contains any of `filters`; all, if there are no filters.
+    /// The tests that `selection` selects.
     #[must_use]
-    pub fn filtered(&self, filters: &[String]) -> Self {
-        let wanted = |test: &&Test| {
-            let id = test.id().to_string();
-            filters.is_empty() || filters.iter().any(|filter| id.contains(filter))
-        };
+    pub fn select(&self, selection: &Selection) -> Self {
+        self.only(|test| selection.selects(&test.id()))
+    }
+
+    fn only(&self, wanted: impl Fn(&Test) -> bool) -> Self {
         Self {
-            tests: self.tests.iter().filter(wanted).cloned().collect(),
+            tests: self.tests.iter().filter(|test| wanted(test)).cloned().collect(),
+            settings: self.settings.clone(),
         }
     }
 }
@@ -202,8 +223,8 @@ mod tests {
     fn a_filter_is_a_part_of_an_id() {
         let plan = TestPlan::imports(&"cal".parse().unwrap(), &words("numpy scipy numpy"));
         assert_eq!(plan.tests().len(), 2);
-        assert_eq!(plan.filtered(&[]).tests().len(), 2);
-        let ids = plan.filtered(&words("imports::sci nothing")).ids();
+        assert_eq!(plan.select(&Selection::default()).tests().len(), 2);
+        let ids = plan.select(&Selection::of_filters(words("imports::sci nothing"))).ids();
         assert_eq!(ids, [TestId::import("cal", "scipy")]);
     }
 }

@@ -1,16 +1,23 @@
 //! One test run of an image, seen from the host: a container is started, what the agent in it says becomes events, and
 //! nothing is left behind however the run ends.
 
+mod cut;
+mod stage;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
+use self::cut::Cut;
+pub use self::stage::Stage;
 use crate::engine::{Container, ContainerExit, ContainerRequest, Engine, EngineError};
 use crate::event::wire::{Decoder, Piece};
-use crate::event::{Cause, CauseKind, Event, FORMAT, RunStarted, Sink, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, Event, FORMAT, Part, RunStarted, Sink, TestFinished, Verdict};
 use crate::host::Owner;
 use crate::reference::{Digest, TestId};
 
@@ -26,10 +33,16 @@ pub const EVENTS: &str = "FLOE_EVENTS";
 /// The variable that tells the agent where to leave executed notebooks.
 pub const ARTIFACTS: &str = "FLOE_ARTIFACTS";
 
-/// The variable that tells the agent which tests to run: parts of test IDs, one on each line.
-pub const FILTERS: &str = "FLOE_FILTERS";
-
 const ARTIFACTS_DIRECTORY: &str = "/tmp/floe-artifacts";
+
+/// How long a container that was asked to end may take to report what became of its tests.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// How much longer than the run's limit a container may take to end by itself.
+const OVERTIME: Duration = Duration::from_secs(30);
+
+/// How long the rest of the output of a killed container is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// More than this is not copied out of a container.
 const ARTIFACT_LIMIT: u64 = 1 << 30;
@@ -43,10 +56,20 @@ pub struct Trial {
     pub mission: String,
     /// The image's ID.
     pub image: Digest,
-    /// The tests that the mission's files define.
+    /// What people call the image.
+    pub reference: String,
+    /// The tests that this run should run.
     pub expected: Vec<TestId>,
-    /// Whether the mission has a test script of its own, which starts everything else.
-    pub script: bool,
+    /// Which of several parts this run is.
+    pub part: Option<Part>,
+    /// The digest of the tests of all parts together, as [`crate::event::RunStarted::selected`] has it.
+    pub selected: Option<Digest>,
+    /// The digest of the files that define the tests.
+    pub definitions: Option<Digest>,
+    /// How long the run may take. The agent keeps to it; a container that does not is ended from here, a little later.
+    pub limit: Option<Duration>,
+    /// The containers that run the tests, one after the other.
+    pub stages: Vec<Stage>,
     /// Environment variables for the agent.
     pub environment: BTreeMap<String, String>,
     /// The directory that takes the executed notebooks.
@@ -62,24 +85,47 @@ pub struct Ended {
     pub stopped: bool,
 }
 
-/// Runs the tests of an image in a container until they end, or until `stop` completes.
+/// Runs the tests of an image in one container after the other until they end.
 ///
-/// The container is removed in any case.
+/// When `stop` completes, the container is asked to end and to report what became of its tests; when `kill` completes
+/// after that, or it takes too long, it is killed, and no other is started. Each container is removed in any case.
 pub async fn run(
     trial: &Trial,
     engine: &dyn Engine,
     process: &Owner,
     events: &dyn Sink,
     stop: impl Future<Output = ()>,
+    kill: impl Future<Output = ()>,
 ) -> Result<Ended, EngineError> {
-    events.emit(Event::RunStarted(RunStarted::new(
-        &trial.run,
-        &trial.mission,
-        trial.image.clone(),
-        trial.expected.clone(),
-    )));
-    let container = engine.start(&request(trial, process)).await?;
-    let ended = observe(trial, &container, engine, events, stop).await;
+    events.emit(Event::RunStarted(begun(trial)));
+    let (mut stop, mut kill) = (pin!(stop), pin!(kill));
+    let mut problems = Vec::new();
+    for stage in &trial.stages {
+        let ended = run_stage(trial, stage, engine, process, events, (stop.as_mut(), kill.as_mut())).await?;
+        problems.extend(ended.problem);
+        if ended.stopped {
+            return Ok(Ended {
+                problem: Some(problems.join("; ")),
+                stopped: true,
+            });
+        }
+    }
+    Ok(Ended {
+        problem: (!problems.is_empty()).then(|| problems.join("; ")),
+        stopped: false,
+    })
+}
+
+async fn run_stage(
+    trial: &Trial,
+    stage: &Stage,
+    engine: &dyn Engine,
+    process: &Owner,
+    events: &dyn Sink,
+    (stop, kill): (impl Future<Output = ()>, impl Future<Output = ()>),
+) -> Result<Ended, EngineError> {
+    let container = engine.start(&request(trial, stage, process)).await?;
+    let ended = observe(trial, stage, &container, engine, events, (stop, kill)).await;
     let copied = engine
         .copy_out(&container, ARTIFACTS_DIRECTORY, trial.directory.clone(), ARTIFACT_LIMIT)
         .await;
@@ -96,15 +142,31 @@ pub async fn run(
     ended
 }
 
-fn request(trial: &Trial, process: &Owner) -> ContainerRequest {
-    let command = if trial.script {
-        "/opt/environments/test"
-    } else {
-        "/opt/common-scripts/test-environments"
-    };
+/// The run of a part that holds no test: it begins, and nothing is wrong.
+pub fn run_nothing(trial: &Trial, events: &dyn Sink) -> Ended {
+    events.emit(Event::RunStarted(begun(trial)));
+    events.emit(Event::Note {
+        text: "this part holds no test; the others do".to_owned(),
+    });
+    Ended::default()
+}
+
+fn begun(trial: &Trial) -> RunStarted {
+    RunStarted {
+        reference: trial.reference.clone(),
+        part: trial.part,
+        selected: trial.selected.clone(),
+        definitions: trial.definitions.clone(),
+        ..RunStarted::new(&trial.run, &trial.mission, trial.image.clone(), trial.expected.clone())
+    }
+}
+
+fn request(trial: &Trial, stage: &Stage, process: &Owner) -> ContainerRequest {
     ContainerRequest {
         image: trial.image.to_string(),
-        command: vec![command.to_owned()],
+        entrypoint: stage.entrypoint.clone(),
+        command: stage.command.clone(),
+        files: stage.files.clone(),
         environment: trial
             .environment
             .clone()
@@ -133,14 +195,15 @@ pub fn labels(run: &str, mission: &str, process: &Owner) -> BTreeMap<String, Str
 /// Turns what the container prints into events until it ends.
 async fn observe(
     trial: &Trial,
+    stage: &Stage,
     container: &Container,
     engine: &dyn Engine,
     events: &dyn Sink,
-    stop: impl Future<Output = ()>,
+    (stop, kill): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) -> Result<Ended, EngineError> {
     let started = Instant::now();
     let script = TestId::script(&trial.mission);
-    if trial.script {
+    if stage.script {
         events.emit(Event::TestStarted {
             id: script.clone(),
             attempt: 1,
@@ -148,35 +211,76 @@ async fn observe(
         });
     }
     let mut watch = Watch::default();
-    let (sender, mut receiver) = mpsc::channel(64);
-    let follow = async {
-        let (followed, ()) = tokio::join!(engine.follow(container, sender), async {
-            while let Some(bytes) = receiver.recv().await {
-                watch.take(&bytes, events);
-            }
+    let cut = {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut follow = pin!(async {
+            let (followed, ()) = tokio::join!(engine.follow(container, sender), async {
+                while let Some(bytes) = receiver.recv().await {
+                    watch.take(&bytes, events);
+                }
+            });
+            followed
         });
-        followed
-    };
-    tokio::select! {
-        followed = follow => followed?,
-        () = stop => {
-            engine.kill(container).await?;
-            return Ok(Ended { problem: Some("interrupted".to_owned()), stopped: true });
+        let cut = tokio::select! {
+            followed = &mut follow => {
+                followed?;
+                None
+            }
+            () = stop => Some(Cut::Interrupted),
+            limit = over(trial.limit) => Some(Cut::TimeLimit(limit)),
+        };
+        if cut.is_some() {
+            end(container, engine, follow, kill).await?;
         }
-    }
+        cut
+    };
     watch.finish(events);
     let exit = engine.wait(container).await?;
-    if trial.script {
+    if stage.script {
+        let verdict = match cut {
+            Some(cut) => Verdict::Failed(cut.cause()),
+            None => verdict(exit, watch.failed),
+        };
         events.emit(Event::TestFinished(TestFinished {
             seconds: started.elapsed().as_secs_f64(),
             output: watch.tail(),
-            ..TestFinished::new(script, verdict(exit, watch.failed))
+            ..TestFinished::new(script, verdict)
         }));
     }
     Ok(Ended {
-        problem: problem(trial, exit, &watch),
-        stopped: false,
+        problem: cut.map(Cut::problem).or_else(|| problem(stage, exit, &watch)),
+        stopped: cut == Some(Cut::Interrupted),
     })
+}
+
+/// Completes when the run's limit and its overtime are over; never without a limit.
+async fn over(limit: Option<Duration>) -> Duration {
+    match limit {
+        Some(limit) => {
+            sleep(limit.saturating_add(OVERTIME)).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Asks the container to end, follows it until it does, and kills it where it does not or where `kill` completes.
+async fn end(
+    container: &Container,
+    engine: &dyn Engine,
+    mut follow: impl Future<Output = Result<(), EngineError>> + Unpin,
+    kill: impl Future<Output = ()>,
+) -> Result<(), EngineError> {
+    engine.terminate(container).await?;
+    tokio::select! {
+        followed = &mut follow => return followed,
+        () = kill => {}
+        () = sleep(GRACE) => {}
+    }
+    engine.kill(container).await?;
+    // What it said before it was killed may still be on its way; the outcome misses what is not.
+    let _ = timeout(LAST_WORDS, follow).await;
+    Ok(())
 }
 
 /// The verdict on the mission's own script.
@@ -195,18 +299,23 @@ fn verdict(exit: ContainerExit, failed: usize) -> Verdict {
 }
 
 /// What went wrong outside any one test.
-fn problem(trial: &Trial, exit: ContainerExit, watch: &Watch) -> Option<String> {
+fn problem(stage: &Stage, exit: ContainerExit, watch: &Watch) -> Option<String> {
     if let Some(problem) = &watch.problem {
         return Some(problem.clone());
     }
     // A script's exit code is its own test; without one it is that of the agent.
     match exit.code {
-        _ if trial.script => None,
+        _ if stage.script => None,
+        0 if watch.suites == 0 => Some(
+            "the container ended with exit code 0 before any test began; does the image's entrypoint run its arguments?"
+                .to_owned(),
+        ),
         0 | 100 => None,
         4 if watch.suites == 0 => None,
         _ if exit.out_of_memory => Some("the container was killed for memory".to_owned()),
         code => Some(format!(
-            "test-environments ended with exit code {code}: {}",
+            "{} ended with exit code {code}: {}",
+            stage.name(),
             watch.tail().trim()
         )),
     }

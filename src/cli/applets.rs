@@ -2,29 +2,25 @@
 //!
 //! Their arguments are those of the original framework.
 
+mod machine;
+mod script;
+
 use std::ffi::OsString;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 
-use super::args::When;
+use self::machine::Machine;
+use super::args::trial::{RunArgs, SelectionArgs};
 use super::failure::{ExitCode, Failure};
 use super::output;
-use crate::envs::{self, Installer, Layout, Tools};
-use crate::event::{Event, Sink, Summary};
-use crate::kernel::spec::{JupyterDirectories, SearchPath};
-use crate::process;
-use crate::reference::EnvironmentName;
-use crate::report::json::Wire;
-use crate::report::terminal::Terminal;
+use crate::envs;
+use crate::event::Event;
+use crate::reference::{EnvironmentName, TestId};
 use crate::server;
 use crate::spec::frozen::Frozen;
-use crate::suite::runner::{self, Options};
 use crate::suite::{self, TestPlan, discover};
-use crate::trial;
 
 /// Runs the applet `name`.
 pub async fn run(name: &str, arguments: Vec<OsString>) -> Result<(), Failure> {
@@ -66,44 +62,52 @@ pub async fn run(name: &str, arguments: Vec<OsString>) -> Result<(), Failure> {
             envs::kernel_setup(layout, &environments, events)?;
             Ok(())
         }
-        Applet::TestImports { words } => {
+        Applet::TestImports { run, words } => {
             let (kernel, modules) = suite::split_kernel(&words, |name| machine.has_environment(name));
             let environment = kernel.map_or_else(|| "base".parse(), Ok)?;
-            machine.test(&TestPlan::imports(&environment, modules), events).await
+            let plan = TestPlan::imports(&environment, modules);
+            machine.test(&plan, &machine.request(&run)?, events).await
         }
-        Applet::TestNotebooks { kernel, notebooks } => {
+        Applet::TestNotebooks { run, kernel, notebooks } => {
             let here = std::env::current_dir().map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
+            let plan = TestPlan::notebooks(&kernel, &notebooks, &here);
+            machine.test(&plan, &machine.request(&run)?, events).await
+        }
+        Applet::TestEnvironment { run, environment } => {
+            let plan = discover::load(&machine.layout.environments)?;
+            let request = machine.request(&run)?;
             machine
-                .test(&TestPlan::notebooks(&kernel, &notebooks, &here), events)
+                .test_selected(&plan.of_environment(&environment), &request, events)
                 .await
         }
-        Applet::TestEnvironment { environment } => {
+        Applet::TestEnvironments {
+            script: Some(script), ..
+        } => script::run(&script).await,
+        Applet::TestEnvironments {
+            run,
+            selection,
+            filters,
+            script: None,
+        } => {
             let plan = discover::load(&machine.layout.environments)?;
-            machine.test(&plan.of_environment(&environment), events).await
+            let request = machine.request(&run)?;
+            let plan = plan.select(&selection.selection(filters));
+            machine.test_selected(&plan, &request, events).await
         }
         Applet::TestServer {
-            owner,
-            environments,
+            tests,
             timeout,
             command,
         } => {
-            let subject = server::Subject {
-                owner,
-                environments,
-                command,
+            let tests = if tests.is_empty() {
+                server::tests("image", &machine.environments())
+            } else {
+                tests
             };
+            let subject = server::Subject { tests, command };
             machine
                 .test_server(&subject, Duration::from_secs(timeout), events)
                 .await
-        }
-        Applet::TestEnvironments { filters } => {
-            let plan = discover::load(&machine.layout.environments)?;
-            let given = variable(trial::FILTERS).unwrap_or_default();
-            let filters = filters
-                .into_iter()
-                .chain(given.lines().map(str::to_owned))
-                .collect::<Vec<_>>();
-            machine.test(&plan.filtered(&filters), events).await
         }
     }
 }
@@ -172,6 +176,8 @@ enum Applet {
     /// Import modules, each in a process of its own
     #[command(name = "test-imports")]
     TestImports {
+        #[command(flatten)]
+        run: RunArgs,
         /// The modules, after the environment to import them in if it is not `base`
         #[arg(required = true, value_name = "[KERNEL] MODULE")]
         words: Vec<String>,
@@ -179,27 +185,27 @@ enum Applet {
     /// Execute notebooks on a kernel; `!` before one runs it alone, `#` skips it
     #[command(name = "test-notebooks")]
     TestNotebooks {
+        #[command(flatten)]
+        run: RunArgs,
         /// The kernel, which has the name of its environment
         kernel: EnvironmentName,
-        /// The notebooks
+        /// The notebooks, by paths or patterns
         #[arg(required = true)]
         notebooks: Vec<String>,
     },
     /// Run the tests of one environment
     #[command(name = "test-environment")]
     TestEnvironment {
+        #[command(flatten)]
+        run: RunArgs,
         /// The environment
         environment: EnvironmentName,
     },
     /// Start the image's server as a hub does, and see whether it answers, loads JupyterLab and starts kernels
     #[command(name = "test-server")]
     TestServer {
-        /// What the image is called in the names of the tests
-        #[arg(long, default_value = "image")]
-        owner: String,
-        /// An environment whose kernel the server must start
-        #[arg(long = "env", value_name = "ENVIRONMENT")]
-        environments: Vec<EnvironmentName>,
+        /// Its tests, e.g. `roman-cal::server::kernel`; for all environments, if none is named
+        tests: Vec<TestId>,
         /// How many seconds the server may take until it answers
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         timeout: u64,
@@ -210,143 +216,14 @@ enum Applet {
     /// Run the tests of all environments
     #[command(name = "test-environments")]
     TestEnvironments {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        selection: SelectionArgs,
         /// Parts of test IDs, to run only those tests
         filters: Vec<String>,
+        /// Run this program, and pass on to it and to the tests that it starts when they are to end
+        #[arg(long, hide = true, exclusive = true)]
+        script: Option<PathBuf>,
     },
-}
-
-/// The program that installs pip lists, with the cache that the build mounts.
-fn installer(conda_dir: &Path) -> Installer {
-    match Installer::of(conda_dir) {
-        Installer::Uv { program, .. } => Installer::Uv {
-            program,
-            cache: variable("UV_CACHE_DIR").map(PathBuf::from),
-        },
-        Installer::Pip => Installer::Pip,
-    }
-}
-
-/// What the site says about conda: the base environment's own `.condarc`, then the file that CONDARC names.
-fn conda(conda_dir: &Path) -> Result<envs::conda::Config, Failure> {
-    let mut config = envs::conda::Config {
-        certificates: variable("SSL_CERT_FILE").map(PathBuf::from),
-        // It may list several, of which conda, too, writes to the first.
-        cache: variable("CONDA_PKGS_DIRS").and_then(|list| list.split(',').next().map(|dir| PathBuf::from(dir.trim()))),
-        cuda: variable("CONDA_OVERRIDE_CUDA"),
-        ..envs::conda::Config::default()
-    };
-    let site = variable("CONDARC").map(PathBuf::from);
-    for file in [Some(conda_dir.join(".condarc")), site].into_iter().flatten() {
-        config.read(&file).map_err(envs::EnvsError::from)?;
-    }
-    Ok(config)
-}
-
-/// The value of an environment variable that is set to something.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// The image that the applets work in.
-struct Machine {
-    layout: Layout,
-    tools: Tools,
-    options: Options,
-    /// Whether a floe on the host listens to the events.
-    observed: bool,
-}
-
-impl Machine {
-    fn of_environment() -> Result<Self, Failure> {
-        let number = |name: &str| variable(name).and_then(|text| text.parse::<u64>().ok());
-        let seconds = |name: &str, default| Duration::from_secs(number(name).unwrap_or(default));
-        let conda_dir = PathBuf::from(variable("CONDA_DIR").unwrap_or_else(|| "/opt/conda".to_owned()));
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let limit = seconds("NOTEBOOK_TIMEOUT", 1800);
-        let scratch = std::env::temp_dir();
-        Ok(Self {
-            options: Options {
-                jobs: number("TEST_JOBS")
-                    .and_then(|n| usize::try_from(n).ok())
-                    .unwrap_or(processors),
-                cell_timeout: seconds("CELL_TIMEOUT", 600),
-                notebook_timeout: limit,
-                import_timeout: limit,
-                script_timeout: limit,
-                ready_timeout: Duration::from_mins(1),
-                grace: Duration::from_secs(5),
-                settle: Duration::from_secs(10),
-                notebook_output: 10 << 20,
-                artifacts: variable(trial::ARTIFACTS).map_or_else(|| scratch.join("floe-artifacts"), PathBuf::from),
-                scratch,
-                kernels: SearchPath::new(&JupyterDirectories {
-                    jupyter_path: std::env::var_os("JUPYTER_PATH"),
-                    data_directory: variable("JUPYTER_DATA_DIR").map(PathBuf::from),
-                    xdg_data_home: variable("XDG_DATA_HOME").map(PathBuf::from),
-                    home: variable("HOME").map(PathBuf::from),
-                    prefix: conda_dir.clone(),
-                }),
-                variables: std::env::vars_os().collect(),
-                conda_dir: conda_dir.clone(),
-            },
-            tools: Tools {
-                pip: installer(&conda_dir),
-                conda: conda(&conda_dir)?,
-            },
-            layout: Layout::of_image(conda_dir),
-            observed: variable(trial::EVENTS).is_some(),
-        })
-    }
-
-    fn has_environment(&self, name: &EnvironmentName) -> bool {
-        self.options.prefix(name).is_dir()
-    }
-
-    /// Where events go: to the floe that listens on standard output, or to people.
-    fn display(&self) -> Arc<dyn Sink> {
-        if self.observed {
-            return Arc::new(Wire::new(Box::new(io::stdout())));
-        }
-        let style = output::style(When::Auto, false);
-        Arc::new(Terminal::new(Box::new(io::stderr()), style))
-    }
-
-    async fn test(&self, plan: &TestPlan, events: &dyn Sink) -> Result<(), Failure> {
-        for test in plan.tests() {
-            self.layout.refuse_incomplete(&test.environment)?;
-        }
-        adopt_orphans()?;
-        verdict(runner::run(plan, &self.options, events).await)
-    }
-
-    async fn test_server(
-        &self,
-        subject: &server::Subject,
-        start_timeout: Duration,
-        events: &dyn Sink,
-    ) -> Result<(), Failure> {
-        let options = server::Options {
-            start_timeout,
-            answer_timeout: Duration::from_mins(1),
-            grace: self.options.grace,
-            variables: self.options.variables.clone(),
-        };
-        adopt_orphans()?;
-        verdict(server::run(subject, &options, events).await)
-    }
-}
-
-fn adopt_orphans() -> Result<(), Failure> {
-    process::adopt_orphans()
-        .map_err(|error| Failure::new(ExitCode::Internal, format!("orphans cannot be adopted: {error}")))
-}
-
-fn verdict(summary: Summary) -> Result<(), Failure> {
-    if summary.failed > 0 {
-        Err(Failure::shown(ExitCode::TestsFailed))
-    } else if summary.ran() == 0 {
-        Err(Failure::new(ExitCode::NothingRan, "no test ran"))
-    } else {
-        Ok(())
-    }
 }

@@ -1,10 +1,13 @@
 //! The command line of the host, as clap reads it.
 
+pub mod trial;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::trial::{RunArgs, SelectionArgs};
 use crate::reference::EnvironmentName;
 
 /// Turns the definition of a JupyterHub user image into a tested, pushed container image.
@@ -189,12 +192,47 @@ pub struct FreezeArgs {
 #[derive(Debug, Clone, Args)]
 pub struct TestArgs {
     /// Missions, then parts of test IDs to run only those tests (`roman-cal::imports`, `intro.ipynb`)
+    ///
+    /// A mission's own script `environments/test` is the test `MISSION::test`. It runs where it is selected, and starts
+    /// what else is selected; otherwise the selected tests are started without it. It belongs to one part of a
+    /// partition like any other test, so what all tests need belongs into the image, not into the script.
     #[arg(value_name = "MISSION… FILTER")]
     pub words: Vec<String>,
     /// Take all missions
     #[arg(long)]
     pub all_missions: bool,
-    /// How many tests run at a time
-    #[arg(short, long, value_name = "N")]
-    pub jobs: Option<String>,
+    /// Which tests.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only the tests that failed or did not run in the mission's last run
+    #[arg(long)]
+    pub rerun_failed: bool,
+    /// Print the IDs of the tests, in the order in which they would begin, and run nothing
+    #[arg(long)]
+    pub list: bool,
+    /// How to print them
+    #[arg(long, requires = "list", default_value = "text")]
+    pub format: Format,
+    /// How to run them.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+impl TestArgs {
+    /// What the options set, by the name of the setting.
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<&'static str, String> {
+        let run = &self.run;
+        let flags = [
+            ("TEST_JOBS", run.jobs.map(|jobs| jobs.to_string())),
+            ("TEST_MEMORY", run.memory.map(|memory| memory.to_string())),
+            ("CELL_TIMEOUT", run.cell_timeout.map(|limit| limit.to_string())),
+            ("NOTEBOOK_TIMEOUT", run.notebook_timeout.map(|limit| limit.to_string())),
+            ("RUN_TIMEOUT", run.run_timeout.map(|limit| limit.to_string())),
+        ];
+        flags
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
 }

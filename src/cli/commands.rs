@@ -28,7 +28,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut flags = BTreeMap::new();
     if let Command::Test(args) = &cli.command {
-        flags.extend(args.jobs.clone().map(|jobs| ("TEST_JOBS", jobs)));
+        flags.extend(args.settings());
     }
     if let Command::Freeze(FreezeArgs { solve: true, .. }) = &cli.command {
         flags.insert("USE_FROZEN", "0".to_owned());

@@ -19,6 +19,8 @@ use crate::report::junit::JunitError;
 use crate::spec::SpecError;
 use crate::state::FileError;
 use crate::suite::discover::DiscoverError;
+use crate::suite::request::RequestError;
+use crate::suite::settings::SettingsError;
 
 /// Every exit code of floe. Never a count of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +212,8 @@ impl From<PublishError> for Failure {
         match error {
             PublishError::Untested { .. } => Self::new(ExitCode::Refused, message)
                 .hint("run `scripts/image-test` without filters; only a complete passing run counts"),
+            PublishError::Redefined { .. } => Self::new(ExitCode::Refused, message)
+                .hint("run `scripts/image-test` again: results count for the tests that were run"),
             PublishError::Taken { .. } => Self::new(ExitCode::Refused, message)
                 .hint("someone pushed that tag from elsewhere; rebuild with --no-cache"),
             PublishError::Mismatch { .. } => {
@@ -241,7 +245,20 @@ impl From<FileError> for Failure {
 
 impl From<DiscoverError> for Failure {
     fn from(error: DiscoverError) -> Self {
+        let failure = Self::new(ExitCode::Invalid, error.to_string());
+        match error {
+            DiscoverError::Settings(SettingsError::Invalid { .. }) => failure.hint(
+                "settings.yml may hold cell-timeout, notebook-timeout, import-timeout, script-timeout, retries and alone",
+            ),
+            _ => failure,
+        }
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
         Self::new(ExitCode::Invalid, error.to_string())
+            .hint("the image's floe is another than the host's; build the image again")
     }
 }
 

@@ -89,6 +89,12 @@ impl Session {
         }
     }
 
+    /// The directory of a mission's environments.
+    #[must_use]
+    pub fn environments(&self, mission: &MissionName) -> PathBuf {
+        self.root.join("missions").join(mission.as_str()).join("environments")
+    }
+
     /// Plans the images of `missions`.
     pub fn plan(&self, missions: &[MissionName]) -> Result<BuildPlan, Failure> {
         let agent = std::env::current_exe()

@@ -87,14 +87,37 @@ pub const SETTINGS: &[Setting] = &[
         about: "How many tests run at a time. Empty: one for each processor.",
     },
     Setting {
+        name: "TEST_MEMORY",
+        default: "",
+        about: "How much memory the tests that run at a time may be expected to take together, e.g. 8G or 80%; what a test\n\
+                takes is known from earlier runs. Empty: what the container may use, or the machine has left.",
+    },
+    Setting {
         name: "CELL_TIMEOUT",
         default: "600",
-        about: "Seconds that one notebook cell may take.",
+        about: "How long one notebook cell may take: seconds, or 90s, 10m, 1h. The settings of an environment\n\
+                (tests/settings.yml) and the metadata of a notebook or cell win over it.",
     },
     Setting {
         name: "NOTEBOOK_TIMEOUT",
         default: "1800",
-        about: "Seconds that one notebook, import or test script may take.",
+        about: "How long one notebook, import or test script may take, likewise.",
+    },
+    Setting {
+        name: "RUN_TIMEOUT",
+        default: "",
+        about: "How long a whole test run may take. Empty: as long as its tests do.",
+    },
+    Setting {
+        name: "TEST_SERVER",
+        default: "1",
+        about: "1: tests also start the image as a JupyterHub does, and ask its server for the API, JupyterLab and a kernel\n\
+                of each environment. 0: they do not.",
+    },
+    Setting {
+        name: "SERVER_TIMEOUT",
+        default: "120",
+        about: "How long such a server may take until it answers for the first time.",
     },
     Setting {
         name: "DOCKER_HOST",

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bollard::errors::Error;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{
-    DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
+    DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::StreamExt as _;
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::archive::{Pieces, unpack};
 use super::refusal::{failed, status, words};
-use super::socket::Socket;
+use super::socket::{Socket, advice};
 use super::{
     BuildRequest, Container, ContainerExit, ContainerRequest, Credentials, Engine, EngineError, Found, Image, PATIENCE,
     buildkit, creation, stream,
@@ -112,6 +112,18 @@ impl Docker {
                 // Where nobody listens any more, the next turn ends it.
                 let _ = output.send(piece.into()).await;
             }
+        }
+    }
+
+    /// Sends a signal to the first process of a container, where it still runs.
+    async fn signal(&self, container: &Container, signal: &str) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        match self.docker.kill_container(&container.id, Some(options)).await {
+            // 409: it is not running; 404: somebody removed it.
+            Err(error) if !matches!(status(&error), Some(404 | 409)) => {
+                Err(self.failed(about(&format!("send {signal} to"), container), error))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -244,14 +256,12 @@ impl Engine for Docker {
         })
     }
 
+    async fn terminate(&self, container: &Container) -> Result<(), EngineError> {
+        self.signal(container, "SIGTERM").await
+    }
+
     async fn kill(&self, container: &Container) -> Result<(), EngineError> {
-        match self.docker.kill_container(&container.id, None).await {
-            // 409: it is not running; 404: somebody removed it.
-            Err(error) if !matches!(status(&error), Some(404 | 409)) => {
-                Err(self.failed(about("kill", container), error))
-            }
-            _ => Ok(()),
-        }
+        self.signal(container, "SIGKILL").await
     }
 
     async fn copy_out(
@@ -328,14 +338,6 @@ impl Engine for Docker {
         let found = self.docker.list_containers(Some(options)).await;
         let found = found.map_err(|error| self.failed(format!("list the containers with the label {label}"), error))?;
         Ok(found.into_iter().filter_map(creation::listed).collect())
-    }
-}
-
-fn advice(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("{error}: does the user belong to the group docker?"),
-        io::ErrorKind::NotFound => format!("{error}: is the engine installed and running?"),
-        _ => error.to_string(),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Run {
     pub output: Vec<u8>,
     /// How it ends; `None` where it runs until it is killed.
     pub exit: Option<ContainerExit>,
+    /// What it prints when it is asked to end, and then does; `None` where it goes on.
+    pub farewell: Option<Vec<u8>>,
     /// The files it holds at its end, by absolute path.
     pub files: BTreeMap<String, Vec<u8>>,
 }
@@ -37,6 +39,7 @@ impl Default for Run {
                 code: 0,
                 out_of_memory: false,
             }),
+            farewell: None,
             files: BTreeMap::new(),
         }
     }
@@ -59,6 +62,29 @@ struct Kept {
     run: Run,
     labels: BTreeMap<String, String>,
     exit: watch::Sender<Option<ContainerExit>>,
+}
+
+/// The end of a container that was asked to.
+const TERMINATED: ContainerExit = ContainerExit {
+    code: 143,
+    out_of_memory: false,
+};
+
+/// The end of a container that was killed.
+const KILLED: ContainerExit = ContainerExit {
+    code: 137,
+    out_of_memory: false,
+};
+
+impl Kept {
+    /// Ends the container, unless it has ended already.
+    fn end(&self, how: ContainerExit) {
+        self.exit.send_if_modified(|exit| {
+            let running = exit.is_none();
+            exit.get_or_insert(how);
+            running
+        });
+    }
 }
 
 impl Fake {
@@ -207,16 +233,19 @@ impl Engine for Fake {
     }
 
     async fn follow(&self, container: &Container, output: mpsc::Sender<Vec<u8>>) -> Result<(), EngineError> {
-        let (printed, mut exit) = {
+        let (run, mut exit) = {
             let state = self.call("follow", &container.id)?;
             let kept = state.container("follow", container)?;
-            (kept.run.output.clone(), kept.exit.subscribe())
+            (kept.run.clone(), kept.exit.subscribe())
         };
         // A receiver that is gone, and a container that is removed, both end it.
-        if output.send(printed).await.is_ok() {
-            tokio::select! {
-                _ = exit.wait_for(Option::is_some) => {}
-                () = output.closed() => {}
+        if output.send(run.output).await.is_ok() {
+            let ended = tokio::select! {
+                ended = exit.wait_for(Option::is_some) => ended.ok().and_then(|exit| *exit),
+                () = output.closed() => None,
+            };
+            if let Some(farewell) = run.farewell.filter(|_| ended == Some(TERMINATED)) {
+                let _ = output.send(farewell).await;
             }
         }
         Ok(())
@@ -231,17 +260,19 @@ impl Engine for Fake {
         ended.ok_or_else(|| refused(format!("wait for {}", container.id), "no such container"))
     }
 
+    async fn terminate(&self, container: &Container) -> Result<(), EngineError> {
+        let state = self.call("terminate", &container.id)?;
+        let kept = state.containers.get(&container.id);
+        if let Some(kept) = kept.filter(|kept| kept.run.farewell.is_some()) {
+            kept.end(TERMINATED);
+        }
+        Ok(())
+    }
+
     async fn kill(&self, container: &Container) -> Result<(), EngineError> {
         let state = self.call("kill", &container.id)?;
         if let Some(kept) = state.containers.get(&container.id) {
-            kept.exit.send_if_modified(|exit| {
-                let running = exit.is_none();
-                exit.get_or_insert(ContainerExit {
-                    code: 137,
-                    out_of_memory: false,
-                });
-                running
-            });
+            kept.end(KILLED);
         }
         Ok(())
     }
@@ -346,48 +377,4 @@ fn made_up(content: &str, labels: BTreeMap<String, String>) -> Image {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn labels() -> BTreeMap<String, String> {
-        BTreeMap::from([("org.floe.run".to_owned(), "1".to_owned())])
-    }
-
-    #[tokio::test]
-    async fn a_container_without_an_end_runs_until_it_is_killed() {
-        let fake = Fake::new();
-        fake.add_image("a:1", BTreeMap::new());
-        fake.script_run(Run {
-            output: b"hello".to_vec(),
-            exit: None,
-            ..Run::default()
-        });
-        let request = ContainerRequest {
-            image: "a:1".to_owned(),
-            labels: labels(),
-            ..ContainerRequest::default()
-        };
-        let container = fake.start(&request).await.unwrap();
-        let (sender, mut output) = mpsc::channel(1);
-        let (followed, exit, ()) = tokio::join!(fake.follow(&container, sender), fake.wait(&container), async {
-            assert_eq!(output.recv().await.unwrap(), b"hello");
-            assert!(fake.containers("org.floe.run=1").await.unwrap()[0].running);
-            fake.kill(&container).await.unwrap();
-        });
-        followed.unwrap();
-        assert_eq!(exit.unwrap().code, 137);
-        assert!(!fake.containers("org.floe.run").await.unwrap()[0].running);
-        fake.remove(&container).await.unwrap();
-        assert!(fake.containers("org.floe.run").await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_scripted_failure_ends_one_call() {
-        let fake = Fake::new();
-        let id = fake.add_image("a:1", labels());
-        fake.script_failure("image", refused("inspect a:1".to_owned(), "busy"));
-        assert!(fake.image("a:1").await.is_err());
-        assert_eq!(fake.image("a:1").await.unwrap().unwrap().id, id);
-        assert_eq!(fake.calls(), ["image a:1", "image a:1"]);
-    }
-}
+mod tests;

@@ -23,6 +23,15 @@ pub(super) type Headers<'a> = &'a [(&'a str, &'a str)];
 #[derive(Debug, Clone)]
 pub(super) struct Socket(pub PathBuf);
 
+/// What is wrong with a socket that does not answer, and what to look at.
+pub(super) fn advice(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("{error}: does the user belong to the group docker?"),
+        io::ErrorKind::NotFound => format!("{error}: is the engine installed and running?"),
+        _ => error.to_string(),
+    }
+}
+
 impl Socket {
     /// The path of the socket.
     pub fn path(&self) -> &Path {

@@ -1,12 +1,15 @@
-//! Finds the tests of all environments: `<environment>/tests/` with `imports`, `notebooks`, `*.ipynb` and `test`.
+//! Finds the tests of all environments: `<environment>/tests/` with `imports`, `notebooks`, `*.ipynb`, `test`, and
+//! `settings.yml`, which says how they run.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::listing::{self, Entry};
+use super::pattern::{self, CHECKPOINTS};
+use super::settings::{Settings, SettingsError};
 use super::{Mode, Subject, Test, TestPlan};
 use crate::event::{Cause, CauseKind};
 use crate::reference::{EnvironmentName, ReferenceError};
@@ -30,30 +33,58 @@ pub enum DiscoverError {
         /// What is wrong with its name.
         source: ReferenceError,
     },
+    /// What an environment says of its tests cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
 }
 
 /// Finds the tests of every environment in `environments`, in the order of their names.
 pub fn load(environments: &Path) -> Result<TestPlan, DiscoverError> {
     let environments = std::path::absolute(environments).unwrap_or_else(|_| environments.to_owned());
     let mut tests = Vec::new();
+    let mut settings = BTreeMap::new();
     for directory in entries(&environments)? {
         if directory.join("tests").is_dir() {
-            tests.extend(environment(&directory)?);
+            let (name, own, found) = environment(&directory)?;
+            tests.extend(found);
+            settings.insert(name, own);
         }
     }
-    Ok(TestPlan::new(tests))
+    Ok(TestPlan::new(tests).with_settings(settings))
 }
 
-/// The test of a notebook that a list names, relative to `directory`, which is absolute.
-pub(super) fn listed_notebook(environment: &EnvironmentName, directory: &Path, entry: Entry) -> Test {
+/// The tests of the notebooks that a list names, relative to `directory`, which is absolute. Those that are named by
+/// their path come before those that a pattern matches, so what is said of a path counts. A file is one test, however
+/// often and by whatever path it is named.
+pub(super) fn listed_notebooks(environment: &EnvironmentName, directory: &Path, entries: Vec<Entry>) -> Vec<Test> {
+    let (patterns, paths): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| pattern::is_pattern(&entry.path) && !directory.join(&entry.path).is_file());
+    let mut tests = paths
+        .into_iter()
+        .map(|entry| named(environment, directory, entry))
+        .collect::<Vec<_>>();
+    for entry in patterns {
+        tests.extend(matching(environment, directory, &entry));
+    }
+    each_once(&mut tests);
+    tests
+}
+
+/// The test of a notebook that a list names by its path.
+fn named(environment: &EnvironmentName, directory: &Path, entry: Entry) -> Test {
     let path = lexical(&directory.join(&entry.path));
+    let checkpoint = path.iter().any(|name| name == CHECKPOINTS);
+    let broken = |reason: &str| {
+        let message = format!("{} is listed, but {reason}", entry.path);
+        Mode::Broken(Cause::new(CauseKind::NotRun, message))
+    };
     let mode = if let Some(reason) = entry.skipped {
         Mode::Skipped { reason }
+    } else if checkpoint {
+        broken("checkpoints of notebooks are never run")
     } else if !path.is_file() {
-        Mode::Broken(Cause::new(
-            CauseKind::NotRun,
-            format!("{} is listed, but there is no such file", entry.path),
-        ))
+        broken("there is no such file")
     } else if entry.alone {
         Mode::Alone
     } else {
@@ -62,13 +93,38 @@ pub(super) fn listed_notebook(environment: &EnvironmentName, directory: &Path, e
     notebook(environment, directory, path, mode)
 }
 
-fn environment(directory: &Path) -> Result<Vec<Test>, DiscoverError> {
+/// The tests of the notebooks that a list names by a pattern. One that matches nothing is a test that fails, unless
+/// what it matches is to be skipped.
+fn matching(environment: &EnvironmentName, directory: &Path, entry: &Entry) -> Vec<Test> {
+    let mode = match &entry.skipped {
+        Some(reason) => Mode::Skipped { reason: reason.clone() },
+        None if entry.alone => Mode::Alone,
+        None => Mode::Parallel,
+    };
+    let reason = match pattern::notebooks(directory, &entry.path) {
+        Ok(paths) if !paths.is_empty() => {
+            let paths = paths.into_iter();
+            return paths
+                .map(|path| notebook(environment, directory, lexical(&path), mode.clone()))
+                .collect();
+        }
+        Ok(_) if entry.skipped.is_some() => return Vec::new(),
+        Ok(_) => "no notebook matches it".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let cause = Cause::new(CauseKind::NotRun, format!("{} is listed, but {reason}", entry.path));
+    let path = lexical(&directory.join(&entry.path));
+    vec![notebook(environment, directory, path, Mode::Broken(cause))]
+}
+
+fn environment(directory: &Path) -> Result<(EnvironmentName, Settings, Vec<Test>), DiscoverError> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     let name: EnvironmentName = name.parse().map_err(|source| DiscoverError::Name {
         path: directory.to_owned(),
         source,
     })?;
     let directory = directory.join("tests");
+    let settings = Settings::load(&directory)?;
     let mut tests = Vec::new();
     if let Some(text) = read(&directory.join("imports"))? {
         tests.extend(listing::modules(&text).map(|(_, module)| Test {
@@ -81,29 +137,35 @@ fn environment(directory: &Path) -> Result<Vec<Test>, DiscoverError> {
     }
     tests.extend(notebooks(&name, &directory)?);
     tests.extend(script(&name, directory.join("test")));
-    Ok(tests)
+    for test in &mut tests {
+        if test.mode == Mode::Parallel && settings.alone(test.id().kind) {
+            test.mode = Mode::Alone;
+        }
+    }
+    Ok((name, settings, tests))
 }
 
-/// The listed notebooks in their order, then those that lie in the directory. A file is one test, however often and by
-/// whatever path it is named; the first mention counts.
+/// The listed notebooks, then those that lie in the directory; the first mention of a file counts.
 fn notebooks(name: &EnvironmentName, directory: &Path) -> Result<Vec<Test>, DiscoverError> {
     let listed = read(&directory.join("notebooks"))?.unwrap_or_default();
     let listed = listing::notebooks(&listed, |path| directory.join(path).is_file());
-    let mut tests: Vec<Test> = listed
-        .into_iter()
-        .map(|entry| listed_notebook(name, directory, entry))
-        .collect();
+    let mut tests = listed_notebooks(name, directory, listed);
     for path in entries(directory)? {
         if path.extension().is_some_and(|extension| extension == "ipynb") && path.is_file() {
             tests.push(notebook(name, directory, path, Mode::Parallel));
         }
     }
+    each_once(&mut tests);
+    Ok(tests)
+}
+
+/// Keeps the first test of each file.
+fn each_once(tests: &mut Vec<Test>) {
     let mut seen = HashSet::new();
     tests.retain(|test| match &test.subject {
         Subject::Notebook { path, .. } => seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
         _ => true,
     });
-    Ok(tests)
 }
 
 fn notebook(environment: &EnvironmentName, directory: &Path, path: PathBuf, mode: Mode) -> Test {
@@ -249,6 +311,63 @@ mod tests {
             shown(&load(dir.path()).unwrap()),
             ["a::notebooks::x.ipynb parallel", "a::notebooks::y.ipynb parallel"]
         );
+    }
+
+    #[test]
+    fn a_pattern_names_every_notebook_that_it_matches_and_what_is_said_of_a_path_counts() {
+        let dir = tree(&[
+            (
+                "a/tests/notebooks",
+                "sub/**/x*.ipynb\n!*.ipynb\nb.ipynb\n#skip*.ipynb\nnone*.ipynb\n# gone*.ipynb\n../shared/[cd].ipynb\n",
+            ),
+            ("a/tests/a.ipynb", "{}"),
+            ("a/tests/b.ipynb", "{}"),
+            ("a/tests/sub/x1.ipynb", "{}"),
+            ("a/tests/sub/deep/x2.ipynb", "{}"),
+            ("a/tests/sub/deep/y.ipynb", "{}"),
+            ("a/tests/sub/.ipynb_checkpoints/x1-checkpoint.ipynb", "{}"),
+            ("a/tests/.ipynb_checkpoints/a-checkpoint.ipynb", "{}"),
+            ("a/shared/c.ipynb", "{}"),
+        ]);
+        let place = dir.path().display().to_string();
+        let shown = shown(&load(dir.path()).unwrap());
+        let shown: Vec<_> = shown.iter().map(|line| line.replace(&place, "")).collect();
+        insta::assert_debug_snapshot!(shown, @r#"
+        [
+            "a::notebooks::b.ipynb parallel",
+            "a::notebooks::sub/deep/x2.ipynb parallel",
+            "a::notebooks::sub/x1.ipynb parallel",
+            "a::notebooks::a.ipynb alone",
+            "a::notebooks::none*.ipynb none*.ipynb is listed, but no notebook matches it",
+            "a::notebooks::/a/shared/c.ipynb parallel",
+        ]
+        "#);
+    }
+
+    #[test]
+    fn a_checkpoint_is_never_run_even_where_it_is_listed() {
+        let dir = tree(&[
+            ("a/tests/notebooks", ".ipynb_checkpoints/x-checkpoint.ipynb\n"),
+            ("a/tests/.ipynb_checkpoints/x-checkpoint.ipynb", "{}"),
+        ]);
+        let plan = load(dir.path()).unwrap();
+        assert!(matches!(&plan.tests()[0].mode, Mode::Broken(cause) if cause.message.contains("never run")));
+    }
+
+    #[test]
+    fn an_environment_may_run_its_tests_alone() {
+        let dir = tree(&[
+            ("a/tests/settings.yml", "alone: [imports]\nretries: 1\n"),
+            ("a/tests/imports", "numpy\n"),
+            ("a/tests/x.ipynb", "{}"),
+        ]);
+        let plan = load(dir.path()).unwrap();
+        assert_eq!(
+            shown(&plan),
+            ["a::imports::numpy alone", "a::notebooks::x.ipynb parallel"]
+        );
+        let settings = plan.settings(&"a".parse().unwrap()).unwrap();
+        assert_eq!(settings.retries, Some(1));
     }
 
     #[test]

@@ -1,24 +1,28 @@
 //! Carries out a test plan: each test in processes of its own, a verdict for each, and always a summary.
 
 mod activation;
+pub mod available;
 mod directory;
+mod execution;
 mod import;
 mod notebook;
+pub mod policy;
+pub mod schedule;
 mod script;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
-
-use super::{Mode, Subject, Test, TestPlan};
-use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, TestFinished, Verdict};
+use self::policy::Policy;
+use super::settings::Settings;
+use super::{Subject, Test, TestPlan};
+use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, Verdict};
 use crate::kernel::spec::{JupyterDirectories, SearchPath};
 use crate::process::memory::OomCounter;
 use crate::process::{Ended, Exit};
+use crate::quantity::Limit;
 use crate::reference::EnvironmentName;
 
 /// How tests are run. All paths are absolute.
@@ -52,6 +56,10 @@ pub struct Options {
     pub kernels: SearchPath,
     /// The environment variables that tests inherit.
     pub variables: BTreeMap<OsString, OsString>,
+    /// Whether each notebook gets a kernel that is started for it.
+    pub cold: bool,
+    /// What bounds the run as a whole.
+    pub policy: Policy,
 }
 
 /// What became of one test.
@@ -81,9 +89,26 @@ impl Options {
                 ..JupyterDirectories::default()
             }),
             variables: BTreeMap::new(),
+            cold: false,
+            policy: Policy::default(),
             conda_dir,
             artifacts,
             scratch,
+        }
+    }
+
+    /// The options for the tests of an environment that says this of them.
+    ///
+    /// What is said of few tests wins over what is said of many: the metadata of a cell over that of its notebook, that
+    /// over the settings of the environment, and those over these options.
+    fn of_environment(&self, settings: &Settings) -> Self {
+        let limit = |own: Option<Limit>, general: Duration| own.map_or(general, |limit| limit.0);
+        Self {
+            cell_timeout: limit(settings.cell_timeout, self.cell_timeout),
+            notebook_timeout: limit(settings.notebook_timeout, self.notebook_timeout),
+            import_timeout: limit(settings.import_timeout, self.import_timeout),
+            script_timeout: limit(settings.script_timeout, self.script_timeout),
+            ..self.clone()
         }
     }
 
@@ -98,7 +123,7 @@ impl Options {
     }
 }
 
-/// Runs every test of the plan, those that may run beside others first, and emits what happens.
+/// Runs every test of the plan and emits what happens.
 ///
 /// Nothing that a test does ends the run: what goes wrong is that test's verdict.
 pub async fn run(plan: &TestPlan, options: &Options, sink: &dyn Sink) -> Summary {
@@ -107,47 +132,14 @@ pub async fn run(plan: &TestPlan, options: &Options, sink: &dyn Sink) -> Summary
         tests: plan.ids(),
         jobs: options.jobs.max(1),
     });
-    let (alone, mut beside): (Vec<&Test>, Vec<&Test>) = plan.tests().iter().partition(|test| test.mode == Mode::Alone);
-    // Long tests first: a notebook that starts last would keep the rest of the machine idle.
-    beside.sort_by_key(|test| matches!(test.subject, Subject::Import { .. }));
-    let mut summary = Summary::default();
-    for (tests, jobs) in [(beside, options.jobs.max(1)), (alone, 1)] {
-        let mut verdicts = stream::iter(tests)
-            .map(|test| run_one(test, options, sink))
-            .buffer_unordered(jobs);
-        while let Some(verdict) = verdicts.next().await {
-            summary.count(&verdict);
-        }
-    }
+    let own = plan.tests().iter().map(|test| &test.environment);
+    let own = own
+        .filter_map(|name| Some((name, options.of_environment(plan.settings(name)?))))
+        .collect::<BTreeMap<_, _>>();
+    let carry_out = |test| carry_out(test, own.get(&test.environment).unwrap_or(options));
+    let summary = execution::run(plan, options.jobs, &options.policy, sink, carry_out).await;
     sink.emit(Event::SuiteFinished { summary });
     summary
-}
-
-async fn run_one(test: &Test, options: &Options, sink: &dyn Sink) -> Verdict {
-    let started = Instant::now();
-    let outcome = match &test.mode {
-        Mode::Skipped { reason } => Outcome::of(Verdict::Skipped { reason: reason.clone() }),
-        Mode::Broken(cause) => Outcome::of(Verdict::Failed(cause.clone())),
-        Mode::Parallel | Mode::Alone => {
-            sink.emit(Event::TestStarted {
-                id: test.id(),
-                attempt: 1,
-                worker: 1,
-            });
-            // A defect of floe's own must not take the other tests' verdicts with it.
-            let outcome = AssertUnwindSafe(carry_out(test, options)).catch_unwind().await;
-            outcome.unwrap_or_else(|_| Outcome::failed(CauseKind::Infra, "floe itself failed in this test"))
-        }
-    };
-    let verdict = outcome.verdict.clone();
-    sink.emit(Event::TestFinished(TestFinished {
-        seconds: started.elapsed().as_secs_f64(),
-        peak_memory: outcome.peak_memory,
-        output: outcome.output,
-        notebook: outcome.notebook,
-        ..TestFinished::new(test.id(), outcome.verdict)
-    }));
-    verdict
 }
 
 async fn carry_out(test: &Test, options: &Options) -> Outcome {

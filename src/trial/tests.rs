@@ -9,8 +9,13 @@ fn trial(image: &Digest, script: bool) -> Trial {
         run: "run".to_owned(),
         mission: "m".to_owned(),
         image: image.clone(),
+        reference: String::new(),
         expected: Vec::new(),
-        script,
+        part: None,
+        selected: None,
+        definitions: None,
+        limit: None,
+        stages: vec![Stage::suite(script)],
         environment: BTreeMap::new(),
         directory: std::env::temp_dir(),
     }
@@ -41,20 +46,26 @@ fn failing() -> Event {
 
 /// Runs a container that prints `output` and ends with `code`; answers how the trial ended, its events and the calls.
 async fn run_one(output: Vec<u8>, exit: Option<ContainerExit>, script: bool) -> (Ended, Vec<Event>, Vec<String>) {
-    let fake = Fake::new();
-    let image = fake.add_image("floe/m:1", BTreeMap::new());
-    fake.script_run(Run {
+    let scripted = Run {
         output,
         exit,
         ..Run::default()
-    });
-    let events = Memory::default();
-    let stop = async {
-        if exit.is_some() {
-            std::future::pending::<()>().await;
-        }
     };
-    let ended = run(&trial(&image, script), &fake, &Owner::current(), &events, stop)
+    let never = std::future::pending::<()>();
+    run_until(scripted, script, never, std::future::pending()).await
+}
+
+async fn run_until(
+    scripted: Run,
+    script: bool,
+    stop: impl Future<Output = ()>,
+    kill: impl Future<Output = ()>,
+) -> (Ended, Vec<Event>, Vec<String>) {
+    let fake = Fake::new();
+    let image = fake.add_image("floe/m:1", BTreeMap::new());
+    fake.script_run(scripted);
+    let events = Memory::default();
+    let ended = run(&trial(&image, script), &fake, &Owner::current(), &events, stop, kill)
         .await
         .unwrap();
     (ended, events.events(), fake.calls())
@@ -125,14 +136,54 @@ async fn a_container_without_a_script_that_ends_oddly_is_a_problem() {
     );
 }
 
+/// The calls that end a container.
+fn ends(calls: &[String]) -> Vec<&str> {
+    let end = |call: &&str| {
+        ["terminate", "kill", "remove"]
+            .iter()
+            .any(|word| call.starts_with(word))
+    };
+    calls.iter().map(String::as_str).filter(end).collect()
+}
+
 #[tokio::test]
-async fn a_stopped_trial_kills_and_removes_its_container() {
-    let (ended, _, calls) = run_one(Vec::new(), None, true).await;
+async fn a_stopped_container_may_report_what_became_of_its_tests_and_is_removed() {
+    let finished = Event::SuiteFinished {
+        summary: Summary::default(),
+    };
+    let scripted = Run {
+        output: said(&[suite(FORMAT)]),
+        exit: None,
+        farewell: Some(said(std::slice::from_ref(&finished))),
+        ..Run::default()
+    };
+    let (ended, events, calls) = run_until(scripted, true, std::future::ready(()), std::future::pending()).await;
     assert!(ended.stopped);
-    let end = calls
-        .iter()
-        .filter(|call| call.starts_with("kill") || call.starts_with("remove"));
-    assert_eq!(end.collect::<Vec<_>>(), ["kill container-1", "remove container-1"]);
+    assert_eq!(ended.problem.as_deref(), Some("interrupted"));
+    assert!(events.contains(&finished), "{events:#?}");
+    assert!(matches!(script_verdict(&events), Some(Verdict::Failed(cause)) if cause.kind == CauseKind::NotRun));
+    assert_eq!(ends(&calls), ["terminate container-1", "remove container-1"]);
+}
+
+#[tokio::test]
+async fn a_container_that_does_not_heed_a_stop_is_killed_at_the_second_and_removed() {
+    let scripted = Run {
+        exit: None,
+        ..Run::default()
+    };
+    let now = || std::future::ready(());
+    let (ended, _, calls) = run_until(scripted, true, now(), now()).await;
+    assert!(ended.stopped);
+    assert_eq!(
+        ends(&calls),
+        ["terminate container-1", "kill container-1", "remove container-1"]
+    );
+}
+
+#[tokio::test]
+async fn an_agent_is_told_of_the_script_that_starts_everything() {
+    let (_, _, calls) = run_one(Vec::new(), Some(exit(0)), true).await;
+    assert!(calls[0].ends_with("/opt/common-scripts/test-environments --script /opt/environments/test"));
 }
 
 #[tokio::test]
@@ -144,10 +195,12 @@ async fn only_containers_whose_owner_is_gone_are_swept() {
         ..Owner::current()
     };
     let kept = fake
-        .start(&request(&trial(&image, false), &Owner::current()))
+        .start(&request(&trial(&image, false), &Stage::suite(false), &Owner::current()))
         .await
         .unwrap();
-    fake.start(&request(&trial(&image, false), &gone)).await.unwrap();
+    fake.start(&request(&trial(&image, false), &Stage::suite(false), &gone))
+        .await
+        .unwrap();
     assert_eq!(sweep(&fake).await.unwrap(), 1);
     assert_eq!(fake.containers(RUN).await.unwrap()[0].id, kept.id);
 }

@@ -43,9 +43,12 @@ impl Ran {
 }
 
 async fn run(command: &[&str], variables: &[(&str, OsString)], environments: &[&str], start: Duration) -> Ran {
+    let environments = environments
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .collect::<Vec<_>>();
     let subject = Subject {
-        owner: "m".to_owned(),
-        environments: environments.iter().map(|name| name.parse().unwrap()).collect(),
+        tests: server::tests("m", &environments),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
     };
     let mut all = BTreeMap::from([("PATH".into(), std::env::var_os("PATH").unwrap())]);

@@ -1,6 +1,7 @@
 //! `floe all`: build, test and push, ending at the first failure with its exit code.
 
-use super::{build, freeze, push, test};
+use super::test::{self, Asked};
+use super::{build, freeze, push};
 use crate::cli::args::BuildArgs;
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -8,6 +9,7 @@ use crate::cli::session::{Session, image_of};
 use crate::cli::signals::Signals;
 use crate::publish;
 use crate::reference::MissionName;
+use crate::suite::definitions;
 
 /// Builds, tests and pushes the images of `missions`. An image that has evidence is not tested again.
 pub async fn run(
@@ -21,12 +23,13 @@ pub async fn run(
     for mission in missions {
         let image = image_of(&built, mission)?;
         let mut tested = false;
-        if let Ok(statement) = publish::evidence(&image.name, &image.id, &session.state) {
+        let definitions = definitions::digest(&session.environments(mission))?;
+        if let Ok(statement) = publish::evidence(&image.name, &image.id, &definitions, &session.state) {
             let run = session.state.run(statement.run());
             let shown = run.strip_prefix(&session.root).unwrap_or(&run);
             output::say(&format!("{} has passed its tests: {}/", image.name, shown.display()));
         } else {
-            test::run(session, mission, image, &[], &engine, signals).await?;
+            test::run(session, mission, image, &Asked::default(), &engine, signals).await?;
             tested = true;
         }
         // What becomes a frozen spec has passed its tests.

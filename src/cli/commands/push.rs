@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::publish::{self, Request};
 use crate::reference::{ImageTag, MissionName};
 use crate::registry::Remote;
+use crate::suite::definitions;
 
 /// Pushes the images of `missions`, as they were built.
 pub async fn command(session: &Session, missions: &[MissionName]) -> Result<(), Failure> {
@@ -28,8 +29,9 @@ pub async fn command(session: &Session, missions: &[MissionName]) -> Result<(), 
 
 /// Pushes the image of one mission. Without a registry the image stays, which is said.
 pub async fn run(session: &Session, mission: &MissionName, image: &Built, engine: &dyn Engine) -> Result<(), Failure> {
+    let definitions = definitions::digest(&session.environments(mission))?;
     let Some(base) = &session.settings.registry else {
-        publish::evidence(&image.name, &image.id, &session.state)?;
+        publish::evidence(&image.name, &image.id, &definitions, &session.state)?;
         output::say(&format!(
             "{} stays on this machine as {}: no REGISTRY is set",
             image.name, image.reference
@@ -50,6 +52,7 @@ pub async fn run(session: &Session, mission: &MissionName, image: &Built, engine
     let request = Request {
         name: &image.name,
         id: &image.id,
+        definitions: &definitions,
         target: target.clone(),
         credentials,
     };

@@ -1,13 +1,13 @@
 //! `floe test`: the tests of an image run in a container, and the run's directory tells what happened.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
+mod chosen;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use jiff::Timestamp;
-
+pub use self::chosen::Asked;
+use self::chosen::{Chosen, choose};
 use crate::builder::{self, Built};
 use crate::cli::args::{Missions, TestArgs};
 use crate::cli::failure::{ExitCode, Failure};
@@ -15,26 +15,32 @@ use crate::cli::output;
 use crate::cli::session::{Session, image_of};
 use crate::cli::signals::Signals;
 use crate::engine::Engine;
-use crate::event::{Event, Fanout, Sink, Verdict};
+use crate::event::{Event, Fanout, Sink};
 use crate::evidence::Statement;
+use crate::history;
 use crate::host::Owner;
 use crate::plan;
-use crate::reference::{MissionName, TestId};
+use crate::reference::MissionName;
 use crate::report::json::{self, Log};
 use crate::report::junit;
 use crate::report::outcome::{Outcome, Tally};
-use crate::suite::discover;
-use crate::trial::{self, Trial};
+use crate::server;
+use crate::suite::request::Request;
+use crate::trial::{self, Stage, Trial};
 
 /// Tests the images of the missions that `args` names, as they were built.
 pub async fn command(session: &Session, args: &TestArgs, signals: &Signals) -> Result<(), Failure> {
     let (missions, filters) = selection(session, args)?;
+    let asked = Asked::of(args, filters);
+    if args.list {
+        return chosen::list(session, &missions, &asked, args.format);
+    }
     let plan = session.plan(&missions)?;
     let engine = session.engine().await?;
     let built = builder::find(&plan, &engine, &session.state).await?;
     let mut first = None;
     for mission in &missions {
-        let tested = run(session, mission, image_of(&built, mission)?, &filters, &engine, signals).await;
+        let tested = run(session, mission, image_of(&built, mission)?, &asked, &engine, signals).await;
         match tested {
             Err(failure) if failure.code == ExitCode::TestsFailed => first = first.or(Some(failure)),
             other => other?,
@@ -59,33 +65,40 @@ fn selection(session: &Session, args: &TestArgs) -> Result<(Vec<MissionName>, Ve
     Ok((session.missions(&selection)?, filters.to_vec()))
 }
 
-/// Runs the tests of one mission's image; all of them, unless `filters` select some.
+/// Runs the tests of one mission's image that are asked for.
 pub async fn run(
     session: &Session,
     mission: &MissionName,
     image: &Built,
-    filters: &[String],
+    asked: &Asked,
     engine: &dyn Engine,
     signals: &Signals,
 ) -> Result<(), Failure> {
-    let trial = prepare(session, mission, image, filters)?;
+    let chosen = choose(session, mission, asked)?;
+    let mut trial = prepare(session, mission, image, asked, &chosen);
+    trial.stages = stages(session, image, &chosen, engine).await?;
     let swept = trial::sweep(engine).await?;
     if swept > 0 {
         output::say(&format!("removed {swept} containers of runs that were killed"));
     }
     let directory = &trial.directory;
     std::fs::create_dir_all(directory).map_err(|error| (directory.clone(), error))?;
-    let log = Arc::new(Log::create(&directory.join("events.jsonl"))?);
+    let log = Arc::new(Log::create(&directory.join(history::LOG))?);
     let watched = Watched {
         sinks: Fanout(vec![log.clone() as Arc<dyn Sink>, session.display()]),
         tally: Mutex::default(),
     };
     let started = Instant::now();
-    let heard = signals.clone();
-    let stop = async {
-        heard.heard().await;
+    let ended = if trial.expected.is_empty() {
+        Ok(trial::run_nothing(&trial, &watched))
+    } else {
+        let stop = async {
+            signals.heard().await;
+        };
+        let ended = trial::run(&trial, engine, &Owner::current(), &watched, stop, signals.heard_twice()).await;
+        signals.second_ends();
+        ended
     };
-    let ended = trial::run(&trial, engine, &Owner::current(), &watched, stop).await;
     // Whatever happened, the log gets its last line and the reports are made from it.
     let problem = match &ended {
         Ok(ended) => ended.problem.clone(),
@@ -102,9 +115,7 @@ pub async fn run(
         let code = signals.heard().await;
         return Err(Failure::new(code, "interrupted; the container is removed"));
     }
-    if filters.is_empty() {
-        testify(session, image, &trial.run, &outcome)?;
-    }
+    testify(session, image, asked, &chosen, &trial.run, &outcome)?;
     if outcome.passed {
         Ok(())
     } else if watched.tally().received().ran() == 0 {
@@ -114,87 +125,50 @@ pub async fn run(
     }
 }
 
-/// What to run: the tests that the mission's files define, as far as `filters` select them.
-fn prepare(session: &Session, mission: &MissionName, image: &Built, filters: &[String]) -> Result<Trial, Failure> {
-    let environments = session
-        .root
-        .join("missions")
-        .join(mission.as_str())
-        .join("environments");
-    let defined = discover::load(&environments)?;
-    let mut expected = defined.filtered(filters).ids();
-    // A filter selects among the environments' tests; the mission's own script stands for all of them.
-    let script = environments.join("test");
-    let script = if filters.is_empty() && script.exists() {
-        executable(&script)?;
-        expected.push(TestId::script(mission.as_str()));
-        true
-    } else {
-        false
+/// What to run, and how.
+fn prepare(session: &Session, mission: &MissionName, image: &Built, asked: &Asked, chosen: &Chosen) -> Trial {
+    let settings = &session.settings;
+    // The settings hold what the flags say of them, too.
+    let request = Request {
+        selection: chosen.selection.clone(),
+        jobs: settings.test_jobs,
+        memory: settings.test_memory,
+        cell_timeout: settings.cell_timeout,
+        notebook_timeout: settings.notebook_timeout,
+        run_timeout: settings.run_timeout,
+        known: history::known(&session.state, mission),
+        ..asked.request.clone()
     };
-    if expected.is_empty() {
-        return Err(nothing(mission, filters, &defined.ids()));
-    }
-    let run = run_id(mission);
-    Ok(Trial {
+    let run = history::new_run(mission);
+    Trial {
         mission: mission.to_string(),
         image: image.id.clone(),
-        expected,
-        script,
-        environment: environment(session, filters),
+        reference: image.reference.to_string(),
+        expected: chosen.expected.clone(),
+        part: chosen.selection.part,
+        selected: Some(chosen.digest()),
+        definitions: Some(chosen.definitions.clone()),
+        limit: request.run_limit(),
+        stages: Vec::new(),
+        environment: request.variables(),
         directory: session.state.run(&run),
         run,
-    })
-}
-
-/// Refuses a script without its run bit, which no container could start.
-fn executable(script: &Path) -> Result<(), Failure> {
-    let metadata = std::fs::metadata(script).map_err(|error| (script.to_owned(), error))?;
-    if metadata.permissions().mode() & 0o111 != 0 {
-        return Ok(());
-    }
-    let message = format!("{} is not executable", script.display());
-    Err(Failure::new(ExitCode::Invalid, message).hint("`chmod +x` it, and commit that"))
-}
-
-fn nothing(mission: &MissionName, filters: &[String], defined: &[TestId]) -> Failure {
-    if defined.is_empty() {
-        let message = format!("missions/{mission}/environments defines no tests");
-        Failure::new(ExitCode::NothingRan, message)
-            .hint("list modules in <env>/tests/imports, put notebooks into <env>/tests, or add an executable `test`")
-    } else {
-        let message = format!("no test of {mission} matches {}", filters.join(", "));
-        let some = defined.iter().take(3).map(ToString::to_string).collect::<Vec<_>>();
-        Failure::new(ExitCode::NothingRan, message).hint(format!("tests are called {}, …", some.join(", ")))
     }
 }
 
-/// The name of a run: when it began, for whom, and something that sets two runs of one second apart.
-fn run_id(mission: &MissionName) -> String {
-    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let unique = uuid::Uuid::new_v4().simple().to_string();
-    format!("{now}-{mission}-{}", &unique[..6])
-}
-
-/// What the agent is told.
-fn environment(session: &Session, filters: &[String]) -> BTreeMap<String, String> {
-    let settings = &session.settings;
-    let mut environment = BTreeMap::from([
-        ("CELL_TIMEOUT".to_owned(), settings.cell_timeout.as_secs().to_string()),
-        (
-            "NOTEBOOK_TIMEOUT".to_owned(),
-            settings.notebook_timeout.as_secs().to_string(),
-        ),
-    ]);
-    environment.extend(
-        settings
-            .test_jobs
-            .map(|jobs| ("TEST_JOBS".to_owned(), jobs.to_string())),
-    );
-    if !filters.is_empty() {
-        environment.insert(trial::FILTERS.to_owned(), filters.join("\n"));
+/// The containers that the chosen tests need.
+async fn stages(session: &Session, image: &Built, chosen: &Chosen, engine: &dyn Engine) -> Result<Vec<Stage>, Failure> {
+    let mut stages = Vec::new();
+    if chosen.expected.len() > chosen.server.len() {
+        stages.push(Stage::suite(chosen.script));
     }
-    environment
+    if !chosen.server.is_empty() {
+        let found = engine.image(image.id.as_str()).await?;
+        let command = found.map(|image| image.command).unwrap_or_default();
+        let limit = session.settings.server_timeout.map_or(server::START, |limit| limit.0);
+        stages.push(Stage::server(&chosen.server, limit, &command));
+    }
+    Ok(stages)
 }
 
 /// Passes events on and keeps count.
@@ -225,24 +199,33 @@ impl Watched {
 /// Derives the reports from the log, and says so if the log itself could not be written.
 fn report(directory: &Path, log: &Log) -> Result<(), Failure> {
     if let Some(error) = log.failed() {
-        let message = format!("{}: {error}", directory.join("events.jsonl").display());
+        let message = format!("{}: {error}", directory.join(history::LOG).display());
         return Err(
             Failure::new(ExitCode::Internal, message).hint("the run's results are not complete; is the disk full?")
         );
     }
-    let records = json::read(&directory.join("events.jsonl"))?;
+    let records = json::read(&directory.join(history::LOG))?;
     junit::write(&records, &directory.join("junit.xml"))?;
     Ok(())
 }
 
-/// Writes evidence for a complete run that passed. One that failed takes earlier evidence back: what passed once and
-/// fails now is not to be pushed on the strength of the earlier run.
-fn testify(session: &Session, image: &Built, run: &str, outcome: &Outcome) -> Result<(), Failure> {
+/// Writes evidence for a complete run that passed. One that failed takes earlier evidence back, whatever it was asked
+/// for: what passed once and fails now is not to be pushed on the strength of the earlier run.
+fn testify(
+    session: &Session,
+    image: &Built,
+    asked: &Asked,
+    chosen: &Chosen,
+    run: &str,
+    outcome: &Outcome,
+) -> Result<(), Failure> {
     if !outcome.passed {
         return Ok(session.state.withdraw_evidence(&image.id)?);
     }
-    let passed = outcome.tests.iter().filter(|test| test.verdict == Verdict::Passed);
-    let tests = passed.map(|test| test.id.clone()).collect();
-    let statement = Statement::passed(&image.reference.repository, &image.id, run, tests);
+    if !asked.is_complete() {
+        return Ok(());
+    }
+    let repository = &image.reference.repository;
+    let statement = Statement::of(repository, &image.id, run, &chosen.definitions, &outcome.tests);
     Ok(statement.write(&session.state.evidence(&image.id))?)
 }

@@ -288,7 +288,7 @@ fn events_of_another_format_fail_the_run() {
     assert!(!outcome.passed);
     assert_eq!(
         outcome.problems,
-        ["events of format 2 were received, but this floe reads format 1"]
+        ["events of format 3 were received, but this floe reads format 2"]
     );
 }
 

@@ -1,0 +1,279 @@
+//! The image that the applets work in, as its environment variables describe it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::args::When;
+use crate::cli::args::trial::RunArgs;
+use crate::cli::failure::{ExitCode, Failure};
+use crate::cli::output;
+use crate::cli::signals::Signals;
+use crate::envs::{self, Installer, Layout, Tools};
+use crate::event::{Event, FORMAT, Sink, Summary};
+use crate::kernel::spec::{JupyterDirectories, SearchPath};
+use crate::process;
+use crate::quantity::Limit;
+use crate::reference::EnvironmentName;
+use crate::report::json::Wire;
+use crate::report::terminal::Terminal;
+use crate::server;
+use crate::suite::TestPlan;
+use crate::suite::request::{self, Request};
+use crate::suite::runner::policy::Policy;
+use crate::suite::runner::{self, Options, available};
+use crate::trial;
+
+/// The limits where nothing says anything else, those of `setup-env`: of a cell, and of all else.
+const CELL: Limit = Limit(Duration::from_mins(10));
+const NOTEBOOK: Limit = Limit(Duration::from_mins(30));
+
+/// The image that the applets work in.
+pub struct Machine {
+    pub layout: Layout,
+    pub tools: Tools,
+    conda_dir: PathBuf,
+    /// Whether a floe on the host listens to the events.
+    observed: bool,
+}
+
+/// What tests are asked to do, and whether a host asked.
+pub struct Asked {
+    request: Request,
+    by_host: bool,
+}
+
+impl Machine {
+    pub fn of_environment() -> Result<Self, Failure> {
+        let conda_dir = PathBuf::from(variable("CONDA_DIR").unwrap_or_else(|| "/opt/conda".to_owned()));
+        Ok(Self {
+            tools: Tools {
+                pip: installer(&conda_dir),
+                conda: conda(&conda_dir)?,
+            },
+            layout: Layout::of_image(conda_dir.clone()),
+            conda_dir,
+            observed: variable(trial::EVENTS).is_some(),
+        })
+    }
+
+    pub fn has_environment(&self, name: &EnvironmentName) -> bool {
+        self.layout.prefix(name).is_dir()
+    }
+
+    /// The base environment and all others that are there.
+    pub fn environments(&self) -> Vec<EnvironmentName> {
+        let entries = std::fs::read_dir(self.conda_dir.join("envs")).into_iter().flatten();
+        let names = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mut names = names.chain("base".parse()).collect::<Vec<EnvironmentName>>();
+        names.sort();
+        names
+    }
+
+    /// Where events go: to the floe that listens on standard output, or to people.
+    pub fn display(&self) -> Arc<dyn Sink> {
+        if self.observed {
+            return Arc::new(Wire::new(Box::new(io::stdout())));
+        }
+        let style = output::style(When::Auto, false);
+        Arc::new(Terminal::new(Box::new(io::stderr()), style))
+    }
+
+    /// What is asked for: by the options of this call, by the host, and by the variables of `setup-env`.
+    #[expect(clippy::unused_self, reason = "the variables are those of the machine")]
+    pub fn request(&self, options: &RunArgs) -> Result<Asked, Failure> {
+        let of_host = Request::of_variables(variable)?;
+        let by_host = of_host.is_some();
+        let request = match of_host {
+            Some(request) => request,
+            None => Request {
+                jobs: parsed("TEST_JOBS")?,
+                memory: parsed("TEST_MEMORY")?,
+                cell_timeout: parsed("CELL_TIMEOUT")?,
+                notebook_timeout: parsed("NOTEBOOK_TIMEOUT")?,
+                run_timeout: parsed("RUN_TIMEOUT")?,
+                ..Request::default()
+            },
+        };
+        Ok(Asked {
+            request: options.over(request),
+            by_host,
+        })
+    }
+
+    /// Runs those tests of the plan that the host asked for. That it asked for none of them is in order: other calls,
+    /// or other parts, have them.
+    pub async fn test_selected(&self, plan: &TestPlan, asked: &Asked, events: &dyn Sink) -> Result<(), Failure> {
+        let selected = plan.select(&asked.request.selection);
+        if asked.by_host && selected.tests().is_empty() {
+            let jobs = asked.request.jobs.unwrap_or(1);
+            events.emit(Event::SuiteStarted {
+                format: FORMAT,
+                tests: Vec::new(),
+                jobs,
+            });
+            events.emit(Event::SuiteFinished {
+                summary: Summary::default(),
+            });
+            return Ok(());
+        }
+        self.test(&selected, asked, events).await
+    }
+
+    /// Runs the tests of the plan.
+    pub async fn test(&self, plan: &TestPlan, asked: &Asked, events: &dyn Sink) -> Result<(), Failure> {
+        for test in plan.tests() {
+            self.layout.refuse_incomplete(&test.environment)?;
+        }
+        let signals = children_and_signals()?;
+        let options = self.options(&asked.request);
+        let (stop, heard) = (options.policy.stop.clone(), signals.clone());
+        tokio::spawn(async move {
+            heard.heard().await;
+            stop.ask();
+        });
+        let summary = runner::run(plan, &options, events).await;
+        match signals.so_far() {
+            Some(code) => Err(Failure::new(code, "interrupted")),
+            None => verdict(summary),
+        }
+    }
+
+    /// Tests the server of the image.
+    pub async fn test_server(
+        &self,
+        subject: &server::Subject,
+        start_timeout: Duration,
+        events: &dyn Sink,
+    ) -> Result<(), Failure> {
+        let signals = children_and_signals()?;
+        let options = server::Options {
+            start_timeout,
+            answer_timeout: Duration::from_mins(1),
+            grace: Duration::from_secs(5),
+            variables: variables(),
+        };
+        tokio::select! {
+            summary = server::run(subject, &options, events) => verdict(summary),
+            code = signals.heard() => Err(Failure::new(code, "interrupted")),
+        }
+    }
+
+    fn options(&self, request: &Request) -> Options {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let limit = request.notebook_timeout.unwrap_or(NOTEBOOK).0;
+        let scratch = std::env::temp_dir();
+        let available = available::memory();
+        let policy = Policy::default();
+        Options {
+            jobs: request.jobs.unwrap_or(processors),
+            cell_timeout: request.cell_timeout.unwrap_or(CELL).0,
+            notebook_timeout: limit,
+            import_timeout: limit,
+            script_timeout: limit,
+            ready_timeout: Duration::from_mins(1),
+            grace: Duration::from_secs(5),
+            settle: Duration::from_secs(10),
+            notebook_output: 10 << 20,
+            artifacts: variable(trial::ARTIFACTS).map_or_else(|| scratch.join("floe-artifacts"), PathBuf::from),
+            scratch,
+            kernels: SearchPath::new(&JupyterDirectories {
+                jupyter_path: std::env::var_os("JUPYTER_PATH"),
+                data_directory: variable("JUPYTER_DATA_DIR").map(PathBuf::from),
+                xdg_data_home: variable("XDG_DATA_HOME").map(PathBuf::from),
+                home: variable("HOME").map(PathBuf::from),
+                prefix: self.conda_dir.clone(),
+            }),
+            variables: variables(),
+            cold: request.cold,
+            policy: Policy {
+                memory: match request.memory {
+                    Some(limit) => limit.bytes(available),
+                    None => available,
+                },
+                fail_fast: request.fail_fast,
+                retries: request.retries,
+                slow: request.slow.map_or(policy.slow, |limit| limit.0),
+                run_timeout: request.run_limit(),
+                known: request.known.clone(),
+                ..policy
+            },
+            conda_dir: self.conda_dir.clone(),
+        }
+    }
+}
+
+/// What a test's processes need of the agent: all that they start is theirs, and who asks the agent to end is heard.
+fn children_and_signals() -> Result<Signals, Failure> {
+    process::adopt_orphans()
+        .map_err(|error| Failure::new(ExitCode::Internal, format!("orphans cannot be adopted: {error}")))?;
+    Signals::listen().map_err(|error| Failure::new(ExitCode::Internal, format!("interrupts cannot be heard: {error}")))
+}
+
+fn verdict(summary: Summary) -> Result<(), Failure> {
+    if summary.failed > 0 {
+        Err(Failure::shown(ExitCode::TestsFailed))
+    } else if summary.ran() == 0 {
+        Err(Failure::new(ExitCode::NothingRan, "no test ran"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The variables that tests inherit. What host and agent say to each other concerns no test: one that calls an applet
+/// itself reads its result.
+fn variables() -> BTreeMap<OsString, OsString> {
+    std::env::vars_os()
+        .filter(|(name, _)| name.to_str().is_none_or(|name| !between_floes(name)))
+        .collect()
+}
+
+/// Whether a variable is one by which a host speaks to its agent.
+fn between_floes(name: &str) -> bool {
+    [trial::EVENTS, trial::ARTIFACTS].contains(&name) || request::is_variable(name)
+}
+
+/// The value of a variable, read.
+fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<Option<T>, Failure> {
+    let parsed = variable(name).map(|text| text.parse::<T>()).transpose();
+    parsed.map_err(|error| Failure::new(ExitCode::Invalid, format!("environment variable {name}: {error}")))
+}
+
+/// The program that installs pip lists, with the cache that the build mounts.
+fn installer(conda_dir: &Path) -> Installer {
+    match Installer::of(conda_dir) {
+        Installer::Uv { program, .. } => Installer::Uv {
+            program,
+            cache: variable("UV_CACHE_DIR").map(PathBuf::from),
+        },
+        Installer::Pip => Installer::Pip,
+    }
+}
+
+/// What the site says about conda: the base environment's own `.condarc`, then the file that CONDARC names.
+fn conda(conda_dir: &Path) -> Result<envs::conda::Config, Failure> {
+    let mut config = envs::conda::Config {
+        certificates: variable("SSL_CERT_FILE").map(PathBuf::from),
+        // It may list several, of which conda, too, writes to the first.
+        cache: variable("CONDA_PKGS_DIRS").and_then(|list| list.split(',').next().map(|dir| PathBuf::from(dir.trim()))),
+        cuda: variable("CONDA_OVERRIDE_CUDA"),
+        ..envs::conda::Config::default()
+    };
+    let site = variable("CONDARC").map(PathBuf::from);
+    for file in [Some(conda_dir.join(".condarc")), site].into_iter().flatten() {
+        config.read(&file).map_err(envs::EnvsError::from)?;
+    }
+    Ok(config)
+}
+
+/// The value of an environment variable that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

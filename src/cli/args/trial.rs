@@ -1,0 +1,134 @@
+//! Options of what runs tests, the same on the host and in an image.
+
+use std::num::NonZeroUsize;
+
+use clap::{Args, ValueEnum};
+
+use crate::event::Part;
+use crate::quantity::{Limit, MemoryLimit};
+use crate::reference::{EnvironmentName, TestKind};
+use crate::suite::request::Request;
+use crate::suite::selection::Selection;
+
+/// Which tests to run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SelectionArgs {
+    /// Only the tests of this environment; may be given several times
+    #[arg(long = "env", value_name = "NAME")]
+    environments: Vec<EnvironmentName>,
+    /// Only tests of this kind; may be given several times
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<Kind>,
+    /// Only one of N parts that hold each test once, e.g. 1/4; the same parts on every machine
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    partition: Option<Part>,
+}
+
+/// How to run tests.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// How many tests run at a time
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// How much memory the tests that run at a time may be expected to take together, e.g. 8G or 80%
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
+    /// Begin no more tests once one has failed
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Try a test that failed up to N times again; one that passes then is flaky. Wins over what environments say
+    #[arg(long, value_name = "N")]
+    pub retries: Option<u32>,
+    /// Report tests that run longer, each time that this time has passed again [default: 60s]
+    #[arg(long, value_name = "TIME")]
+    pub slow: Option<Limit>,
+    /// How long a cell may take: 90, 90s, 10m, 1h. What an environment or a notebook says of itself wins
+    #[arg(long, value_name = "TIME")]
+    pub cell_timeout: Option<Limit>,
+    /// How long a notebook, import or script may take, likewise
+    #[arg(long, value_name = "TIME")]
+    pub notebook_timeout: Option<Limit>,
+    /// How long the whole run may take
+    #[arg(long, value_name = "TIME")]
+    pub run_timeout: Option<Limit>,
+    /// Start a kernel for each notebook, in place of forking one that has started already
+    #[arg(long)]
+    pub cold: bool,
+}
+
+/// The kinds of tests, by the words in their IDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Modules that are imported
+    Imports,
+    /// Notebooks that are executed
+    Notebooks,
+    /// Scripts of environments and missions
+    Test,
+    /// What a server of the image answers
+    Server,
+}
+
+impl SelectionArgs {
+    /// The selection by these options and parts of IDs.
+    #[must_use]
+    pub fn selection(&self, filters: Vec<String>) -> Selection {
+        let kinds = self.kinds.iter().map(|kind| match kind {
+            Kind::Imports => TestKind::Import,
+            Kind::Notebooks => TestKind::Notebook,
+            Kind::Test => TestKind::Script,
+            Kind::Server => TestKind::Server,
+        });
+        Selection {
+            filters,
+            environments: self.environments.clone(),
+            kinds: kinds.collect(),
+            tests: None,
+            part: self.partition,
+        }
+    }
+}
+
+impl RunArgs {
+    /// The request with what these options say in place of what it says.
+    #[must_use]
+    pub fn over(&self, request: Request) -> Request {
+        Request {
+            jobs: self.jobs.map(NonZeroUsize::get).or(request.jobs),
+            memory: self.memory.or(request.memory),
+            fail_fast: self.fail_fast || request.fail_fast,
+            retries: self.retries.or(request.retries),
+            slow: self.slow.or(request.slow),
+            cell_timeout: self.cell_timeout.or(request.cell_timeout),
+            notebook_timeout: self.notebook_timeout.or(request.notebook_timeout),
+            run_timeout: self.run_timeout.or(request.run_timeout),
+            cold: self.cold || request.cold,
+            ..request
+        }
+    }
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|&number| number > 0);
+    let part = text.split_once('/').and_then(|(index, of)| {
+        Some(Part {
+            index: number(index)?,
+            of: number(of)?,
+        })
+    });
+    part.filter(|part| part.index <= part.of)
+        .ok_or_else(|| "expected I/N, such as 1/4 for the first of four parts".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_one_of_those_there_are() {
+        assert_eq!(part("2/3"), Ok(Part { index: 2, of: 3 }));
+        for text in ["", "1", "0/2", "3/2", "1/0", "a/b", "-1/2", "1/2/3"] {
+            assert!(part(text).is_err(), "{text:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What the earlier runs of a mission tell: how long its tests take and how much memory, and which failed last.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::path::Path;
+
+use jiff::Timestamp;
+use memchr::memmem;
+
+use crate::event::{CauseKind, Event, Record, TestFinished, Verdict};
+use crate::reference::{MissionName, TestId};
+use crate::report::outcome::{Outcome, Tally};
+use crate::state::State;
+use crate::suite::request::Expected;
+
+/// The log in a run's directory.
+pub const LOG: &str = "events.jsonl";
+
+/// How many earlier runs are asked. A test that none of them ran is as good as a new one.
+const ASKED: usize = 5;
+
+/// The ID of a run that begins now: when, for whom, and something that sets two runs of one second apart.
+#[must_use]
+pub fn new_run(mission: &MissionName) -> String {
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    format!("{now}-{mission}-{}", &unique[..6])
+}
+
+/// The mission that a run's ID names.
+fn mission_of(run: &str) -> Option<&str> {
+    let (_, rest) = run.split_once('-')?;
+    rest.rsplit_once('-').map(|(mission, _)| mission)
+}
+
+/// The runs of a mission that have a log, the newest first.
+#[must_use]
+pub fn runs(state: &State, mission: &MissionName) -> Vec<String> {
+    let runs = state.runs().into_iter();
+    runs.filter(|run| mission_of(run) == Some(mission.as_str()) && state.run(run).join(LOG).is_file())
+        .collect()
+}
+
+/// What the tests of a mission are expected to take, by the latest runs in which they ran.
+///
+/// It only serves to order tests: a log that cannot be read tells nothing.
+#[must_use]
+pub fn known(state: &State, mission: &MissionName) -> BTreeMap<TestId, Expected> {
+    let mut known = BTreeMap::new();
+    for run in runs(state, mission).iter().take(ASKED) {
+        let _ = each(&state.run(run).join(LOG), |event| {
+            if let Event::TestFinished(test) = event
+                && ran(&test)
+            {
+                known.entry(test.id).or_insert(Expected {
+                    seconds: (test.seconds * 1000.0).round() / 1000.0,
+                    memory: test.peak_memory,
+                });
+            }
+        });
+    }
+    known
+}
+
+/// The last run of a mission, by its ID, and what it amounts to.
+pub fn last(state: &State, mission: &MissionName) -> io::Result<Option<(String, Outcome)>> {
+    let Some(run) = runs(state, mission).into_iter().next() else {
+        return Ok(None);
+    };
+    let mut tally = Tally::default();
+    each(&state.run(&run).join(LOG), |event| tally.take(&event))?;
+    Ok(Some((run, tally.outcome())))
+}
+
+fn ran(test: &TestFinished) -> bool {
+    match &test.verdict {
+        Verdict::Passed => true,
+        Verdict::Failed(cause) => cause.kind != CauseKind::NotRun,
+        Verdict::Skipped { .. } => false,
+    }
+}
+
+/// Takes each event of a log in turn, without what was printed outside of tests, which may be long. Lines that are no
+/// events are left out: a log may end in the middle of one.
+fn each(log: &Path, mut take: impl FnMut(Event)) -> io::Result<()> {
+    let printed = memmem::Finder::new(br#""event":"output""#);
+    let mut reader = BufReader::new(File::open(log)?);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        // The kind of an event stands at its line's beginning, behind the time.
+        let beginning = &line[..line.len().min(100)];
+        if printed.find(beginning).is_none()
+            && let Ok(record) = serde_json::from_slice::<Record>(&line)
+        {
+            take(record.event);
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::event::{Cause, RunStarted, Sink as _};
+    use crate::reference::Digest;
+    use crate::report::json::Log;
+
+    fn mission() -> MissionName {
+        "my-mission".parse().unwrap()
+    }
+
+    /// Writes the log of a run with this ID.
+    fn run(state: &State, id: &str, events: Vec<Event>) {
+        let directory = state.run(id);
+        fs::create_dir_all(&directory).unwrap();
+        let log = Log::create(&directory.join(LOG)).unwrap();
+        for event in events {
+            log.emit(event);
+        }
+    }
+
+    fn begun(names: &[&str]) -> Event {
+        let expected = names.iter().map(|name| TestId::import("a", name)).collect();
+        Event::RunStarted(RunStarted::new("r", "my-mission", Digest::of(b"x"), expected))
+    }
+
+    fn ended(name: &str, seconds: f64, verdict: Verdict) -> Event {
+        Event::TestFinished(TestFinished {
+            seconds,
+            peak_memory: Some(1000),
+            ..TestFinished::new(TestId::import("a", name), verdict)
+        })
+    }
+
+    fn failed(kind: CauseKind) -> Verdict {
+        Verdict::Failed(Cause::new(kind, "no"))
+    }
+
+    #[test]
+    fn the_newest_run_in_which_a_test_ran_tells_what_it_takes() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::of(directory.path());
+        let old = vec![ended("x", 1.0, Verdict::Passed), ended("y", 2.0, Verdict::Passed)];
+        run(&state, "20260101T000000Z-my-mission-000000", old);
+        let new = vec![
+            Event::Output {
+                text: "\"event\":\"test-finished\"".to_owned(),
+            },
+            ended("x", 3.0, Verdict::Passed),
+            ended("y", 0.0, failed(CauseKind::NotRun)),
+        ];
+        run(&state, "20260102T000000Z-my-mission-000000", new);
+        let other = vec![ended("x", 9.0, Verdict::Passed)];
+        run(&state, "20260103T000000Z-mission-000000", other);
+        let known = known(&state, &mission());
+        let shown = known
+            .iter()
+            .map(|(id, known)| (id.name.as_str(), known.seconds, known.memory));
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [("x", 3.0, Some(1000)), ("y", 2.0, Some(1000))]
+        );
+    }
+
+    #[test]
+    fn the_last_run_tells_what_failed_and_what_did_not_run_even_if_it_was_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::of(directory.path());
+        assert!(last(&state, &mission()).unwrap().is_none());
+        let id = "20260101T000000Z-my-mission-000000";
+        let events = vec![
+            begun(&["x", "y", "z"]),
+            ended("x", 1.0, failed(CauseKind::Error)),
+            ended("y", 1.0, Verdict::Passed),
+        ];
+        run(&state, id, events);
+        let path = state.run(id).join(LOG);
+        let cut = fs::read_to_string(&path).unwrap() + "{\"at\":\"2026";
+        fs::write(&path, cut).unwrap();
+        let (run, outcome) = last(&state, &mission()).unwrap().unwrap();
+        assert_eq!(run, id);
+        assert!(!outcome.passed);
+        let failures = outcome.failures().map(|(test, _)| test.id.name.as_str());
+        assert_eq!(failures.collect::<Vec<_>>(), ["x", "z"]);
+    }
+
+    #[test]
+    fn the_mission_of_a_run_is_read_from_its_id() {
+        assert_eq!(mission_of(&new_run(&mission())), Some("my-mission"));
+        assert_eq!(mission_of("x"), None);
+    }
+}

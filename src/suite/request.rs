@@ -1,0 +1,177 @@
+//! What a host asks of the agent: which tests to run, and how.
+//!
+//! A mission's own script calls the agent without arguments, so the request goes by environment variables.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::selection::Selection;
+use crate::quantity::{Limit, MemoryLimit};
+use crate::reference::TestId;
+
+/// The variable that holds a request as JSON; where one variable is too short, those with `_2`, `_3` … continue it.
+pub const VARIABLE: &str = "FLOE_TESTS";
+
+/// The longest value that a variable gets: Linux refuses 128 KiB.
+const LONGEST: usize = 96 * 1024;
+
+/// What a run is asked for. What it does not say, the agent decides.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Request {
+    /// Which tests to run.
+    pub selection: Selection,
+    /// How many tests run at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<usize>,
+    /// How much memory the tests that run at a time are expected to take together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryLimit>,
+    /// Whether no more tests begin once one has failed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub fail_fast: bool,
+    /// How often a test that failed is tried again, in place of what its environment says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// After how long, and then how often, a test is reported as slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow: Option<Limit>,
+    /// The limit of a cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell_timeout: Option<Limit>,
+    /// The limit of a notebook, an import or a script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notebook_timeout: Option<Limit>,
+    /// The limit of the whole run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_timeout: Option<Limit>,
+    /// Whether each notebook gets a kernel that is started for it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub cold: bool,
+    /// What earlier runs tell of tests.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<TestId, Expected>,
+}
+
+/// What a test is expected to take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Wall-clock seconds.
+    #[serde(rename = "s")]
+    pub seconds: f64,
+    /// Resident memory in bytes, where it is known.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+}
+
+/// A request that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{VARIABLE} holds no request that this floe reads: {0}")]
+pub struct RequestError(#[from] serde_json::Error);
+
+impl Request {
+    /// The variables that carry the request.
+    #[must_use]
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        // A request holds strings, numbers and maps with string keys only: serialization cannot fail.
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let mut rest = text.as_str();
+        let mut variables = BTreeMap::new();
+        for number in 1.. {
+            let (piece, after) = rest.split_at(rest.floor_char_boundary(LONGEST));
+            variables.insert(name(number), piece.to_owned());
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        variables
+    }
+
+    /// The request that variables carry; `None` if there is none.
+    pub fn of_variables(read: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, RequestError> {
+        let text = (1..).map_while(|number| read(&name(number))).collect::<String>();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::from_str(&text)?))
+    }
+
+    /// The limit of the whole run.
+    #[must_use]
+    pub fn run_limit(&self) -> Option<Duration> {
+        self.run_timeout.map(|limit| limit.0)
+    }
+}
+
+/// Whether a variable carries part of a request.
+#[must_use]
+pub fn is_variable(variable: &str) -> bool {
+    variable
+        .strip_prefix(VARIABLE)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+fn name(number: usize) -> String {
+    match number {
+        1 => VARIABLE.to_owned(),
+        _ => format!("{VARIABLE}_{number}"),
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(request: &Request) -> Request {
+        let variables = request.variables();
+        assert!(variables.keys().all(|name| is_variable(name)));
+        assert!(variables.values().all(|value| value.len() <= LONGEST));
+        Request::of_variables(|name| variables.get(name).cloned())
+            .unwrap()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_request_arrives_as_it_was_sent_however_long_it_is() {
+        let known = (0..5000).map(|number| {
+            let id = TestId::notebook("environment", &format!("a/notebook/é with a name/{number}.ipynb"));
+            let seconds = f64::from(number);
+            (
+                id,
+                Expected {
+                    seconds,
+                    memory: Some(1 << 30),
+                },
+            )
+        });
+        let request = Request {
+            selection: Selection::of_filters(vec!["numpy".to_owned()]),
+            jobs: Some(4),
+            memory: Some(MemoryLimit::Percent(80)),
+            fail_fast: true,
+            retries: Some(0),
+            slow: Some("30s".parse().unwrap()),
+            run_timeout: Some("1h".parse().unwrap()),
+            known: known.collect(),
+            ..Request::default()
+        };
+        assert!(request.variables().len() > 1);
+        assert_eq!(sent(&request), request);
+        assert_eq!(sent(&Request::default()), Request::default());
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_from_none() {
+        assert_eq!(Request::of_variables(|_| None).unwrap(), None);
+        let error = Request::of_variables(|name| (name == VARIABLE).then(|| r#"{"jbos": 1}"#.to_owned()));
+        assert!(error.unwrap_err().to_string().contains("jbos"));
+    }
+}

@@ -1,0 +1,96 @@
+//! One container of a trial: what it runs, and what it is given.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::context::{Context, Overlay};
+use crate::reference::TestId;
+
+/// Where the agent's programs are in an image that floe built.
+const PROGRAMS: &str = "/opt/common-scripts";
+
+/// Where a mission's own test script is in its image.
+const SCRIPT: &str = "/opt/environments/test";
+
+/// Where an image that floe did not build is given the agent, and its tests below.
+const GIVEN: &str = "/opt/floe";
+
+/// What a container does.
+#[derive(Debug, Clone, Default)]
+pub struct Stage {
+    pub(super) entrypoint: Option<Vec<String>>,
+    pub(super) command: Vec<String>,
+    pub(super) files: Vec<(String, Context)>,
+    /// Whether the command is the mission's own script, which is a test itself.
+    pub(super) script: bool,
+}
+
+impl Stage {
+    /// The tests of environments, with the mission's own script before them or without.
+    #[must_use]
+    pub fn suite(script: bool) -> Self {
+        let mut command = vec![format!("{PROGRAMS}/test-environments")];
+        if script {
+            // The agent starts the script, since a shell that is the first process of a container hears no signals.
+            command.extend(["--script".to_owned(), SCRIPT.to_owned()]);
+        }
+        Self {
+            command,
+            script,
+            ..Self::default()
+        }
+    }
+
+    /// Tests of the server that `command` starts, behind the image's own entrypoint as a hub's spawner has it.
+    #[must_use]
+    pub fn server(tests: &[TestId], timeout: Duration, command: &[String]) -> Self {
+        let mut words = vec![format!("{PROGRAMS}/test-server")];
+        words.extend(["--timeout".to_owned(), timeout.as_secs().max(1).to_string()]);
+        words.extend(tests.iter().map(ToString::to_string));
+        if !command.is_empty() {
+            words.push("--".to_owned());
+            words.extend(command.iter().cloned());
+        }
+        Self {
+            command: words,
+            ..Self::default()
+        }
+    }
+
+    /// The same for an image without floe's programs: the agent is brought along.
+    ///
+    /// A suite is started by it alone, whatever the image's entrypoint would make of an argument.
+    #[must_use]
+    pub fn with_agent(mut self, agent: &Path, tests: Context) -> Self {
+        let program = Overlay::File {
+            source: agent.to_owned(),
+            mode: 0o755,
+        };
+        let files = tests.with("floe", program);
+        self.files.push((GIVEN.to_owned(), files));
+        let mut words = std::mem::take(&mut self.command).into_iter();
+        let applet = words.next().unwrap_or_default();
+        let applet = applet.rsplit('/').next().unwrap_or_default().to_owned();
+        let agent = [format!("{GIVEN}/floe"), "applet".to_owned(), applet.clone()];
+        if applet == "test-server" {
+            self.command = agent.into_iter().chain(words).collect();
+        } else {
+            self.entrypoint = Some(agent.to_vec());
+            self.command = words.collect();
+        }
+        self
+    }
+
+    /// Where the tests lie that [`Stage::with_agent`] brings along.
+    #[must_use]
+    pub fn given_environments() -> String {
+        format!("{GIVEN}/environments")
+    }
+
+    /// What the container runs, in one word.
+    pub(super) fn name(&self) -> &str {
+        let given = self.entrypoint.as_ref().and_then(|words| words.last());
+        let word = given.or(self.command.first()).map_or("", String::as_str);
+        word.rsplit('/').next().unwrap_or_default()
+    }
+}
