@@ -34,6 +34,18 @@ impl State {
         self.root.join("runs").join(run)
     }
 
+    /// The directory that holds those of the test runs.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// The directory of the report `name` of several runs.
+    #[must_use]
+    pub fn report(&self, name: &str) -> PathBuf {
+        self.root.join("reports").join(name)
+    }
+
     /// The file that holds the evidence for the image `id`.
     #[must_use]
     pub fn evidence(&self, id: &Digest) -> PathBuf {

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use crate::builder::{self, Built};
 use crate::cli::args::{Missions, TestArgs};
 use crate::cli::failure::{ExitCode, Failure};
-use crate::cli::output;
 use crate::cli::session::{Session, image_of};
 use crate::cli::signals::Signals;
+use crate::cli::{delivery, output};
 use crate::engine::Engine;
 use crate::event::{Event, Fanout, Sink, Verdict};
 use crate::evidence::Statement;
@@ -21,8 +21,8 @@ use crate::host::Owner;
 use crate::plan;
 use crate::reference::{MissionName, TestId};
 use crate::report::json::{self, Log};
-use crate::report::junit;
 use crate::report::outcome::{Outcome, Tally};
+use crate::report::place::Places;
 use crate::suite::discover;
 use crate::trial::{self, Trial};
 
@@ -77,7 +77,7 @@ pub async fn run(
     std::fs::create_dir_all(directory).map_err(|error| (directory.clone(), error))?;
     let log = Arc::new(Log::create(&directory.join("events.jsonl"))?);
     let watched = Watched {
-        sinks: Fanout(vec![log.clone() as Arc<dyn Sink>, session.display()]),
+        sinks: Fanout(vec![session.guarded(log.clone()), session.display()]),
         tally: Mutex::default(),
     };
     let started = Instant::now();
@@ -92,10 +92,10 @@ pub async fn run(
         Err(error) => Some(error.to_string()),
     };
     let outcome = watched.finish(problem, started);
-    report(directory, &log)?;
+    report(&session.root, directory, &log)?;
     let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
     output::say(&format!(
-        "Report: {}/ (junit.xml, events.jsonl, executed notebooks)",
+        "Report: {}/report.html (beside it junit.xml, summary.md, events.jsonl, executed notebooks)",
         shown.display()
     ));
     if ended?.stopped {
@@ -223,7 +223,7 @@ impl Watched {
 }
 
 /// Derives the reports from the log, and says so if the log itself could not be written.
-fn report(directory: &Path, log: &Log) -> Result<(), Failure> {
+fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
     if let Some(error) = log.failed() {
         let message = format!("{}: {error}", directory.join("events.jsonl").display());
         return Err(
@@ -231,8 +231,7 @@ fn report(directory: &Path, log: &Log) -> Result<(), Failure> {
         );
     }
     let records = json::read(&directory.join("events.jsonl"))?;
-    junit::write(&records, &directory.join("junit.xml"))?;
-    Ok(())
+    delivery::deliver(&records, directory, &Places::of(root))
 }
 
 /// Writes evidence for a complete run that passed. One that failed takes earlier evidence back: what passed once and

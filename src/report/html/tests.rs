@@ -1,0 +1,1 @@
+//! What the page holds, and what it never does.
