@@ -119,12 +119,16 @@ fn data(data: &Value) -> Vec<Shown> {
     {
         return vec![picture];
     }
-    if let Some(text) = forms.get("text/plain") {
-        let mut shown = vec![Shown::Text(joined(text))];
-        shown.extend(forms.get("image/svg+xml").map(|text| source("image/svg+xml", text)));
-        return shown;
+    let text = forms.get("text/plain").map(joined);
+    // `<IPython.core.display.HTML object>` says nothing of what was shown.
+    let text = text.filter(|text| !(text.starts_with('<') && text.ends_with('>')) || forms.len() == 1);
+    match text {
+        Some(text) => vec![Shown::Text(text)],
+        None => {
+            let others = forms.iter().filter(|(kind, _)| *kind != "text/plain");
+            others.map(|(kind, text)| source(kind, text)).take(4).collect()
+        }
     }
-    forms.iter().map(|(kind, text)| source(kind, text)).take(4).collect()
 }
 
 fn source(kind: &str, text: &Value) -> Shown {

@@ -11,7 +11,7 @@ use crate::report::quantity::duration;
 use crate::report::timeline::{End, Lane, Span, Timeline};
 
 /// More bars than these are not drawn.
-const BARS: usize = 25;
+const BARS: usize = 16;
 
 /// A span shorter than this share of the width, in percent, is drawn as long, so that it can be seen and pointed at.
 const SHORTEST: f64 = 0.2;

@@ -20,8 +20,8 @@ const EXPLANATIONS: usize = 12 << 20;
 /// All pictures of a page are kept to this many bytes.
 const PICTURES: usize = 8 << 20;
 
-/// More failures than these are shown folded.
-const OPEN: usize = 20;
+/// More failures than these are folded, so that they are seen at a glance.
+const OPEN: usize = 8;
 
 /// A failure.
 #[derive(Debug, Serialize)]
@@ -91,7 +91,7 @@ pub(super) fn failures(
     let most = (EXPLANATIONS / number.max(1)).clamp(2 << 10, 64 << 10);
     let mut pictures = PICTURES;
     let mut failures = Vec::new();
-    for (index, (test, cause)) in account.outcome.failures().enumerate() {
+    for (test, cause) in account.outcome.failures() {
         let cell = test.notebook.as_ref().zip(cause.cell);
         let cell = cell.and_then(|(notebook, number)| executed.cell(notebook, number));
         let cell = cell.unwrap_or_default();
@@ -100,13 +100,13 @@ pub(super) fn failures(
             anchor: anchors.get(&test.id).cloned().unwrap_or_default(),
             name: Name::of(&test.id),
             result: Result::failed(cause.kind),
-            open: index < OPEN,
+            open: number <= OPEN,
             place: place::within(cause).unwrap_or_default(),
             message: visible(&cause.message),
             time: duration(test.seconds),
             memory: test.peak_memory.map(bytes).unwrap_or_default(),
             cell: lines(&shortened(&cell.source, most), cause),
-            detail_html: explanation(cause, most),
+            detail_html: explanation(cause, most, !cell.source.is_empty()),
             shown: cell
                 .shown
                 .iter()
@@ -143,17 +143,25 @@ fn earlier(attempts: &[Attempt], most: usize) -> Vec<Earlier> {
         result: Result::failed(attempt.cause.kind),
         message: visible(&place::message(&attempt.cause)),
         time: duration(attempt.seconds),
-        detail_html: explanation(&attempt.cause, most),
+        detail_html: explanation(&attempt.cause, most, false),
     };
     attempts.iter().map(earlier).collect()
 }
 
-/// The cause's detail, unless it only repeats the message.
-fn explanation(cause: &Cause, most: usize) -> String {
-    if cause.detail.trim() == cause.message.trim() {
+/// The cause's detail, unless it only repeats the message. Its first line names the cell, which may be shown whole.
+fn explanation(cause: &Cause, most: usize, cell_is_shown: bool) -> String {
+    let mut detail = cause.detail.trim_end();
+    let place = cause
+        .cell
+        .map(|number| format!("cell {number}: "))
+        .filter(|_| cell_is_shown);
+    if place.is_some_and(|place| detail.starts_with(&place)) {
+        detail = detail.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    if detail.trim() == cause.message.trim() {
         return String::new();
     }
-    ansi::markup(&shortened(cause.detail.trim_end(), most))
+    ansi::markup(&shortened(detail, most))
 }
 
 fn lines(source: &str, cause: &Cause) -> Vec<Line> {

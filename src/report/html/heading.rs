@@ -1,5 +1,7 @@
 //! The head of the page: what was tested, when, and how many tests ended how.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::chart::percent;
@@ -90,14 +92,11 @@ pub(super) fn facts(account: &Account) -> Vec<Fact> {
     let begun = account.begun.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
     add("Began", begun.unwrap_or_default(), false);
     let took = account.outcome.seconds.map(duration);
-    add(
-        "Took",
-        took.unwrap_or_else(|| "unknown: the log stops early".to_owned()),
-        false,
-    );
+    let mut took = took.unwrap_or_else(|| "unknown: the log stops early".to_owned());
     if account.jobs > 0 {
-        add("At a time", count(account.jobs, "test"), false);
+        let _ = write!(took, ", {} at a time", count(account.jobs, "test"));
     }
+    add("Took", took, false);
     facts
 }
 
