@@ -4,8 +4,10 @@
 mod applets;
 mod args;
 mod commands;
+mod delivery;
 mod failure;
 mod output;
+mod secrets;
 mod session;
 mod signals;
 

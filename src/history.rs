@@ -11,11 +11,9 @@ use memchr::memmem;
 use crate::event::{CauseKind, Event, Record, TestFinished, Verdict};
 use crate::reference::{MissionName, TestId};
 use crate::report::outcome::{Outcome, Tally};
+use crate::report::runs::LOG;
 use crate::state::State;
 use crate::suite::request::Expected;
-
-/// The log in a run's directory.
-pub const LOG: &str = "events.jsonl";
 
 /// How many earlier runs are asked. A test that none of them ran is as good as a new one.
 const ASKED: usize = 5;

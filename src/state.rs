@@ -52,6 +52,12 @@ impl State {
         runs
     }
 
+    /// The directory of the report `name` of several runs.
+    #[must_use]
+    pub fn report(&self, name: &str) -> PathBuf {
+        self.root.join("reports").join(name)
+    }
+
     /// The file that holds the evidence for the image `id`.
     #[must_use]
     pub fn evidence(&self, id: &Digest) -> PathBuf {

@@ -87,6 +87,10 @@ pub enum Command {
     Freeze(FreezeArgs),
     /// Show which packages differ between two frozen specs
     Diff(DiffArgs),
+    /// Write or print the reports of earlier test runs; several are read as one, and must all have ended
+    Report(ReportArgs),
+    /// List earlier test runs, the newest first
+    Runs(RunsArgs),
     /// Print the composed Dockerfile of a mission
     Compose {
         /// The mission; `setup-env` names one otherwise
@@ -147,6 +151,51 @@ pub enum DiffFormat {
     Markdown,
     /// For programs
     Json,
+}
+
+/// Arguments of `floe report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// The runs: IDs, beginnings of IDs, or directories with an `events.jsonl`; the last run otherwise
+    #[arg(value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// Where the reports are written; the run's own directory, or for several runs a new one below `.floe/reports/`
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Print one report instead
+    #[arg(long)]
+    pub format: Option<ReportFormat>,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people, as the terminal shows a run
+    Text,
+    /// For programs: one document
+    Json,
+    /// For the summary of a CI job, or a comment
+    Markdown,
+    /// For CI services
+    Junit,
+    /// A page that needs nothing else
+    Html,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+/// Arguments of `floe runs`.
+#[derive(Debug, Clone, Args)]
+pub struct RunsArgs {
+    /// How many are listed
+    #[arg(short, long, value_name = "N", default_value_t = 20)]
+    pub number: usize,
+    /// List all
+    #[arg(long, conflicts_with = "number")]
+    pub all: bool,
+    /// How to print them
+    #[arg(long, default_value = "text")]
+    pub format: Format,
 }
 
 /// The missions that a command is for.

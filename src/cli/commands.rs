@@ -5,6 +5,8 @@ mod build;
 mod diff;
 mod freeze;
 mod push;
+mod report;
+mod runs;
 mod solve;
 mod test;
 
@@ -19,8 +21,11 @@ use crate::builder;
 
 /// Runs the command that was asked for.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
-    if let Command::Diff(args) = &cli.command {
-        return diff::command(&cli.global, args).await;
+    match &cli.command {
+        Command::Diff(args) => return diff::command(&cli.global, args).await,
+        Command::Report(args) => return report::command(&cli.global, args),
+        Command::Runs(args) => return runs::command(&cli.global, args),
+        _ => {}
     }
     let signals = Signals::listen()
         .map_err(|error| Failure::new(ExitCode::Internal, format!("interrupts cannot be heard: {error}")))?;
@@ -60,7 +65,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             output::result(text.unwrap_or_default())
         }
         Command::Image { mission, format } => image(&session, mission.as_deref(), format).await,
-        Command::Diff(_) | Command::Applet { .. } => {
+        Command::Diff(_) | Command::Report(_) | Command::Runs(_) | Command::Applet { .. } => {
             Err(Failure::new(ExitCode::Internal, "this command takes no session"))
         }
     }

@@ -14,8 +14,8 @@ use crate::plan::PlanError;
 use crate::publish::PublishError;
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
+use crate::report::folder::ReportError;
 use crate::report::json::LogError;
-use crate::report::junit::JunitError;
 use crate::spec::SpecError;
 use crate::state::FileError;
 use crate::suite::discover::DiscoverError;
@@ -268,8 +268,8 @@ impl From<LogError> for Failure {
     }
 }
 
-impl From<JunitError> for Failure {
-    fn from(error: JunitError) -> Self {
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
         Self::new(ExitCode::Internal, error.to_string()).hint("`events.jsonl` beside it holds the results")
     }
 }

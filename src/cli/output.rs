@@ -3,10 +3,21 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::args::When;
 use super::failure::{ExitCode, Failure};
+use crate::report::redact::Secrets;
 use crate::report::terminal::Style;
+use crate::report::untrusted::Untrusted;
+
+/// What no message shows.
+static SECRETS: OnceLock<Secrets> = OnceLock::new();
+
+/// Keeps these values out of all messages from now on.
+pub fn hide(secrets: Secrets) {
+    let _ = SECRETS.set(secrets);
+}
 
 /// Prints a result. A reader that has gone away is no failure: it had what it wanted.
 pub fn result(text: &str) -> Result<(), Failure> {
@@ -30,14 +41,21 @@ pub fn failure(failure: &Failure) {
     if failure.message.is_empty() {
         return;
     }
+    let secrets = SECRETS.get().cloned().unwrap_or_default();
+    // An error may quote what a container or a server said.
+    let untrusted = Untrusted {
+        color: false,
+        commands: in_github_actions(),
+    };
+    let shown = |text: &str| untrusted.plain(&secrets.hidden(text));
     let (red, green, reset) = if colored(When::Auto) {
         ("\x1b[1;31m", "\x1b[1;32m", "\x1b[0m")
     } else {
         ("", "", "")
     };
-    say(&format!("{red}error:{reset} {}", failure.message));
+    say(&format!("{red}error:{reset} {}", shown(&failure.message)));
     if let Some(hint) = &failure.hint {
-        say(&format!("{green}hint:{reset} {hint}"));
+        say(&format!("{green}hint:{reset} {}", shown(hint)));
     }
 }
 
@@ -60,6 +78,12 @@ pub fn usage(error: &clap::Error) -> Result<(), Failure> {
     }
 }
 
+/// Whether GitHub Actions reads what floe prints, and obeys lines such as `::error::`.
+#[must_use]
+pub fn in_github_actions() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
 /// How the display suits what standard error is.
 #[must_use]
 pub fn style(color: When, verbose: bool) -> Style {
@@ -68,7 +92,7 @@ pub fn style(color: When, verbose: bool) -> Style {
         color: colored(color),
         live: terminal,
         width,
-        commands: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+        commands: in_github_actions(),
         verbose,
     }
 }
@@ -83,9 +107,19 @@ fn width() -> u16 {
 
 /// Whether to colour what goes to standard error.
 fn colored(when: When) -> bool {
+    colors(when, io::stderr().is_terminal())
+}
+
+/// Whether to colour a result.
+#[must_use]
+pub fn colored_result(when: When) -> bool {
+    colors(when, io::stdout().is_terminal())
+}
+
+fn colors(when: When, terminal: bool) -> bool {
     match when {
         When::Always => true,
         When::Never => false,
-        When::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
     }
 }

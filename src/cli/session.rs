@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::args::{Global, Missions};
 use super::failure::{ExitCode, Failure};
-use super::output;
+use super::{output, secrets};
 use crate::builder::{self, Built, site};
 use crate::compose::Mounts;
 use crate::config::{self, Settings, setup_env};
@@ -17,6 +17,7 @@ use crate::event::Sink;
 use crate::host;
 use crate::plan::{self, BuildPlan};
 use crate::reference::MissionName;
+use crate::report::redact::{Redacted, Secrets};
 use crate::report::terminal::Terminal;
 use crate::state::State;
 
@@ -30,16 +31,14 @@ pub struct Session {
     pub state: State,
     /// The options of the command line that every command takes.
     pub global: Global,
+    /// What nothing shows.
+    secrets: Secrets,
 }
 
 impl Session {
     /// Finds the repository and resolves the settings.
     pub fn open(global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
-        let directory = match &global.directory {
-            Some(directory) => directory.clone(),
-            None => std::env::current_dir().map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?,
-        };
-        let directory = std::path::absolute(&directory).unwrap_or(directory);
+        let directory = directory(&global)?;
         let root = host::repository(&directory).ok_or_else(|| {
             let message = format!(
                 "{} lies in no repository with missions/ and common/",
@@ -52,7 +51,10 @@ impl Session {
         let mut all = global.settings();
         all.extend(flags.iter().map(|(name, value)| (*name, value.clone())));
         let settings = config::resolve(&all, environment, &file)?;
+        let secrets = secrets::of(&settings);
+        output::hide(secrets.clone());
         Ok(Self {
+            secrets,
             state: State::of(&root),
             root,
             settings,
@@ -151,8 +153,28 @@ impl Session {
     #[must_use]
     pub fn display(&self) -> Arc<dyn Sink> {
         let style = output::style(self.global.color, self.global.verbose);
-        Arc::new(Terminal::new(Box::new(io::stderr()), style))
+        self.guarded(Arc::new(Terminal::new(Box::new(io::stderr()), style)))
     }
+
+    /// The sink, without the secrets that are known here.
+    #[must_use]
+    pub fn guarded(&self, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
+        Redacted::guard(self.secrets.clone(), sink)
+    }
+}
+
+/// The repository around the directory that the call is for, if it is in one.
+pub fn repository(global: &Global) -> Result<Option<PathBuf>, Failure> {
+    Ok(host::repository(&directory(global)?))
+}
+
+/// The directory that the call is for.
+fn directory(global: &Global) -> Result<PathBuf, Failure> {
+    let directory = match &global.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir().map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?,
+    };
+    Ok(std::path::absolute(&directory).unwrap_or(directory))
 }
 
 fn read_setup_env(

@@ -3,7 +3,7 @@
 //! A log is only ever added to, and each record is on its way to the disk before the next event happens, so a run that
 //! was killed leaves everything up to its last moment.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -67,6 +67,8 @@ impl Log {
                 path: path.to_owned(),
                 source,
             })?;
+        // Where a file system knows no locks, nobody can tell a run that goes on from one that was killed.
+        let _ = file.try_lock();
         Ok(Self {
             file: Mutex::new(file),
             failed: OnceLock::new(),
@@ -100,6 +102,13 @@ fn append(file: &mut File, record: &Record) -> io::Result<()> {
     file.write_all(&line).inspect_err(|_| {
         let _ = file.set_len(before);
     })
+}
+
+/// Whether a floe that still runs writes the log at `path`: it holds a lock as long as it lives.
+#[must_use]
+pub fn is_written(path: &Path) -> bool {
+    let locked = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    File::open(path).is_ok_and(locked)
 }
 
 /// Reads the log at `path`.

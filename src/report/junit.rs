@@ -2,70 +2,68 @@
 //!
 //! One suite per environment or mission, one case per test. A test that failed is a failure; one that could not be
 //! carried out or never ended is an error; so is each problem of the run itself, so that no reader takes a run that
-//! went wrong for one of tests that passed.
+//! went wrong for one of tests that passed. Attempts that were repeated are written as surefire does: `flakyFailure` in
+//! a case that passed at last, `rerunFailure` after the first failure in one that did not.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString};
 
-use super::outcome::Outcome;
+use super::account::{Account, Attempt};
+use super::place::{self, Places};
 use super::untrusted::Untrusted;
-use crate::event::{Cause, CauseKind, Record, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, TestFinished, Verdict};
 use crate::reference::TestKind;
 
-/// A report that cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum JunitError {
-    /// The file cannot be written.
-    #[error("{path}: {source}")]
-    Write {
-        /// The report.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The report cannot be put into XML.
-    #[error("the run's log cannot be put into XML: {0}")]
-    Xml(#[from] quick_junit::SerializeError),
-}
-
-/// Writes the report of the run whose log is `records` to `path`.
-pub fn write(records: &[Record], path: &Path) -> Result<(), JunitError> {
-    let text = to_string(records)?;
-    std::fs::write(path, text).map_err(|source| JunitError::Write {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// The report of the run whose log is `records`.
-pub fn to_string(records: &[Record]) -> Result<String, JunitError> {
-    let outcome = Outcome::of(records);
+/// The report of a run. Cases name the file that defines them where `places` has it.
+pub fn to_string(account: &Account, places: &Places) -> Result<String, SerializeError> {
+    let outcome = &account.outcome;
     let name = outcome.run.as_ref().map_or("floe", |run| &run.mission);
     let mut report = Report::new(xml(name));
     // The two crates meet in RFC 3339.
-    report.timestamp = records.first().and_then(|record| record.at.to_string().parse().ok());
+    report.timestamp = account.begun.and_then(|at| at.to_string().parse().ok());
     report.time = outcome.seconds.map(seconds);
-    for mut suite in suites(&outcome) {
-        if let Some(run) = &outcome.run {
-            suite.add_property((XmlString::from("run"), xml(&run.id)));
-            suite.add_property(("image", run.image.as_str()));
+    for mut suite in suites(account, places) {
+        suite.timestamp = report.timestamp;
+        for (name, value) in properties(account) {
+            suite.add_property((XmlString::from(name), xml(&value)));
         }
         report.add_test_suite(suite);
     }
-    Ok(report.to_string()?)
+    report.to_string()
 }
 
-fn suites(outcome: &Outcome) -> Vec<TestSuite> {
+/// What was tested, and which run it was; several values of one name where parts are read as one run.
+fn properties(account: &Account) -> Vec<(&'static str, String)> {
+    let mut properties = Vec::new();
+    for run in &account.runs {
+        properties.push(("run", run.run.clone()));
+        properties.push(("image", run.image.to_string()));
+        if !run.reference.is_empty() {
+            properties.push(("reference", run.reference.clone()));
+        }
+        if let Some(definitions) = &run.definitions {
+            properties.push(("definitions", definitions.to_string()));
+        }
+        if let Some(part) = run.part {
+            properties.push(("part", format!("{}/{}", part.index, part.of)));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    properties.retain(|property| seen.insert(property.clone()));
+    properties
+}
+
+fn suites(account: &Account, places: &Places) -> Vec<TestSuite> {
+    let outcome = &account.outcome;
     let mut owners = Vec::<&str>::new();
     for test in &outcome.tests {
         if !owners.contains(&test.id.owner.as_str()) {
             owners.push(&test.id.owner);
         }
     }
-    let mut suites = owners.iter().map(|owner| suite(owner, outcome)).collect::<Vec<_>>();
+    let suites = owners.iter().map(|owner| suite(owner, account, places));
+    let mut suites = suites.collect::<Vec<_>>();
     if !outcome.problems.is_empty() {
         let mut run = TestSuite::new("run");
         run.add_test_cases(outcome.problems.iter().map(|problem| {
@@ -80,15 +78,21 @@ fn suites(outcome: &Outcome) -> Vec<TestSuite> {
     suites
 }
 
-fn suite(owner: &str, outcome: &Outcome) -> TestSuite {
-    let tests = outcome.tests.iter().filter(|test| test.id.owner == owner);
+fn suite(owner: &str, account: &Account, places: &Places) -> TestSuite {
+    let tests = account.outcome.tests.iter().filter(|test| test.id.owner == owner);
     let mut suite = TestSuite::new(xml(owner));
     suite.set_time(seconds(tests.clone().map(|test| test.seconds).sum()));
-    suite.add_test_cases(tests.map(case));
+    suite.add_test_cases(tests.map(|test| {
+        let mut case = case(test, account.attempts(&test.id));
+        if let Some(file) = places.file(account.mission(), &test.id) {
+            case.extra.insert(XmlString::from("file"), xml(&file));
+        }
+        case
+    }));
     suite
 }
 
-fn case(test: &TestFinished) -> TestCase {
+fn case(test: &TestFinished, attempts: &[Attempt]) -> TestCase {
     let kind = match test.id.kind {
         TestKind::Import => "imports",
         TestKind::Notebook => "notebooks",
@@ -96,7 +100,7 @@ fn case(test: &TestFinished) -> TestCase {
         TestKind::Server => "server",
     };
     let name = if test.id.name.is_empty() { kind } else { &test.id.name };
-    let mut case = TestCase::new(xml(name), status(&test.verdict));
+    let mut case = TestCase::new(xml(name), status(test, attempts));
     case.set_classname(xml(&format!("{}::{kind}", test.id.owner)));
     case.set_time(seconds(test.seconds));
     if !test.output.is_empty() {
@@ -105,36 +109,71 @@ fn case(test: &TestFinished) -> TestCase {
     if let Some(bytes) = test.peak_memory {
         case.add_property(("peak-memory", bytes.to_string().as_str()));
     }
+    if let Some(notebook) = &test.notebook {
+        case.add_property((XmlString::from("notebook"), xml(notebook)));
+    }
     case
 }
 
-fn status(verdict: &Verdict) -> TestCaseStatus {
-    match verdict {
-        Verdict::Passed => TestCaseStatus::success(),
+fn status(test: &TestFinished, attempts: &[Attempt]) -> TestCaseStatus {
+    match &test.verdict {
+        Verdict::Passed => {
+            let mut status = TestCaseStatus::success();
+            status.add_reruns(attempts.iter().map(rerun));
+            status
+        }
         Verdict::Skipped { reason } => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(xml(reason));
             status
         }
-        Verdict::Failed(cause) => {
-            let kind = match cause.kind {
-                CauseKind::NotRun | CauseKind::Infra => NonSuccessKind::Error,
-                _ => NonSuccessKind::Failure,
-            };
-            let mut status = TestCaseStatus::non_success(kind);
-            status.set_type(cause.kind.label()).set_message(xml(&message(cause)));
-            if !cause.detail.is_empty() {
-                status.set_description(xml(&cause.detail));
+        Verdict::Failed(cause) => match attempts.split_first() {
+            None => failed(cause),
+            Some((first, others)) => {
+                let last = Attempt {
+                    number: test.attempt,
+                    cause: cause.clone(),
+                    seconds: test.seconds,
+                    output: test.output.clone(),
+                };
+                let mut status = failed(&first.cause);
+                status.add_reruns(others.iter().chain([&last]).map(rerun));
+                status
             }
-            status
-        }
+        },
     }
 }
 
-fn message(cause: &Cause) -> String {
-    match cause.cell {
-        Some(cell) => format!("cell {cell}: {}", cause.message),
-        None => cause.message.clone(),
+fn failed(cause: &Cause) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind(cause));
+    status
+        .set_type(cause.kind.label())
+        .set_message(xml(&place::message(cause)));
+    if !cause.detail.is_empty() {
+        status.set_description(xml(&cause.detail));
+    }
+    status
+}
+
+fn rerun(attempt: &Attempt) -> TestRerun {
+    let mut rerun = TestRerun::new(kind(&attempt.cause));
+    rerun
+        .set_type(attempt.cause.kind.label())
+        .set_message(xml(&place::message(&attempt.cause)))
+        .set_time(seconds(attempt.seconds));
+    if !attempt.cause.detail.is_empty() {
+        rerun.set_stack_trace(xml(&attempt.cause.detail));
+    }
+    if !attempt.output.is_empty() {
+        rerun.set_system_out(xml(&attempt.output));
+    }
+    rerun
+}
+
+fn kind(cause: &Cause) -> NonSuccessKind {
+    match cause.kind {
+        CauseKind::NotRun | CauseKind::Infra => NonSuccessKind::Error,
+        _ => NonSuccessKind::Failure,
     }
 }
 
@@ -154,8 +193,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::event::{Event, RunStarted};
+    use crate::event::{Event, Part, Record, RunStarted};
     use crate::reference::{Digest, TestId};
+
+    fn shown(records: &[Record]) -> String {
+        to_string(&Account::of(records), &Places::default()).unwrap()
+    }
 
     fn test(id: TestId, verdict: Verdict) -> Event {
         Event::TestFinished(TestFinished {
@@ -201,10 +244,10 @@ mod tests {
 
     #[test]
     fn a_report_holds_every_outcome() {
-        insta::assert_snapshot!(to_string(&run()).unwrap(), @r#"
+        insta::assert_snapshot!(shown(&run()), @r#"
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites name="roman" tests="5" skipped="1" failures="1" errors="2" timestamp="1970-01-01T00:00:00.000+00:00" time="1.250">
-            <testsuite name="roman-cal" tests="3" skipped="0" errors="1" failures="1" time="1.000">
+            <testsuite name="roman-cal" tests="3" skipped="0" errors="1" failures="1" timestamp="1970-01-01T00:00:00.000+00:00" time="1.000">
                 <properties>
                     <property name="run" value="r1"/>
                     <property name="image" value="sha256:6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d"/>
@@ -217,7 +260,7 @@ mod tests {
                     <error message="it was expected, but never reported" type="NOT-RUN"/>
                 </testcase>
             </testsuite>
-            <testsuite name="roman" tests="1" skipped="1" errors="0" failures="0" time="0.500">
+            <testsuite name="roman" tests="1" skipped="1" errors="0" failures="0" timestamp="1970-01-01T00:00:00.000+00:00" time="0.500">
                 <properties>
                     <property name="run" value="r1"/>
                     <property name="image" value="sha256:6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d"/>
@@ -226,7 +269,7 @@ mod tests {
                     <skipped message="commented out in notebooks, line 3"/>
                 </testcase>
             </testsuite>
-            <testsuite name="run" tests="1" skipped="0" errors="1" failures="0">
+            <testsuite name="run" tests="1" skipped="0" errors="1" failures="0" timestamp="1970-01-01T00:00:00.000+00:00">
                 <properties>
                     <property name="run" value="r1"/>
                     <property name="image" value="sha256:6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d"/>
@@ -241,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_report_reads_back_with_its_counts() {
-        let report = Report::deserialize_from_str(&to_string(&run()).unwrap()).unwrap();
+        let report = Report::deserialize_from_str(&shown(&run())).unwrap();
         assert_eq!(
             (report.tests, report.failures, report.errors, report.skipped),
             (5, 1, 2, 1)
@@ -257,7 +300,7 @@ mod tests {
         if let Event::TestFinished(test) = &mut finished {
             test.output = hostile.to_owned();
         }
-        let text = to_string(&records(vec![begun(vec![]), finished])).unwrap();
+        let text = shown(&records(vec![begun(vec![]), finished]));
         let valid = |c: char| matches!(c, '\t' | '\n' | ' '..='\u{fffd}' | '\u{10000}'..);
         assert!(text.chars().all(valid), "{text:?}");
         let report = Report::deserialize_from_str(&text).unwrap();
@@ -271,7 +314,105 @@ mod tests {
 
     #[test]
     fn a_run_without_tests_is_an_error_in_the_report() {
-        let report = Report::deserialize_from_str(&to_string(&[]).unwrap()).unwrap();
+        let report = Report::deserialize_from_str(&shown(&[])).unwrap();
         assert!(report.errors > 0);
+    }
+
+    fn retried(id: &TestId, attempt: u32) -> Event {
+        Event::TestRetried {
+            id: id.clone(),
+            attempt,
+            cause: Cause::new(CauseKind::Timeout, format!("attempt {attempt}")).with_detail("why"),
+            seconds: 0.25,
+            output: "printed".to_owned(),
+        }
+    }
+
+    fn last(id: &TestId, attempt: u32, verdict: Verdict) -> Event {
+        Event::TestFinished(TestFinished {
+            attempt,
+            ..TestFinished::new(id.clone(), verdict)
+        })
+    }
+
+    #[test]
+    fn attempts_are_written_as_surefire_does() {
+        let flaky = TestId::import("roman", "flaky");
+        let broken = TestId::import("roman", "broken");
+        let cause = Cause::new(CauseKind::Error, "attempt 3");
+        let text = shown(&records(vec![
+            begun(vec![]),
+            retried(&flaky, 1),
+            last(&flaky, 2, Verdict::Passed),
+            retried(&broken, 1),
+            retried(&broken, 2),
+            last(&broken, 3, Verdict::Failed(cause)),
+        ]));
+        let cases = text
+            .split_once("<testcase")
+            .unwrap()
+            .1
+            .split_once("</testsuite>")
+            .unwrap()
+            .0;
+        insta::assert_snapshot!(cases, @r#"
+        name="flaky" classname="roman::imports" time="0.000">
+                   <flakyFailure time="0.250" message="attempt 1" type="TIMEOUT">
+                       <stackTrace>why</stackTrace>
+                       <system-out>printed</system-out>
+                   </flakyFailure>
+               </testcase>
+               <testcase name="broken" classname="roman::imports" time="0.000">
+                   <failure message="attempt 1" type="TIMEOUT">why</failure>
+                   <rerunFailure time="0.250" message="attempt 2" type="TIMEOUT">
+                       <stackTrace>why</stackTrace>
+                       <system-out>printed</system-out>
+                   </rerunFailure>
+                   <rerunFailure time="0.000" message="attempt 3" type="FAIL">
+                   </rerunFailure>
+               </testcase>
+        "#);
+    }
+
+    #[test]
+    fn a_report_tells_what_was_tested_and_of_which_part() {
+        let mut first = RunStarted::new("r1", "roman", Digest::of(b"image"), vec![]);
+        first.reference = "floe/roman:5472c8bb85ed".to_owned();
+        first.definitions = Some(Digest::of(b"definitions"));
+        first.part = Some(Part { index: 1, of: 2 });
+        let mut second = first.clone();
+        second.run = "r2".to_owned();
+        second.part = Some(Part { index: 2, of: 2 });
+        let text = shown(&records(vec![Event::RunStarted(first), Event::RunStarted(second)]));
+        let values = text.lines().filter_map(|line| line.trim().strip_prefix("<property "));
+        let values = values.map(|line| line.trim_end_matches("/>")).collect::<Vec<_>>();
+        assert_eq!(values[0], "name=\"run\" value=\"r1\"");
+        for value in ["reference", "definitions", "1/2", "2/2", "r2"] {
+            assert_eq!(
+                values
+                    .iter()
+                    .filter(|line| line.contains(&format!("\"{value}\"")))
+                    .count(),
+                1,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_case_names_the_file_that_defines_it() {
+        let root = tempfile::tempdir().unwrap();
+        let tests = root.path().join("missions/roman/environments/cal/tests");
+        std::fs::create_dir_all(&tests).unwrap();
+        std::fs::write(tests.join("imports"), "numpy\n").unwrap();
+        let records = records(vec![
+            begun(vec![]),
+            test(TestId::import("cal", "numpy"), Verdict::Passed),
+        ]);
+        let text = to_string(&Account::of(&records), &Places::of(root.path())).unwrap();
+        assert!(
+            text.contains("file=\"missions/roman/environments/cal/tests/imports\""),
+            "{text}"
+        );
     }
 }

@@ -15,6 +15,7 @@ use self::build::BuildDisplay;
 use self::live::Screen;
 use self::paint::{Ink, Paint};
 use self::run::RunDisplay;
+use super::outcome::Outcome;
 use super::untrusted::{Assembler, Untrusted};
 use crate::event::{Event, Sink};
 
@@ -57,6 +58,13 @@ struct Show {
     verbose: bool,
 }
 
+/// The lines that the display ends up with for a run that has ended: every test, then the summary.
+#[must_use]
+pub fn text(outcome: &Outcome, style: Style) -> String {
+    let lines = run::ended(outcome, Show::of(style));
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
+}
+
 impl Terminal {
     /// A display that writes to `writer`, usually the standard error stream.
     #[must_use]
@@ -64,14 +72,7 @@ impl Terminal {
         Self {
             state: Mutex::new(State {
                 screen: Screen::new(writer, style),
-                show: Show {
-                    paint: Paint { color: style.color },
-                    untrusted: Untrusted {
-                        color: style.color,
-                        commands: style.commands,
-                    },
-                    verbose: style.verbose,
-                },
+                show: Show::of(style),
                 run: RunDisplay::default(),
                 build: BuildDisplay::default(),
                 output: Assembler::default(),
@@ -143,6 +144,17 @@ impl State {
 }
 
 impl Show {
+    fn of(style: Style) -> Self {
+        Self {
+            paint: Paint { color: style.color },
+            untrusted: Untrusted {
+                color: style.color,
+                commands: style.commands,
+            },
+            verbose: style.verbose,
+        }
+    }
+
     /// Lines that a program printed, set apart from floe's own.
     fn printed(self, text: &str) -> Vec<String> {
         let bar = self.paint.ink(Ink::Dim, "\u{2502}");

@@ -11,9 +11,9 @@ use self::chosen::{Chosen, choose};
 use crate::builder::{self, Built};
 use crate::cli::args::{Missions, TestArgs};
 use crate::cli::failure::{ExitCode, Failure};
-use crate::cli::output;
 use crate::cli::session::{Session, image_of};
 use crate::cli::signals::Signals;
+use crate::cli::{delivery, output};
 use crate::engine::Engine;
 use crate::event::{Event, Fanout, Sink};
 use crate::evidence::Statement;
@@ -22,8 +22,9 @@ use crate::host::Owner;
 use crate::plan;
 use crate::reference::MissionName;
 use crate::report::json::{self, Log};
-use crate::report::junit;
 use crate::report::outcome::{Outcome, Tally};
+use crate::report::place::Places;
+use crate::report::runs::LOG;
 use crate::server;
 use crate::suite::request::Request;
 use crate::trial::{self, Stage, Trial};
@@ -83,9 +84,9 @@ pub async fn run(
     }
     let directory = &trial.directory;
     std::fs::create_dir_all(directory).map_err(|error| (directory.clone(), error))?;
-    let log = Arc::new(Log::create(&directory.join(history::LOG))?);
+    let log = Arc::new(Log::create(&directory.join(LOG))?);
     let watched = Watched {
-        sinks: Fanout(vec![log.clone() as Arc<dyn Sink>, session.display()]),
+        sinks: Fanout(vec![session.guarded(log.clone()), session.display()]),
         tally: Mutex::default(),
     };
     let started = Instant::now();
@@ -105,10 +106,10 @@ pub async fn run(
         Err(error) => Some(error.to_string()),
     };
     let outcome = watched.finish(problem, started);
-    report(directory, &log)?;
+    report(&session.root, directory, &log)?;
     let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
     output::say(&format!(
-        "Report: {}/ (junit.xml, events.jsonl, executed notebooks)",
+        "Report: {}/report.html (beside it junit.xml, summary.md, events.jsonl, executed notebooks)",
         shown.display()
     ));
     if ended?.stopped {
@@ -197,16 +198,15 @@ impl Watched {
 }
 
 /// Derives the reports from the log, and says so if the log itself could not be written.
-fn report(directory: &Path, log: &Log) -> Result<(), Failure> {
+fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
     if let Some(error) = log.failed() {
-        let message = format!("{}: {error}", directory.join(history::LOG).display());
+        let message = format!("{}: {error}", directory.join(LOG).display());
         return Err(
             Failure::new(ExitCode::Internal, message).hint("the run's results are not complete; is the disk full?")
         );
     }
-    let records = json::read(&directory.join(history::LOG))?;
-    junit::write(&records, &directory.join("junit.xml"))?;
-    Ok(())
+    let records = json::read(&directory.join(LOG))?;
+    delivery::deliver(&records, directory, &Places::of(root))
 }
 
 /// Writes evidence for a complete run that passed. One that failed takes earlier evidence back, whatever it was asked

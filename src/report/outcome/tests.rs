@@ -286,10 +286,11 @@ fn events_of_another_format_fail_the_run() {
     };
     let outcome = finished(&events);
     assert!(!outcome.passed);
-    assert_eq!(
-        outcome.problems,
-        ["events of format 3 were received, but this floe reads format 2"]
+    let problem = format!(
+        "events of format {} were received, but this floe reads format {FORMAT}",
+        FORMAT + 1
     );
+    assert_eq!(outcome.problems, [problem]);
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl BuildDisplay {
                         name,
                         detail: String::new(),
                         since: Instant::now(),
+                        slow: false,
                     };
                     screen.update(|model| model.tasks.push(task));
                 } else if show.verbose {
@@ -181,6 +182,7 @@ impl BuildDisplay {
                     name: shown,
                     detail,
                     since: Instant::now(),
+                    slow: false,
                 });
             }
         });

@@ -35,6 +35,8 @@ pub(super) struct Task {
     pub(super) detail: String,
     /// When it began.
     pub(super) since: Instant,
+    /// Whether it is known to take long.
+    pub(super) slow: bool,
 }
 
 /// The bar above the tasks.
@@ -71,7 +73,7 @@ impl Model {
         }
         for task in self.tasks.iter().take(SHOWN) {
             let elapsed = now.saturating_duration_since(task.since);
-            let (ink, label) = if elapsed >= SLOW {
+            let (ink, label) = if task.slow || elapsed >= SLOW {
                 (Ink::Careful, "SLOW")
             } else {
                 (Ink::Dim, "")
@@ -291,6 +293,7 @@ mod tests {
             name: format!("roman-cal::imports::module{number}"),
             detail: String::new(),
             since: start,
+            slow: false,
         };
         Model {
             bar: Some(Bar {

@@ -1,13 +1,15 @@
 //! The display of a test run.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Show;
 use super::live::{Bar, Screen, Task};
-use super::paint::{Ink, bytes, count, seconds};
-use crate::event::{Cause, CauseKind, Event, TestFinished, Verdict};
+use super::paint::{self, Ink, bytes, count, seconds};
+use crate::event::{Cause, CauseKind, Event, RunStarted, TestFinished, Verdict};
+use crate::report::account;
 use crate::report::outcome::{Outcome, Tally};
+use crate::report::place;
 
 /// What is known of the run on display.
 #[derive(Default)]
@@ -28,14 +30,7 @@ impl RunDisplay {
         self.tally.take(event);
         match event {
             Event::RunStarted(begun) => {
-                let name = show.paint.ink(Ink::Name, &show.untrusted.inline(&begun.mission));
-                let rest = format!(
-                    "{name}: {} expected of image {}, run {}",
-                    count(begun.expected.len(), "test"),
-                    begun.image.short(),
-                    show.untrusted.inline(&begun.run)
-                );
-                screen.lines(&[show.paint.labelled(Ink::Good, "Testing", &rest)]);
+                screen.lines(&[show.paint.labelled(Ink::Good, "Testing", &beginning(begun, show))]);
                 self.begin(screen);
             }
             Event::SuiteStarted { tests, jobs, .. } => {
@@ -43,15 +38,49 @@ impl RunDisplay {
                 screen.lines(&[show.paint.labelled(Ink::Good, "Starting", &rest)]);
                 self.begin(screen);
             }
-            Event::TestStarted { id, .. } => {
+            Event::TestStarted { id, attempt, .. } => {
                 let task = Task {
                     key: id.to_string(),
                     name: show.untrusted.inline(&id.to_string()),
-                    detail: String::new(),
+                    detail: match attempt {
+                        1 => String::new(),
+                        again => format!("attempt {again}"),
+                    },
                     since: Instant::now(),
+                    slow: false,
                 };
                 screen.update(|model| model.tasks.push(task));
                 self.progress(screen);
+            }
+            Event::TestSlow { id, seconds } => {
+                let key = id.to_string();
+                screen.update(|model| {
+                    for task in model.tasks.iter_mut().filter(|task| task.key == key) {
+                        task.slow = true;
+                    }
+                });
+                let line = format!("{} {}", over(*seconds), show.untrusted.inline(&key));
+                screen.lines(&[show.paint.labelled(Ink::Careful, "SLOW", &line)]);
+            }
+            Event::TestRetried {
+                id,
+                attempt,
+                cause,
+                seconds,
+                output,
+            } => {
+                let key = id.to_string();
+                screen.update(|model| model.tasks.retain(|task| task.key != key));
+                self.progress(screen);
+                let time = paint::seconds(*seconds);
+                let id = show.untrusted.inline(&key);
+                let line = format!("{time} {id}  attempt {attempt}: {}", cause.kind.label());
+                let mut lines = vec![show.paint.labelled(Ink::Careful, "RETRY", &line)];
+                lines.push(show.paint.labelled(Ink::Careful, "", &message(cause, show)));
+                if show.verbose {
+                    lines.extend(explanation(cause, output, show));
+                }
+                screen.lines(&lines);
             }
             Event::TestFinished(test) => {
                 let key = test.id.to_string();
@@ -113,6 +142,17 @@ fn end(outcome: &Outcome, show: Show, screen: &Screen) {
     screen.lines(&summary(outcome, show));
 }
 
+/// The lines of a run that has ended.
+pub(super) fn ended(outcome: &Outcome, show: Show) -> Vec<String> {
+    let mut lines = outcome
+        .tests
+        .iter()
+        .flat_map(|test| finished(test, show))
+        .collect::<Vec<_>>();
+    lines.extend(summary(outcome, show));
+    lines
+}
+
 /// The lines of a test that ended.
 fn finished(test: &TestFinished, show: Show) -> Vec<String> {
     let mut line = verdict_line(test, show);
@@ -125,13 +165,7 @@ fn finished(test: &TestFinished, show: Show) -> Vec<String> {
     match &test.verdict {
         Verdict::Failed(cause) => {
             lines.push(show.paint.labelled(Ink::Bad, "", &message(cause, show)));
-            if cause.detail.trim() != cause.message.trim() {
-                lines.extend(show.section(Ink::Bad, "detail", &cause.detail));
-            }
-            lines.extend(show.section(Ink::Careful, "output", &test.output));
-            if lines.len() > 2 {
-                lines.push(String::new());
-            }
+            lines.extend(explanation(cause, &test.output, show));
         }
         _ if show.verbose => lines.extend(show.section(Ink::Dim, "output", &test.output)),
         _ => {}
@@ -139,10 +173,39 @@ fn finished(test: &TestFinished, show: Show) -> Vec<String> {
     lines
 }
 
+/// What explains a cause beside its message, set off by an empty line; nothing where there is no more to say.
+fn explanation(cause: &Cause, output: &str, show: Show) -> Vec<String> {
+    let mut lines = Vec::new();
+    if cause.detail.trim() != cause.message.trim() {
+        lines.extend(show.section(Ink::Bad, "detail", &cause.detail));
+    }
+    lines.extend(show.section(Ink::Careful, "output", output));
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines
+}
+
+/// `roman, part 2 of 4: 12 tests expected of image 5472c8bb85ed, run …`
+fn beginning(begun: &RunStarted, show: Show) -> String {
+    let name = show.paint.ink(Ink::Name, &show.untrusted.inline(&begun.mission));
+    let part = begun
+        .part
+        .map(|part| format!(", part {} of {}", part.index, part.of))
+        .unwrap_or_default();
+    format!(
+        "{name}{part}: {} expected of image {}, run {}",
+        count(begun.expected.len(), "test"),
+        begun.image.short(),
+        show.untrusted.inline(&begun.run)
+    )
+}
+
 /// `        PASS [   0.812s] roman-cal::imports::numpy`
 fn verdict_line(test: &TestFinished, show: Show) -> String {
     let id = show.untrusted.inline(&test.id.to_string());
     let (ink, label) = match &test.verdict {
+        Verdict::Passed if test.is_flaky() => (Ink::Careful, "FLAKY"),
         Verdict::Passed => (Ink::Good, "PASS"),
         Verdict::Failed(cause) => (Ink::Bad, cause.kind.label()),
         Verdict::Skipped { .. } => (Ink::Careful, "SKIP"),
@@ -152,53 +215,41 @@ fn verdict_line(test: &TestFinished, show: Show) -> String {
         Verdict::Failed(cause) if cause.kind == CauseKind::NotRun => no_time(),
         _ => seconds(test.seconds),
     };
-    let reason = match &test.verdict {
-        Verdict::Skipped { reason } => {
-            let reason = format!("  {}", show.untrusted.inline(reason));
-            show.paint.ink(Ink::Dim, &reason)
-        }
+    let more = match &test.verdict {
+        Verdict::Skipped { reason } => format!("  {}", show.untrusted.inline(reason)),
+        Verdict::Passed if test.is_flaky() => format!("  passed at attempt {}", test.attempt),
+        Verdict::Failed(_) if test.attempt > 1 => format!("  failed {} times", test.attempt),
         _ => String::new(),
     };
-    show.paint.labelled(ink, label, &format!("{time} {id}{reason}"))
+    let more = show.paint.ink(Ink::Dim, &more);
+    show.paint.labelled(ink, label, &format!("{time} {id}{more}"))
 }
 
 fn no_time() -> String {
     format!("[{:>9}]", "")
 }
 
+/// `[>  60.000s]`, as wide as a time.
+fn over(seconds: f64) -> String {
+    format!(
+        "[>{:>7.3}s]",
+        Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs_f64()
+    )
+}
+
 fn message(cause: &Cause, show: Show) -> String {
-    let message = show.untrusted.inline(&cause.message);
-    match cause.cell {
-        Some(cell) => format!("cell {cell}: {message}"),
-        None => message,
-    }
+    show.untrusted.inline(&place::message(cause))
 }
 
 /// The lines that end a run. They say in words whether it passed, and repeat what failed.
 fn summary(outcome: &Outcome, show: Show) -> Vec<String> {
     let ink = if outcome.passed { Ink::Good } else { Ink::Bad };
-    let counts = outcome.summary;
-    let not_run = outcome
-        .failures()
-        .filter(|(_, cause)| cause.kind == CauseKind::NotRun)
-        .count();
     let time = outcome.seconds.map(|time| format!("{} ", seconds(time)));
-    let mut text = format!(
-        "{}{} run: {} passed",
-        time.unwrap_or_default(),
-        count(counts.ran() - not_run, "test"),
-        counts.passed
-    );
-    for (number, word) in [
-        (counts.failed - not_run, "failed"),
-        (not_run, "not run"),
-        (counts.skipped, "skipped"),
-    ] {
-        if number > 0 {
-            let _ = write!(text, ", {number} {word}");
-        }
-    }
+    let text = format!("{}{}", time.unwrap_or_default(), account::counts(outcome));
     let mut lines = vec![show.paint.rule(), show.paint.labelled(ink, "Summary", &text)];
+    for test in outcome.tests.iter().filter(|test| test.is_flaky()) {
+        lines.push(verdict_line(test, show));
+    }
     for (test, cause) in outcome.failures() {
         lines.push(format!("{}: {}", verdict_line(test, show), message(cause, show)));
     }

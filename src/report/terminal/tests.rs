@@ -170,6 +170,94 @@ fn a_failing_run_shows_its_causes_and_obeys_nothing() {
         "#);
 }
 
+/// A test that is slow and passes at its second attempt, and one that fails at both.
+fn repeated() -> Vec<Event> {
+    let mut first = begun(&[numpy(), intro()]);
+    if let Event::RunStarted(begun) = &mut first {
+        begun.part = Some(crate::event::Part { index: 1, of: 2 });
+    }
+    let started = |id: TestId, attempt| Event::TestStarted { id, attempt, worker: 1 };
+    let retried = |id: TestId, message: &str| Event::TestRetried {
+        id,
+        attempt: 1,
+        cause: Cause {
+            cell: Some(3),
+            line: Some(2),
+            ..Cause::new(CauseKind::Timeout, message).with_detail("a traceback")
+        },
+        seconds: 61.25,
+        output: "a word\n".to_owned(),
+    };
+    let last = |id: TestId, verdict| {
+        Event::TestFinished(TestFinished {
+            seconds: 0.5,
+            attempt: 2,
+            ..TestFinished::new(id, verdict)
+        })
+    };
+    to_its_end(vec![
+        first,
+        suite(&[numpy(), intro()]),
+        started(intro(), 1),
+        Event::TestSlow {
+            id: intro(),
+            seconds: 60.0,
+        },
+        retried(intro(), "the cell took longer than 60 s"),
+        started(intro(), 2),
+        started(numpy(), 1),
+        retried(numpy(), "no"),
+        last(intro(), Verdict::Passed),
+        last(numpy(), Verdict::Failed(Cause::new(CauseKind::Error, "no"))),
+    ])
+}
+
+#[test]
+fn slow_repeated_and_flaky_tests_are_told_apart() {
+    insta::assert_snapshot!(shown(PLAIN, &repeated()), @r#"
+         Testing roman, part 1 of 2: 2 tests expected of image 6105d6cc76af, run 20300101-1200
+        Starting 2 tests, 2 at a time
+            SLOW [> 60.000s] roman-cal::notebooks::intro.ipynb
+           RETRY [  61.250s] roman-cal::notebooks::intro.ipynb  attempt 1: TIMEOUT
+                 cell 3, line 2: the cell took longer than 60 s
+           RETRY [  61.250s] roman-cal::imports::numpy  attempt 1: TIMEOUT
+                 cell 3, line 2: no
+           FLAKY [   0.500s] roman-cal::notebooks::intro.ipynb  passed at attempt 2
+            FAIL [   0.500s] roman-cal::imports::numpy  failed 2 times
+                 no
+    ────────────
+         Summary [   3.200s] 2 tests run: 1 passed (1 flaky), 1 failed
+           FLAKY [   0.500s] roman-cal::notebooks::intro.ipynb  passed at attempt 2
+            FAIL [   0.500s] roman-cal::imports::numpy  failed 2 times: no
+          FAILED roman, image 6105d6cc76af
+    "#);
+}
+
+#[test]
+fn the_explanation_of_an_attempt_is_shown_where_more_is_asked_for() {
+    let verbose = Style { verbose: true, ..PLAIN };
+    assert!(!shown(PLAIN, &repeated()).contains("a traceback"));
+    let text = shown(verbose, &repeated());
+    assert_eq!(text.matches("a traceback").count(), 2, "{text}");
+    assert_eq!(text.matches("a word").count(), 2, "{text}");
+}
+
+#[test]
+fn an_earlier_run_reads_as_it_did_when_it_ran() {
+    let mut tally = Tally::default();
+    for event in &failing() {
+        tally.take(event);
+    }
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let live = lines(&shown(PLAIN, &failing()));
+    for line in lines(&text(&tally.outcome(), PLAIN)) {
+        assert!(
+            live.contains(&line) || line.contains("NOT-RUN") || line.contains("never reported"),
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn a_run_of_nothing_looks_like_a_failure() {
     let events = to_its_end(vec![begun(&[]), suite(&[])]);

@@ -1,0 +1,102 @@
+//! The reports in a run's directory, derived from its log.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::account::Account;
+use super::executed::Executed;
+use super::place::Places;
+use super::timeline::Timeline;
+use super::{html, junit, markdown};
+use crate::event::{Event, Record, TestFinished};
+
+/// The names of the reports, as [`write`] writes them.
+pub const FILES: [&str; 3] = ["report.html", "junit.xml", "summary.md"];
+
+/// A report that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A file cannot be written or read.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The run's log cannot be put into this form.
+    #[error("the run's log cannot be put into {form}: {reason}")]
+    Form {
+        /// `XML` or `HTML`.
+        form: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The page of the run whose log is `records`, with the executed notebooks in `directory`.
+pub fn page(records: &[Record], directory: &Path, places: &Places) -> Result<String, ReportError> {
+    let (account, timeline) = (Account::of(records), Timeline::of(records));
+    html::to_string(&account, &timeline, &Executed::of(directory), places).map_err(|error| {
+        let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        ReportError::Form { form: "HTML", reason }
+    })
+}
+
+/// The `JUnit` file of the run whose log is `records`.
+pub fn junit(records: &[Record], places: &Places) -> Result<String, ReportError> {
+    junit::to_string(&Account::of(records), places).map_err(|error| ReportError::Form {
+        form: "XML",
+        reason: error.to_string(),
+    })
+}
+
+/// Writes the reports of the run whose log is `records` into its `directory`, as far as they can be written; the first
+/// error is told.
+pub fn write(records: &[Record], directory: &Path, places: &Places) -> Result<(), ReportError> {
+    let summary = markdown::to_string(&Account::of(records));
+    let texts = [page(records, directory, places), junit(records, places), Ok(summary)];
+    let mut result = Ok(());
+    for (name, text) in FILES.into_iter().zip(texts) {
+        let written = text.and_then(|text| replace(&directory.join(name), &text));
+        result = result.and(written);
+    }
+    result
+}
+
+/// Writes a file whole or not at all.
+fn replace(path: &Path, text: &str) -> Result<(), ReportError> {
+    let part = path.with_extension("part");
+    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, path));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&part);
+        ReportError::File {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+/// Copies the executed notebooks of what counts in `account` into `directory`, each out of the run that it belongs to.
+pub fn gather(account: &Account, runs: &[(PathBuf, Vec<Record>)], directory: &Path) -> Result<(), ReportError> {
+    for test in account.outcome.tests.iter().filter(|test| test.notebook.is_some()) {
+        let told = |records: &[Record]| records.iter().any(|record| is(&record.event, test));
+        let Some((run, _)) = runs.iter().find(|(_, records)| told(records)) else {
+            continue;
+        };
+        let name = test.notebook.as_deref().unwrap_or_default();
+        let Some(file) = Executed::of(run).file(name) else {
+            continue;
+        };
+        let target = directory.join(name);
+        let parent = target.parent().unwrap_or(directory);
+        let copied = fs::create_dir_all(parent).and_then(|()| fs::copy(file, &target));
+        copied.map_err(|source| ReportError::File { path: target, source })?;
+    }
+    Ok(())
+}
+
+fn is(event: &Event, test: &TestFinished) -> bool {
+    matches!(event, Event::TestFinished(other) if other == test)
+}

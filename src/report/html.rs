@@ -1,0 +1,47 @@
+//! The report of a run as one HTML page that needs nothing else, and no script.
+//!
+//! Everything in it may come out of a container. Text is made visible and escaped: the template escapes whatever it
+//! prints, except for the fields whose names end in `html`, which [`ansi`] alone writes. The page's policy allows its own
+//! style, by its digest, and pictures that are part of it; a browser runs and fetches nothing, whatever got in.
+
+mod ansi;
+mod chart;
+mod failure;
+mod heading;
+mod page;
+mod table;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+use tera::{Context, Tera};
+
+use super::account::Account;
+use super::executed::Executed;
+use super::place::Places;
+use super::timeline::Timeline;
+
+const TEMPLATE: &str = include_str!("html/page.html");
+const STYLE: &str = include_str!("html/style.css");
+
+/// The page of a run. `executed` holds the notebooks that lie beside it.
+pub fn to_string(
+    account: &Account,
+    timeline: &Timeline,
+    executed: &Executed,
+    places: &Places,
+) -> Result<String, tera::Error> {
+    let mut context = Context::from_serialize(page::Page::of(account, timeline, executed, places))?;
+    context.insert("style", STYLE);
+    context.insert("policy", &policy());
+    Tera::one_off(TEMPLATE, &context, true)
+}
+
+/// What the page may do: have this style, and the pictures that are part of it.
+fn policy() -> String {
+    let digest = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    format!("default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'")
+}
+
+#[cfg(test)]
+mod tests;

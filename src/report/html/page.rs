@@ -1,0 +1,161 @@
+//! What the page shows, as the template takes it. All text of it is made visible here, and escaped by the template.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::chart::{self, Bars, Drawing};
+use super::failure::{self, Failure, Flaky};
+use super::heading::{self, CauseCount, Fact, Share};
+use super::table::{self, Group};
+use crate::event::{CauseKind, RunStarted, TestFinished, Verdict};
+use crate::reference::{TestId, TestKind};
+use crate::report::account::Account;
+use crate::report::executed::Executed;
+use crate::report::place::Places;
+use crate::report::quantity::{bytes, duration};
+use crate::report::timeline::Timeline;
+use crate::report::untrusted::Untrusted;
+
+/// The page.
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    title: String,
+    mission: String,
+    passed: bool,
+    counts: String,
+    /// The shares of the results, drawn beside each other.
+    shares: Vec<Share>,
+    facts: Vec<Fact>,
+    causes: Vec<CauseCount>,
+    problems: Vec<String>,
+    notes: Vec<String>,
+    failures: Vec<Failure>,
+    flaky: Vec<Flaky>,
+    imports: Option<Bars>,
+    others: Option<Bars>,
+    memory: Option<Bars>,
+    timeline: Option<Drawing>,
+    groups: Vec<Group>,
+    version: &'static str,
+}
+
+/// A test's ID in its parts.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Name {
+    owner: String,
+    kind: String,
+    #[serde(rename = "name")]
+    own: String,
+}
+
+/// How a test ended: a class of the style, and the word for it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Result {
+    class: &'static str,
+    label: &'static str,
+}
+
+impl Name {
+    pub(super) fn of(id: &TestId) -> Self {
+        let kind = match id.kind {
+            TestKind::Import => "imports",
+            TestKind::Notebook => "notebooks",
+            TestKind::Script => "",
+            TestKind::Server => "server",
+        };
+        let name = if id.name.is_empty() { "test" } else { &id.name };
+        Self {
+            owner: visible(&id.owner),
+            kind: kind.to_owned(),
+            own: visible(name),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { owner, kind, own } = self;
+        if kind.is_empty() {
+            write!(f, "{owner}::{own}")
+        } else {
+            write!(f, "{owner}::{kind}::{own}")
+        }
+    }
+}
+
+impl Result {
+    pub(super) fn of(test: &TestFinished) -> Self {
+        let (class, label) = match &test.verdict {
+            Verdict::Passed if test.is_flaky() => ("flaky", "FLAKY"),
+            Verdict::Passed => ("passed", "PASS"),
+            Verdict::Skipped { .. } => ("skipped", "SKIP"),
+            Verdict::Failed(cause) => ("failed", cause.kind.label()),
+        };
+        Self { class, label }
+    }
+
+    pub(super) fn failed(kind: CauseKind) -> Self {
+        Self {
+            class: "failed",
+            label: kind.label(),
+        }
+    }
+}
+
+impl Page {
+    pub(super) fn of(account: &Account, timeline: &Timeline, executed: &Executed, places: &Places) -> Self {
+        let outcome = &account.outcome;
+        let anchors = outcome.tests.iter().zip(1..);
+        let anchors = anchors.map(|(test, number)| (&test.id, format!("t{number}"))).collect();
+        let mission = match account.mission() {
+            "" => "tests".to_owned(),
+            mission => visible(mission),
+        };
+        let word = if outcome.passed { "passed" } else { "failed" };
+        let import = |test: &&TestFinished| test.id.kind == TestKind::Import;
+        let tests = || outcome.tests.iter();
+        let seconds = |test: &TestFinished| Some(test.seconds);
+        #[expect(clippy::cast_precision_loss, reason = "it is shown in three digits")]
+        let memory = |test: &TestFinished| test.peak_memory.map(|bytes| bytes as f64);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it was a number of bytes"
+        )]
+        let size = |value: f64| bytes(value as u64);
+        Self {
+            title: format!("{mission}: tests {word}"),
+            mission,
+            passed: outcome.passed,
+            counts: account.counts(),
+            shares: heading::shares(account),
+            facts: heading::facts(account),
+            causes: heading::causes(account),
+            problems: outcome.problems.iter().map(|text| visible(text)).collect(),
+            notes: outcome.notes.iter().map(|text| visible(text)).collect(),
+            failures: failure::failures(account, &anchors, executed, places),
+            flaky: failure::flaky(account, &anchors),
+            imports: chart::bars(tests().filter(import), &anchors, seconds, duration),
+            others: chart::bars(tests().filter(|test| !import(test)), &anchors, seconds, duration),
+            memory: chart::bars(tests(), &anchors, memory, size),
+            timeline: chart::timeline(timeline, &runs(account), &anchors),
+            groups: table::groups(account, &anchors, executed),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// Text on one line, with what cannot be seen made visible.
+pub(super) fn visible(text: &str) -> String {
+    Untrusted::default().inline(text)
+}
+
+/// How the lanes of the timeline name the runs.
+fn runs(account: &Account) -> Vec<String> {
+    let name = |run: &RunStarted| match run.part {
+        Some(part) => format!("part {}", part.index),
+        None => visible(&run.run),
+    };
+    account.runs.iter().map(name).collect()
+}
