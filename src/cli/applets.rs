@@ -239,6 +239,7 @@ impl Machine {
                 jobs: number("TEST_JOBS")
                     .and_then(|n| usize::try_from(n).ok())
                     .unwrap_or(processors),
+                cold: false,
                 cell_timeout: seconds("CELL_TIMEOUT", 600),
                 notebook_timeout: limit,
                 import_timeout: limit,

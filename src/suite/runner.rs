@@ -1,10 +1,12 @@
 //! Carries out a test plan: each test in processes of its own, a verdict for each, and always a summary.
 
 mod activation;
+mod cause;
 mod directory;
 mod import;
 mod notebook;
 mod script;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
+use self::servers::Servers;
 use super::{Mode, Subject, Test, TestPlan};
 use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, TestFinished, Verdict};
 use crate::kernel::spec::{JupyterDirectories, SearchPath};
@@ -26,6 +29,8 @@ use crate::reference::EnvironmentName;
 pub struct Options {
     /// How many tests run at a time; at least one.
     pub jobs: usize,
+    /// Whether each kernel is a process started anew, rather than forked from one that has imported ipykernel.
+    pub cold: bool,
     /// The limit of each cell that sets none of its own.
     pub cell_timeout: Duration,
     /// The limit of each notebook that sets none of its own, from its kernel's start.
@@ -68,6 +73,7 @@ impl Options {
     pub fn new(conda_dir: PathBuf, artifacts: PathBuf, scratch: PathBuf) -> Self {
         Self {
             jobs: 2,
+            cold: false,
             cell_timeout: Duration::from_mins(10),
             notebook_timeout: Duration::from_hours(1),
             import_timeout: Duration::from_mins(5),
@@ -110,20 +116,22 @@ pub async fn run(plan: &TestPlan, options: &Options, sink: &dyn Sink) -> Summary
     let (alone, mut beside): (Vec<&Test>, Vec<&Test>) = plan.tests().iter().partition(|test| test.mode == Mode::Alone);
     // Long tests first: a notebook that starts last would keep the rest of the machine idle.
     beside.sort_by_key(|test| matches!(test.subject, Subject::Import { .. }));
+    let servers = Servers::new(plan, options, sink);
     let mut summary = Summary::default();
     for (tests, jobs) in [(beside, options.jobs.max(1)), (alone, 1)] {
         let mut verdicts = stream::iter(tests)
-            .map(|test| run_one(test, options, sink))
+            .map(|test| run_one(test, options, &servers, sink))
             .buffer_unordered(jobs);
         while let Some(verdict) = verdicts.next().await {
             summary.count(&verdict);
         }
     }
+    servers.end().await;
     sink.emit(Event::SuiteFinished { summary });
     summary
 }
 
-async fn run_one(test: &Test, options: &Options, sink: &dyn Sink) -> Verdict {
+async fn run_one(test: &Test, options: &Options, servers: &Servers<'_>, sink: &dyn Sink) -> Verdict {
     let started = Instant::now();
     let outcome = match &test.mode {
         Mode::Skipped { reason } => Outcome::of(Verdict::Skipped { reason: reason.clone() }),
@@ -135,7 +143,7 @@ async fn run_one(test: &Test, options: &Options, sink: &dyn Sink) -> Verdict {
                 worker: 1,
             });
             // A defect of floe's own must not take the other tests' verdicts with it.
-            let outcome = AssertUnwindSafe(carry_out(test, options)).catch_unwind().await;
+            let outcome = AssertUnwindSafe(carry_out(test, options, servers)).catch_unwind().await;
             outcome.unwrap_or_else(|_| Outcome::failed(CauseKind::Infra, "floe itself failed in this test"))
         }
     };
@@ -150,7 +158,7 @@ async fn run_one(test: &Test, options: &Options, sink: &dyn Sink) -> Verdict {
     verdict
 }
 
-async fn carry_out(test: &Test, options: &Options) -> Outcome {
+async fn carry_out(test: &Test, options: &Options, servers: &Servers<'_>) -> Outcome {
     let environment = &test.environment;
     match &test.subject {
         Subject::Import { module } => import::run(environment, module, options).await,
@@ -161,7 +169,7 @@ async fn carry_out(test: &Test, options: &Options) -> Outcome {
                 path,
                 root,
             };
-            notebook::run(file, options).await
+            notebook::run(file, options, servers).await
         }
         Subject::Script { path } => script::run(environment, path, options).await,
     }
