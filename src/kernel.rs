@@ -6,6 +6,8 @@
 pub mod connection;
 pub mod execution;
 pub mod spec;
+pub mod traceback;
+pub mod warm;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -28,6 +30,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How soon an unanswered question whether the kernel is ready is asked again. The first may come before the kernel
 /// knows that anybody listens to its output.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The variable that names the process whose end ends a kernel.
+const PARENT: &str = "JPY_PARENT_PID";
 
 /// A kernel that could not be found, started or reached.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +89,14 @@ pub enum KernelError {
         /// What it printed.
         output: String,
     },
+    /// The server that should fork the kernel did not.
+    #[error("kernel {name:?}: {source}")]
+    Fork {
+        /// The kernel.
+        name: String,
+        /// Why.
+        source: warm::ServerError,
+    },
     /// The connection to the kernel failed while both ends were alive.
     #[error("kernel {name:?}: {source}")]
     Connection {
@@ -95,7 +108,7 @@ pub enum KernelError {
 }
 
 /// How a kernel is to be started.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
     /// The kernel.
     pub spec: &'a KernelSpec,
@@ -109,6 +122,16 @@ pub struct Launch<'a> {
     pub scratch: &'a Path,
     /// How long the kernel may take to answer its first request.
     pub ready: Duration,
+}
+
+impl Launch<'_> {
+    /// The whole environment, with the spec's own variables.
+    #[must_use]
+    pub fn variables(&self) -> BTreeMap<OsString, OsString> {
+        let own = self.spec.variables(self.environment).into_iter();
+        let own = own.map(|(name, value)| (name.into(), value));
+        self.environment.clone().into_iter().chain(own).collect()
+    }
 }
 
 /// A kernel that has answered. Dropping it kills it.
@@ -130,13 +153,35 @@ impl Kernel {
             .args(arguments)
             .current_dir(launch.directory)
             .env_clear()
-            .envs(launch.environment)
-            .envs(launch.spec.variables(launch.environment))
-            .env("JPY_PARENT_PID", std::process::id().to_string());
+            .envs(launch.variables())
+            .env(PARENT, std::process::id().to_string());
         let process = Running::spawn(command).map_err(|source| KernelError::Launch {
             name: name.clone(),
             source,
         })?;
+        Self::connect(process, endpoint, launch).await
+    }
+
+    /// The same with a kernel that `server` forks, which was started for the same kernel and environment.
+    pub async fn fork(launch: Launch<'_>, server: &warm::Server) -> Result<Self, KernelError> {
+        let name = &launch.spec.name;
+        let failed = |source| KernelError::Fork {
+            name: name.clone(),
+            source,
+        };
+        let endpoint = Endpoint::create(launch.scratch, name)?;
+        let Some((launcher, arguments)) = launch.spec.launcher(launch.python, &endpoint.file()) else {
+            return Err(failed(warm::ServerError::Refused("it is no ipykernel".to_owned())));
+        };
+        let process = server
+            .fork(&launcher, &arguments, launch.directory)
+            .await
+            .map_err(failed)?;
+        Self::connect(process, endpoint, launch).await
+    }
+
+    async fn connect(process: Running, endpoint: Endpoint, launch: Launch<'_>) -> Result<Self, KernelError> {
+        let name = &launch.spec.name;
         let connected = tokio::select! {
             connection = timeout(launch.ready, reach(endpoint)) => connection.map(Ok),
             exit = process.exited() => Ok(Err(exit)),

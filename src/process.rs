@@ -9,6 +9,7 @@ mod strays;
 
 use std::fmt;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -130,7 +131,7 @@ impl Running {
             source,
         };
         let (reader, writer) = io::pipe().map_err(failed)?;
-        let mark = uuid::Uuid::new_v4().simple().to_string();
+        let mark = strays::new_mark();
         let child = command
             .stdin(Stdio::null())
             .stdout(writer.try_clone().map_err(failed)?)
@@ -142,14 +143,19 @@ impl Running {
         // The command holds the pipe's other end: while it lives, the output has no end.
         drop(command);
         let group = Pid::from_child(&child);
-        let receiver = pipe::Receiver::from_owned_fd(reader.into()).map_err(failed)?;
+        Self::watch(group, reader, Strays::new(Some(group), &mark)).map_err(failed)
+    }
+
+    /// Takes charge of a child that leads its process group.
+    fn watch(group: Pid, output: io::PipeReader, strays: Strays) -> io::Result<Self> {
+        let receiver = pipe::Receiver::from_owned_fd(output.into())?;
         let capture = Arc::new(Mutex::new(Capture::default()));
         Ok(Self {
             group,
             exit: watch_exit(group),
             drain: tokio::spawn(drain(receiver, Arc::clone(&capture))),
             capture,
-            strays: Strays::new(group, &mark),
+            strays,
         })
     }
 
@@ -198,10 +204,58 @@ impl Running {
     }
 }
 
+/// A process that another starts on behalf of this one, which adopts it as an orphan.
+///
+/// Until then it is known by its mark alone. Dropping this kills whatever carries it.
+#[derive(Debug)]
+pub struct Orphan {
+    mark: String,
+    reader: io::PipeReader,
+    writer: io::PipeWriter,
+    strays: Strays,
+}
+
+impl Orphan {
+    /// The variable that the process must have, with the value that [`Self::mark`] tells.
+    pub const MARK: &str = strays::MARK;
+
+    /// A process that has yet to be started.
+    pub fn new() -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let mark = strays::new_mark();
+        Ok(Self {
+            strays: Strays::new(None, &mark),
+            mark,
+            reader,
+            writer,
+        })
+    }
+
+    /// What marks the process.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Where the process must print to.
+    #[must_use]
+    pub fn output(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
+
+    /// Takes charge of the process, which leads a group of its own. An error if it is no child of this process.
+    pub fn adopt(self, pid: Pid) -> io::Result<Running> {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        waitid(WaitId::Pid(pid), look)?;
+        // While this end is open, the output has no end.
+        drop(self.writer);
+        Running::watch(pid, self.reader, self.strays.of_group(pid))
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.drain.abort();
-        self.strays.kill_now();
     }
 }
 

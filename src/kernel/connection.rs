@@ -73,11 +73,7 @@ pub struct Channel<S>(client::Connection<S>);
 impl Endpoint {
     /// Makes the directory and the connection file, in `scratch` or, where that path is too long for sockets, in `/tmp`.
     pub fn create(scratch: &Path, kernel: &str) -> Result<Self, KernelError> {
-        let parent = if scratch.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET_PATH {
-            scratch
-        } else {
-            Path::new("/tmp")
-        };
+        let parent = sockets_parent(scratch);
         let failed = |source| KernelError::Directory {
             path: parent.to_owned(),
             source,
@@ -144,6 +140,16 @@ impl Endpoint {
         let mut file = fs::OpenOptions::new();
         file.write(true).create_new(true).mode(0o600);
         file.open(self.file())?.write_all(&json)
+    }
+}
+
+/// Where a directory for sockets is made: in `scratch` or, where that path is too long for sockets, in `/tmp`.
+#[must_use]
+pub fn sockets_parent(scratch: &Path) -> &Path {
+    if scratch.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET_PATH {
+        scratch
+    } else {
+        Path::new("/tmp")
     }
 }
 

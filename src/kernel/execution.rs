@@ -44,6 +44,8 @@ pub enum CellEnd {
         value: String,
         /// The traceback with its colours; empty where IPython gives none.
         traceback: String,
+        /// The cell's execution count, by which the traceback names it.
+        count: Option<u64>,
     },
     /// It ran, and asked the kernel to exit.
     AskedToExit,
@@ -196,11 +198,12 @@ impl Cell {
 
     fn end(self) -> CellEnd {
         let reply = self.reply.unwrap_or_default();
+        let count = reply["execution_count"].as_u64();
         if reply["status"] != "ok" {
-            return raised(&reply);
+            return raised(&reply, count);
         }
         if let Some(error) = self.error {
-            return raised(&error);
+            return raised(&error, count);
         }
         let exits = |payload: &Value| payload["source"] == "ask_exit" && payload["keepkernel"] != true;
         match reply["payload"].as_array() {
@@ -210,7 +213,7 @@ impl Cell {
     }
 }
 
-fn raised(content: &Value) -> CellEnd {
+fn raised(content: &Value, count: Option<u64>) -> CellEnd {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let lines = content["traceback"].as_array().map(Vec::as_slice).unwrap_or_default();
     CellEnd::Raised {
@@ -221,6 +224,7 @@ fn raised(content: &Value) -> CellEnd {
             .to_owned(),
         value: text(&content["evalue"]),
         traceback: lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
+        count,
     }
 }
 

@@ -16,10 +16,17 @@ const ROUNDS: usize = 200;
 
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The processes of one child: its group, and those that carry its mark.
+/// A mark that no other child has.
+pub fn new_mark() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// The processes of one child: its group, and those that carry its mark. Dropping it kills them, unless they have been
+/// reaped.
 #[derive(Debug)]
 pub struct Strays {
-    group: Pid,
+    /// None where the child is not known yet.
+    group: Option<Pid>,
     mark: String,
     /// Killed outside the group, to be reaped if they have become children of this process.
     killed: Vec<OwnedFd>,
@@ -35,7 +42,7 @@ struct Member {
 
 impl Strays {
     /// The processes of the child that leads `group` and carries `mark`.
-    pub fn new(group: Pid, mark: &str) -> Self {
+    pub fn new(group: Option<Pid>, mark: &str) -> Self {
         Self {
             group,
             mark: format!("{MARK}={mark}"),
@@ -44,13 +51,19 @@ impl Strays {
         }
     }
 
+    /// The same, now that the child is known.
+    pub fn of_group(mut self, group: Pid) -> Self {
+        self.group = Some(group);
+        self
+    }
+
     /// Kills until nothing is left, and names what was left besides the child itself.
     pub async fn kill(&mut self) -> Vec<String> {
         let mut names = None;
         for _ in 0..ROUNDS {
             let members = self.members();
             if names.is_none() {
-                let others = members.iter().filter(|member| member.pid != self.group);
+                let others = members.iter().filter(|member| Some(member.pid) != self.group);
                 names = Some(others.map(|member| member.name.clone()).collect());
             }
             if members.is_empty() {
@@ -74,7 +87,9 @@ impl Strays {
     /// Reaps what is dead. After this the group's ID is free, so nothing is signalled any more.
     pub fn reap(&mut self) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        while let Ok(Some(_)) = waitid(WaitId::Pgid(Some(self.group)), options) {}
+        if let Some(group) = self.group {
+            while let Ok(Some(_)) = waitid(WaitId::Pgid(Some(group)), options) {}
+        }
         for process in self.killed.drain(..) {
             let _ = waitid(WaitId::PidFd(process.as_fd()), options);
         }
@@ -82,7 +97,9 @@ impl Strays {
     }
 
     fn kill_members(&mut self, members: &[Member]) {
-        let _ = kill_process_group(self.group, Signal::KILL);
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         for member in members.iter().filter(|member| !member.in_group) {
             // The descriptor is opened before the mark is read again, so the signal cannot reach a successor.
             if let Ok(process) = pidfd_open(member.pid, PidfdFlags::empty())
@@ -116,7 +133,7 @@ impl Strays {
         if matches!(state, "Z" | "X") {
             return None;
         }
-        let in_group = group == Some(self.group);
+        let in_group = group.is_some() && group == self.group;
         (in_group || self.is_marked(pid)).then(|| Member {
             pid,
             name: front.split_once(" (").map_or("?", |(_, name)| name).to_owned(),
@@ -130,5 +147,11 @@ impl Strays {
                 .split(|&b| b == 0)
                 .any(|entry| entry == self.mark.as_bytes())
         })
+    }
+}
+
+impl Drop for Strays {
+    fn drop(&mut self) {
+        self.kill_now();
     }
 }

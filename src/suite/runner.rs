@@ -2,6 +2,7 @@
 
 mod activation;
 pub mod available;
+mod cause;
 mod directory;
 mod execution;
 mod import;
@@ -9,6 +10,7 @@ mod notebook;
 pub mod policy;
 pub mod schedule;
 mod script;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::policy::Policy;
+use self::servers::Servers;
 use super::settings::Settings;
 use super::{Subject, Test, TestPlan};
 use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, Verdict};
@@ -136,13 +139,15 @@ pub async fn run(plan: &TestPlan, options: &Options, sink: &dyn Sink) -> Summary
     let own = own
         .filter_map(|name| Some((name, options.of_environment(plan.settings(name)?))))
         .collect::<BTreeMap<_, _>>();
-    let carry_out = |test| carry_out(test, own.get(&test.environment).unwrap_or(options));
+    let servers = Servers::new(plan, options, sink);
+    let carry_out = |test| carry_out(test, own.get(&test.environment).unwrap_or(options), &servers);
     let summary = execution::run(plan, options.jobs, &options.policy, sink, carry_out).await;
+    servers.end().await;
     sink.emit(Event::SuiteFinished { summary });
     summary
 }
 
-async fn carry_out(test: &Test, options: &Options) -> Outcome {
+async fn carry_out(test: &Test, options: &Options, servers: &Servers<'_>) -> Outcome {
     let environment = &test.environment;
     match &test.subject {
         Subject::Import { module } => import::run(environment, module, options).await,
@@ -153,7 +158,7 @@ async fn carry_out(test: &Test, options: &Options) -> Outcome {
                 path,
                 root,
             };
-            notebook::run(file, options).await
+            notebook::run(file, options, servers).await
         }
         Subject::Script { path } => script::run(environment, path, options).await,
     }

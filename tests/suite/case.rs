@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use floe::event::{Cause, CauseKind, Event, Memory, Summary, TestFinished, Verdict};
+use floe::process;
 use floe::suite::discover;
 use floe::suite::runner::{self, Options};
 use serde_json::{Value, json};
@@ -75,6 +76,7 @@ impl Case {
 
     pub async fn run(&self) -> Run {
         let plan = discover::load(&self.directory.path().join("environments")).unwrap();
+        process::adopt_orphans().unwrap();
         let sink = Memory::default();
         let summary = runner::run(&plan, &self.options, &sink).await;
         Run {

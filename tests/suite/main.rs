@@ -6,3 +6,4 @@ mod notebooks;
 mod processes;
 mod scheduling;
 mod scripts;
+mod warm;

@@ -33,7 +33,12 @@ async fn an_exception_is_told_with_its_cell_and_traceback() {
     let failure = cause(finished, CauseKind::Error);
     assert_eq!(failure.message, "ZeroDivisionError: division by zero");
     assert_eq!(failure.cell, Some(2));
-    assert!(failure.detail.starts_with("cell 2: x = 0\n"), "{}", failure.detail);
+    assert_eq!(failure.line, Some(3));
+    assert!(
+        failure.detail.starts_with("cell 2, line 3: 1 / x\n"),
+        "{}",
+        failure.detail
+    );
     assert!(failure.detail.contains("\u{1b}["), "{}", failure.detail);
     assert_eq!(finished.output, "");
     let outputs = &run.notebook("cal::notebooks::x.ipynb")["cells"][1]["outputs"];
