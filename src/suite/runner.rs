@@ -115,6 +115,17 @@ impl Options {
         }
     }
 
+    /// The interpreter of an environment. A system's own may be there by its full name alone.
+    #[must_use]
+    pub fn python(&self, environment: &EnvironmentName) -> PathBuf {
+        let bin = self.prefix(environment).join("bin");
+        let python3 = bin.join("python3");
+        if !bin.join("python").exists() && python3.exists() {
+            return python3;
+        }
+        bin.join("python")
+    }
+
     /// The prefix of an environment.
     #[must_use]
     pub fn prefix(&self, environment: &EnvironmentName) -> PathBuf {

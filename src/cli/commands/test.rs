@@ -1,10 +1,8 @@
 //! `floe test`: the tests of an image run in a container, and the run's directory tells what happened.
 
 mod chosen;
-
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+mod foreign;
+mod observed;
 
 pub use self::chosen::Asked;
 use self::chosen::{Chosen, choose};
@@ -13,24 +11,21 @@ use crate::cli::args::{Missions, TestArgs};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::session::{Session, image_of};
 use crate::cli::signals::Signals;
-use crate::cli::{delivery, output};
 use crate::engine::Engine;
-use crate::event::{Event, Fanout, Sink};
 use crate::evidence::Statement;
 use crate::history;
-use crate::host::Owner;
 use crate::plan;
 use crate::reference::MissionName;
-use crate::report::json::{self, Log};
-use crate::report::outcome::{Outcome, Tally};
-use crate::report::place::Places;
-use crate::report::runs::LOG;
+use crate::report::outcome::Outcome;
 use crate::server;
 use crate::suite::request::Request;
-use crate::trial::{self, Stage, Trial};
+use crate::trial::{Stage, Trial};
 
 /// Tests the images of the missions that `args` names, as they were built.
 pub async fn command(session: &Session, args: &TestArgs, signals: &Signals) -> Result<(), Failure> {
+    if let Some(image) = &args.foreign.image {
+        return foreign::run(session, image, args, signals).await;
+    }
     let (missions, filters) = selection(session, args)?;
     let asked = Asked::of(args, filters);
     if args.list {
@@ -78,52 +73,9 @@ pub async fn run(
     let chosen = choose(session, mission, asked)?;
     let mut trial = prepare(session, mission, image, asked, &chosen);
     trial.stages = stages(session, image, &chosen, engine).await?;
-    let swept = trial::sweep(engine).await?;
-    if swept > 0 {
-        output::say(&format!("removed {swept} containers of runs that were killed"));
-    }
-    let directory = &trial.directory;
-    std::fs::create_dir_all(directory).map_err(|error| (directory.clone(), error))?;
-    let log = Arc::new(Log::create(&directory.join(LOG))?);
-    let watched = Watched {
-        sinks: Fanout(vec![session.guarded(log.clone()), session.display()]),
-        tally: Mutex::default(),
-    };
-    let started = Instant::now();
-    let ended = if trial.expected.is_empty() {
-        Ok(trial::run_nothing(&trial, &watched))
-    } else {
-        let stop = async {
-            signals.heard().await;
-        };
-        let ended = trial::run(&trial, engine, &Owner::current(), &watched, stop, signals.heard_twice()).await;
-        signals.second_ends();
-        ended
-    };
-    // Whatever happened, the log gets its last line and the reports are made from it.
-    let problem = match &ended {
-        Ok(ended) => ended.problem.clone(),
-        Err(error) => Some(error.to_string()),
-    };
-    let outcome = watched.finish(problem, started);
-    report(&session.root, directory, &log)?;
-    let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
-    output::say(&format!(
-        "Report: {}/report.html (beside it junit.xml, summary.md, events.jsonl, executed notebooks)",
-        shown.display()
-    ));
-    if ended?.stopped {
-        let code = signals.heard().await;
-        return Err(Failure::new(code, "interrupted; the container is removed"));
-    }
-    testify(session, image, asked, &chosen, &trial.run, &outcome)?;
-    if outcome.passed {
-        Ok(())
-    } else if watched.tally().received().ran() == 0 {
-        Err(Failure::shown(ExitCode::NothingRan))
-    } else {
-        Err(Failure::shown(ExitCode::TestsFailed))
-    }
+    let observed = observed::run(session, &trial, engine, signals).await?;
+    testify(session, image, asked, &chosen, &trial.run, &observed.outcome)?;
+    observed.verdict()
 }
 
 /// What to run, and how.
@@ -170,43 +122,6 @@ async fn stages(session: &Session, image: &Built, chosen: &Chosen, engine: &dyn 
         stages.push(Stage::server(&chosen.server, limit, &command));
     }
     Ok(stages)
-}
-
-/// Passes events on and keeps count.
-struct Watched {
-    sinks: Fanout,
-    tally: Mutex<Tally>,
-}
-
-impl Sink for Watched {
-    fn emit(&self, event: Event) {
-        self.tally().take(&event);
-        self.sinks.emit(event);
-    }
-}
-
-impl Watched {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn finish(&self, problem: Option<String>, started: Instant) -> Outcome {
-        let finished = self.tally().finish(problem, started.elapsed().as_secs_f64());
-        self.emit(finished);
-        self.tally().outcome()
-    }
-}
-
-/// Derives the reports from the log, and says so if the log itself could not be written.
-fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
-    if let Some(error) = log.failed() {
-        let message = format!("{}: {error}", directory.join(LOG).display());
-        return Err(
-            Failure::new(ExitCode::Internal, message).hint("the run's results are not complete; is the disk full?")
-        );
-    }
-    let records = json::read(&directory.join(LOG))?;
-    delivery::deliver(&records, directory, &Places::of(root))
 }
 
 /// Writes evidence for a complete run that passed. One that failed takes earlier evidence back, whatever it was asked
