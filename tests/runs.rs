@@ -1,5 +1,6 @@
 //! Test runs on the real engine: parts, limits, retries, interrupts, and what they are evidence of.
 
+#[expect(dead_code, reason = "other tests look at what a registry holds")]
 mod registry;
 mod repository;
 

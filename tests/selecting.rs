@@ -243,10 +243,8 @@ fn settings_of_an_environment_that_mean_nothing_are_refused_with_their_line() {
 #[test]
 fn a_list_survives_a_reader_that_goes_away() {
     let repository = tiny();
-    let modules = (0..20_000)
-        .map(|number| format!("module_{number}\n"))
-        .collect::<String>();
-    repository.write("missions/tiny/environments/cal/tests/imports", &modules);
+    let modules = (0..20_000).map(|number| format!("module_{number}")).collect::<Vec<_>>();
+    repository.write("missions/tiny/environments/cal/tests/imports", &modules.join("\n"));
     let mut child = repository
         .command(&["test", "tiny", "--list"])
         .stdout(Stdio::piped())
