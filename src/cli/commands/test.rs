@@ -5,7 +5,8 @@ mod foreign;
 mod observed;
 
 pub use self::chosen::Asked;
-use self::chosen::{Chosen, choose};
+pub use self::chosen::choose;
+use self::chosen::{Chosen, choose_all};
 use crate::builder::{self, Built};
 use crate::cli::args::{Missions, TestArgs};
 use crate::cli::failure::{ExitCode, Failure};
@@ -31,12 +32,14 @@ pub async fn command(session: &Session, args: &TestArgs, signals: &Signals) -> R
     if args.list {
         return chosen::list(session, &missions, &asked, args.format);
     }
+    let chosen = choose_all(session, &missions, &asked)?;
     let plan = session.plan(&missions)?;
     let engine = session.engine().await?;
     let built = builder::find(&plan, &engine, &session.state).await?;
     let mut first = None;
-    for mission in &missions {
-        let tested = run(session, mission, image_of(&built, mission)?, &asked, &engine, signals).await;
+    for chosen in &chosen {
+        let image = image_of(&built, &chosen.mission)?;
+        let tested = run(session, chosen, image, &asked, &engine, signals).await;
         match tested {
             Err(failure) if failure.code == ExitCode::TestsFailed => first = first.or(Some(failure)),
             other => other?,
@@ -61,25 +64,25 @@ fn selection(session: &Session, args: &TestArgs) -> Result<(Vec<MissionName>, Ve
     Ok((session.missions(&selection)?, filters.to_vec()))
 }
 
-/// Runs the tests of one mission's image that are asked for.
+/// Runs the tests that were chosen for one mission, on its image.
 pub async fn run(
     session: &Session,
-    mission: &MissionName,
+    chosen: &Chosen,
     image: &Built,
     asked: &Asked,
     engine: &dyn Engine,
     signals: &Signals,
 ) -> Result<(), Failure> {
-    let chosen = choose(session, mission, asked)?;
-    let mut trial = prepare(session, mission, image, asked, &chosen);
-    trial.stages = stages(session, image, &chosen, engine).await?;
+    let mut trial = prepare(session, chosen, image, asked);
+    trial.stages = stages(session, image, chosen, engine).await?;
     let observed = observed::run(session, &trial, engine, signals).await?;
-    testify(session, image, asked, &chosen, &trial.run, &observed.outcome)?;
+    testify(session, image, asked, chosen, &trial.run, &observed.outcome)?;
     observed.verdict()
 }
 
 /// What to run, and how.
-fn prepare(session: &Session, mission: &MissionName, image: &Built, asked: &Asked, chosen: &Chosen) -> Trial {
+fn prepare(session: &Session, chosen: &Chosen, image: &Built, asked: &Asked) -> Trial {
+    let mission = &chosen.mission;
     let settings = &session.settings;
     // The settings hold what the flags say of them, too.
     let request = Request {
