@@ -59,8 +59,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("indicatif", "report"),
     ("quick_junit", "report"),
-    ("zeromq", "kernel"),
-    ("jupyter_zmq_client", "kernel"),
     ("jupyter_protocol", "kernel"),
     ("rattler", "envs"),
     ("rattler_networking", "envs"),
