@@ -8,6 +8,7 @@ pub mod execution;
 pub mod spec;
 pub mod traceback;
 pub mod warm;
+mod zmtp;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

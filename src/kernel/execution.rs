@@ -238,6 +238,7 @@ mod tests {
             kind: kind.to_owned(),
             parent: "1".to_owned(),
             content,
+            dropped: 0,
         }
     }
 
