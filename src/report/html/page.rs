@@ -13,7 +13,7 @@ use crate::reference::{TestId, TestKind};
 use crate::report::account::Account;
 use crate::report::executed::Executed;
 use crate::report::place::Places;
-use crate::report::quantity::{bytes, duration};
+use crate::report::figures::{bytes, duration};
 use crate::report::timeline::Timeline;
 use crate::report::untrusted::Untrusted;
 
