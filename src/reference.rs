@@ -218,6 +218,19 @@ pub enum TestKind {
 }
 
 impl TestId {
+    /// The digest of a set of tests, whatever their order.
+    #[must_use]
+    pub fn digest<'a>(tests: impl IntoIterator<Item = &'a Self>) -> Digest {
+        let mut tests = tests.into_iter().collect::<Vec<_>>();
+        tests.sort();
+        tests.dedup();
+        let mut hasher = Hasher::default();
+        for id in tests {
+            hasher.part("test", id.to_string().as_bytes());
+        }
+        hasher.finish()
+    }
+
     /// The test that imports `module` in `environment`.
     #[must_use]
     pub fn import(environment: &str, module: &str) -> Self {
@@ -321,6 +334,13 @@ mod tests {
         ] {
             assert_eq!(text.parse::<TestId>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_set_of_tests_has_one_digest_in_any_order_and_each_test_counts() {
+        let [a, b, c] = ["a", "b", "c"].map(|name| TestId::import("cal", name));
+        assert_eq!(TestId::digest([&a, &b, &c]), TestId::digest([&c, &a, &b, &a]));
+        assert_ne!(TestId::digest([&a, &b, &c]), TestId::digest([&a, &b]));
     }
 
     #[test]

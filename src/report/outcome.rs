@@ -4,9 +4,11 @@
 //! a test that was expected and not reported, a set of tests that did not end, a log that stops early and a run of no
 //! tests are all failures, and each is named.
 
+mod parts;
+
 use std::collections::{HashMap, HashSet};
 
-use crate::event::{Cause, CauseKind, Event, FORMAT, Record, Summary, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, Event, FORMAT, Part, Record, RunStarted, Summary, TestFinished, Verdict};
 use crate::reference::{Digest, TestId};
 
 /// What a run amounts to.
@@ -45,14 +47,15 @@ pub struct Run {
 impl Outcome {
     /// The outcome of the run whose log is `records`.
     ///
-    /// The logs of several runs one after the other, such as the parts of a divided run, give one outcome: it passed
-    /// only if each of them ended and all that any of them expected passed.
+    /// The logs of several runs one after the other give one outcome, by the rule of [`Self::merged`].
     pub fn of(records: &[Record]) -> Self {
-        let mut tally = Tally::default();
-        for record in records {
-            tally.take(&record.event);
-        }
-        tally.outcome()
+        Tally::of(records).outcome()
+    }
+
+    /// The outcome of what must be whole: of each mission one undivided run, or every part of a divided one. It passed
+    /// only if each run ended, all that any of them expected passed, and nothing is missing or there twice.
+    pub fn merged(records: &[Record]) -> Self {
+        Tally::of(records).whole(true)
     }
 
     /// The tests that failed, in order.
@@ -67,8 +70,7 @@ impl Outcome {
 /// Keeps account of a run while it happens.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    run: Option<Run>,
-    runs_started: usize,
+    runs: Vec<RunStarted>,
     runs_finished: usize,
     run_claims_failure: bool,
     seconds: Option<f64>,
@@ -88,18 +90,21 @@ pub struct Tally {
 }
 
 impl Tally {
+    fn of(records: &[Record]) -> Self {
+        let mut tally = Self::default();
+        for record in records {
+            tally.take(&record.event);
+        }
+        tally
+    }
+
     /// Takes account of one event.
     pub fn take(&mut self, event: &Event) {
         match event {
             Event::RunStarted(begun) => {
-                self.runs_started += 1;
                 self.format(begun.format);
-                self.run.get_or_insert_with(|| Run {
-                    id: begun.run.clone(),
-                    mission: begun.mission.clone(),
-                    image: begun.image.clone(),
-                });
                 self.expected.extend(&begun.expected);
+                self.runs.push(begun.clone());
             }
             Event::SuiteStarted { format, tests, .. } => {
                 self.suites_started += 1;
@@ -150,12 +155,17 @@ impl Tally {
 
     /// The outcome of a whole run, from its beginning to its end on the host.
     pub fn outcome(&self) -> Outcome {
+        self.whole(false)
+    }
+
+    /// The same, where a part of a divided run counts only with its other parts if it is to be `complete`.
+    fn whole(&self, complete: bool) -> Outcome {
         let mut outcome = self.so_far();
-        let mut missing = Vec::new();
-        if self.runs_started == 0 {
+        let mut missing = parts::problems(&self.runs, complete);
+        if self.runs.is_empty() {
             missing.push("the beginning of the run is not known".to_owned());
         }
-        if self.runs_finished < self.runs_started {
+        if self.runs_finished < self.runs.len() {
             missing.push("the run did not end: its log stops early".to_owned());
         }
         if self.run_claims_failure && outcome.passed {
@@ -183,15 +193,35 @@ impl Tally {
         for test in &tests {
             summary.count(&test.verdict);
         }
-        let problems = self.all_problems(self.received.ran() > 0);
+        // Of a part of a divided run, the other parts may hold all that runs.
+        let problems = self.all_problems(self.received.ran() > 0 || self.part().is_some());
+        let mut notes = self.notes.clone();
+        if let Some(part) = self.part() {
+            notes.push(format!(
+                "this is part {} of {}, and stands for no other",
+                part.index, part.of
+            ));
+        }
         Outcome {
-            run: self.run.clone(),
+            run: self.runs.first().map(|begun| Run {
+                id: begun.run.clone(),
+                mission: begun.mission.clone(),
+                image: begun.image.clone(),
+            }),
             passed: problems.is_empty() && summary.failed == 0,
             tests,
             summary,
             problems,
-            notes: self.notes.clone(),
+            notes,
             seconds: self.seconds,
+        }
+    }
+
+    /// Which of several parts this is, where it is one of them.
+    fn part(&self) -> Option<Part> {
+        match self.runs.as_slice() {
+            [run] => run.part.filter(|part| part.of > 1),
+            _ => None,
         }
     }
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Part;
-use crate::reference::{Digest, EnvironmentName, Hasher, TestId, TestKind};
+use crate::reference::{Digest, EnvironmentName, TestId, TestKind};
 
 /// Which tests to run: those that meet every condition. Without conditions, all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,19 +72,6 @@ impl Part {
         let number = u64::from_str_radix(digest.short(), 16).unwrap_or_default();
         number % u64::from(self.of.max(1)) + 1 == u64::from(self.index)
     }
-}
-
-/// The digest of a set of tests, whatever their order.
-#[must_use]
-pub fn digest<'a>(tests: impl IntoIterator<Item = &'a TestId>) -> Digest {
-    let mut tests = tests.into_iter().collect::<Vec<_>>();
-    tests.sort();
-    tests.dedup();
-    let mut hasher = Hasher::default();
-    for id in tests {
-        hasher.part("test", id.to_string().as_bytes());
-    }
-    hasher.finish()
 }
 
 #[cfg(test)]
@@ -170,16 +157,6 @@ mod tests {
                 let holders = (1..=of).filter(|&index| Part { index, of }.holds(&id)).count();
                 prop_assert_eq!(holders, 1);
             }
-        }
-
-        #[test]
-        fn a_set_of_tests_has_one_digest_in_any_order(
-            names in prop::collection::hash_set("[a-z]{1,6}", 1..20),
-        ) {
-            let tests = names.iter().map(|name| TestId::import("cal", name)).collect::<Vec<_>>();
-            let reversed = tests.iter().rev().collect::<Vec<_>>();
-            prop_assert_eq!(digest(&tests), digest(reversed));
-            prop_assert_ne!(digest(&tests), digest(&tests[1..]));
         }
     }
 }

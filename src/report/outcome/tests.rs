@@ -293,15 +293,4 @@ fn events_of_another_format_fail_the_run() {
     assert_eq!(outcome.problems, [problem]);
 }
 
-#[test]
-fn of_two_parts_read_as_one_both_must_have_ended() {
-    let mut first = whole();
-    first.push(tally(&first).finish(None, 1.0));
-    let mut second = vec![begun(&["c"]), suite(&["c"]), passed("c"), suite_ended(1, 0, 0)];
-    let cut = tally(&[first.clone(), second.clone()].concat()).outcome();
-    assert!(!cut.passed, "a part without an end was believed");
-    second.push(tally(&second).finish(None, 1.0));
-    let both = tally(&[first, second].concat()).outcome();
-    assert!(both.passed, "{both:?}");
-    assert_eq!(both.summary.passed, 3);
-}
+mod divided;

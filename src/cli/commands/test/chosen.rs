@@ -14,7 +14,7 @@ use crate::reference::{Digest, MissionName, TestId, TestKind};
 use crate::server;
 use crate::suite::request::Request;
 use crate::suite::runner::schedule;
-use crate::suite::selection::{Selection, digest};
+use crate::suite::selection::Selection;
 use crate::suite::{Mode, TestPlan, definitions, discover};
 
 /// What a call asks for, whatever the mission.
@@ -102,7 +102,7 @@ pub fn choose(session: &Session, mission: &MissionName, asked: &Asked) -> Result
 impl Chosen {
     /// The digest of the tests of all parts.
     pub fn digest(&self) -> Digest {
-        digest(&self.selected)
+        TestId::digest(&self.selected)
     }
 }
 

@@ -1,0 +1,146 @@
+//! A run that is divided: its parts are green only together.
+
+use super::*;
+use crate::event::Part;
+
+const TESTS: [&[&str]; 3] = [&["a", "b"], &["c"], &[]];
+
+/// How a part of the run begins.
+fn part(index: u32) -> RunStarted {
+    let all = TESTS.concat().iter().map(|name| id(name)).collect::<Vec<_>>();
+    let expected = TESTS[index as usize - 1].iter().map(|name| id(name)).collect();
+    RunStarted {
+        part: Some(Part { index, of: 3 }),
+        selected: Some(TestId::digest(&all)),
+        definitions: Some(Digest::of(b"definitions")),
+        ..RunStarted::new(format!("r{index}"), "roman", Digest::of(b"image"), expected)
+    }
+}
+
+/// The log of a run in which all that it expects passes.
+fn log(begun: RunStarted) -> Vec<Event> {
+    let names = begun.expected.iter().map(|id| id.name.clone()).collect::<Vec<_>>();
+    let names = names.iter().map(String::as_str).collect::<Vec<_>>();
+    let mut events = vec![Event::RunStarted(begun)];
+    if !names.is_empty() {
+        events.push(suite(&names));
+        events.extend(names.iter().map(|name| passed(name)));
+        events.push(suite_ended(names.len(), 0, 0));
+    }
+    events.push(tally(&events).finish(None, 1.0));
+    events
+}
+
+fn merged(logs: &[Vec<Event>]) -> Outcome {
+    let event = |event: Event| Record {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        event,
+    };
+    Outcome::merged(&logs.concat().into_iter().map(event).collect::<Vec<_>>())
+}
+
+#[test]
+fn all_parts_together_pass_though_one_of_them_holds_no_test() {
+    let outcome = merged(&[log(part(2)), log(part(1)), log(part(3))]);
+    assert!(outcome.passed, "{outcome:?}");
+    assert_eq!(outcome.summary.passed, 3);
+    assert_eq!(outcome.seconds, Some(3.0));
+}
+
+#[test]
+fn a_part_by_itself_passes_but_does_not_stand_for_the_run() {
+    for index in 1..=3 {
+        let own = tally(&log(part(index))).outcome();
+        assert!(own.passed, "{own:?}");
+        assert_eq!(
+            own.notes,
+            [format!("this is part {index} of 3, and stands for no other")]
+        );
+        assert!(!merged(&[log(part(index))]).passed);
+    }
+}
+
+#[test]
+fn a_lost_part_does_not_read_as_green() {
+    for lost in 1..=3 {
+        let there = (1..=3).filter(|&index| index != lost).map(|index| log(part(index)));
+        let outcome = merged(&there.collect::<Vec<_>>());
+        assert!(!outcome.passed, "part {lost} was not missed");
+        assert_eq!(
+            outcome.problems,
+            [format!("parts of roman that are missing: {lost} of 3")]
+        );
+    }
+}
+
+#[test]
+fn a_doubled_part_does_not_read_as_green() {
+    let outcome = merged(&[log(part(1)), log(part(2)), log(part(3)), log(part(2))]);
+    assert!(!outcome.passed);
+    assert_eq!(
+        outcome.problems,
+        ["parts of roman that are there more than once: 2 of 3"]
+    );
+}
+
+#[test]
+fn a_part_that_did_not_end_does_not_read_as_green() {
+    let mut cut = log(part(2));
+    cut.pop();
+    let outcome = merged(&[log(part(1)), cut, log(part(3))]);
+    assert!(!outcome.passed);
+    assert_eq!(outcome.problems, ["the run did not end: its log stops early"]);
+}
+
+#[test]
+fn parts_that_do_not_belong_together_do_not_read_as_green() {
+    let changes: [(&str, fn(&mut RunStarted)); 5] = [
+        ("tested different images", |run| run.image = Digest::of(b"other")),
+        ("had different test definitions", |run| run.definitions = None),
+        ("were asked for different tests", |run| run.selected = None),
+        ("have different numbers of parts", |run| {
+            run.part = Some(Part { index: 2, of: 4 })
+        }),
+        ("that are no parts of one run", |run| run.part = None),
+    ];
+    for (how, change) in changes {
+        let mut other = part(2);
+        change(&mut other);
+        let outcome = merged(&[log(part(1)), log(other), log(part(3))]);
+        assert!(!outcome.passed, "{how}");
+        assert!(outcome.problems[0].contains(how), "{:?}", outcome.problems);
+    }
+}
+
+#[test]
+fn parts_whose_tests_are_not_those_that_were_asked_for_do_not_read_as_green() {
+    let mut fewer = part(1);
+    fewer.expected.pop();
+    let outcome = merged(&[log(fewer), log(part(2)), log(part(3))]);
+    assert_eq!(
+        outcome.problems,
+        ["the parts of roman together are not the tests that were asked for"]
+    );
+}
+
+#[test]
+fn two_whole_runs_of_a_mission_are_not_one_and_of_two_missions_each_counts() {
+    let whole = |run: &str, mission: &str| {
+        let expected = vec![id(mission)];
+        log(RunStarted::new(run, mission, Digest::of(b"image"), expected))
+    };
+    let outcome = merged(&[whole("r1", "roman"), whole("r2", "roman")]);
+    assert_eq!(outcome.problems, ["runs of roman that are no parts of one run: r1, r2"]);
+    assert!(merged(&[whole("r1", "roman"), whole("r2", "tess")]).passed);
+}
+
+#[test]
+fn nothing_but_empty_parts_is_not_green() {
+    let empty = |index| RunStarted {
+        expected: Vec::new(),
+        selected: Some(TestId::digest([])),
+        ..part(index)
+    };
+    let outcome = merged(&[log(empty(1)), log(empty(2)), log(empty(3))]);
+    assert_eq!(outcome.problems, ["no test ran"]);
+}
