@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod executed;
+pub mod figures;
 pub mod folder;
 pub mod github;
 pub mod html;
@@ -15,7 +16,6 @@ pub mod junit;
 pub mod markdown;
 pub mod outcome;
 pub mod place;
-pub mod quantity;
 pub mod redact;
 pub mod result;
 pub mod runs;

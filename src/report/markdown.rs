@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use super::account::Account;
+use super::figures::{bytes, count, duration, shortened};
 use super::place;
-use super::quantity::{bytes, count, duration, shortened};
 use super::untrusted::Untrusted;
 use crate::event::{Cause, TestFinished};
 

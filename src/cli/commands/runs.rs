@@ -3,7 +3,7 @@
 use crate::cli::args::{Format, Global, RunsArgs};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::{output, session};
-use crate::report::quantity::duration;
+use crate::report::figures::duration;
 use crate::report::runs::{self, Earlier, Standing};
 use crate::report::untrusted::Untrusted;
 use crate::state::State;

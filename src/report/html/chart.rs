@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::page::{Name, Result};
 use crate::event::{TestFinished, Verdict};
 use crate::reference::TestId;
-use crate::report::quantity::duration;
+use crate::report::figures::duration;
 use crate::report::timeline::{End, Lane, Span, Timeline};
 
 /// More bars than these are not drawn.

@@ -8,7 +8,7 @@ use super::chart::percent;
 use super::page::visible;
 use crate::event::{CauseKind, RunStarted};
 use crate::report::account::Account;
-use crate::report::quantity::{count, duration};
+use crate::report::figures::{count, duration};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Share {

@@ -12,8 +12,8 @@ use crate::event::{CauseKind, RunStarted, TestFinished, Verdict};
 use crate::reference::{TestId, TestKind};
 use crate::report::account::Account;
 use crate::report::executed::Executed;
+use crate::report::figures::{bytes, duration};
 use crate::report::place::Places;
-use crate::report::quantity::{bytes, duration};
 use crate::report::timeline::Timeline;
 use crate::report::untrusted::Untrusted;
 

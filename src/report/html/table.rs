@@ -10,7 +10,7 @@ use crate::event::{CauseKind, TestFinished, Verdict};
 use crate::reference::{TestId, TestKind};
 use crate::report::account::Account;
 use crate::report::executed::Executed;
-use crate::report::quantity::{bytes, duration, shortened};
+use crate::report::figures::{bytes, duration, shortened};
 
 /// All output of tests that passed is kept to about this many bytes, so that a page can be opened.
 const PASSED_OUTPUT: usize = 4 << 20;

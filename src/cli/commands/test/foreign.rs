@@ -15,7 +15,7 @@ use crate::reference::{EnvironmentName, TestId, TestKind};
 use crate::server;
 use crate::suite::TestPlan;
 use crate::suite::request::Request;
-use crate::suite::selection::{Selection, digest};
+use crate::suite::selection::Selection;
 use crate::trial::{self, Stage, Trial};
 
 /// Files of a directory of notebooks that would define tests of their own.
@@ -176,7 +176,7 @@ fn prepare(session: &Session, reference: &str, args: &TestArgs, image: &Image, t
         image: image.id.clone(),
         reference: reference.to_owned(),
         part: args.selection.selection(Vec::new()).part,
-        selected: Some(digest(&tests.ids)),
+        selected: Some(TestId::digest(&tests.ids)),
         stages: stages(session, image, &tests),
         expected: tests.ids,
         definitions: None,

@@ -61,12 +61,18 @@ pub async fn run(
         Err(error) => Some(error.to_string()),
     };
     let outcome = watched.finish(problem, started);
-    report(&session.root, directory, &log)?;
-    let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
-    output::say(&format!(
-        "Report: {}/report.html (beside it junit.xml, summary.md, events.jsonl, executed notebooks)",
-        shown.display()
-    ));
+    match report(&session.root, directory, &log) {
+        Ok(()) => {
+            let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
+            let shown = shown.display();
+            output::say(&format!(
+                "Report: {shown}/report.html (beside it junit.xml, summary.md, {LOG}, executed notebooks)"
+            ));
+        }
+        // A pass that cannot be shown is no evidence; a failure stands in any case.
+        Err(failure) if outcome.passed => return Err(failure),
+        Err(failure) => output::failure(&failure),
+    }
     if ended?.stopped {
         let code = signals.heard().await;
         return Err(Failure::new(code, "interrupted; the container is removed"));
