@@ -50,6 +50,9 @@ pub async fn run(
     } else {
         let stop = async {
             signals.heard().await;
+            watched.emit(Event::Warning {
+                text: "interrupted: running tests are ended; a second interrupt kills the container".to_owned(),
+            });
         };
         let ended = trial::run(trial, engine, &Owner::current(), &watched, stop, signals.heard_twice()).await;
         signals.second_ends();
