@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::capture::Capture;
+pub use self::strays::Left;
 use self::strays::Strays;
 
 /// How long the end of the output is waited for once every process that could write it has been killed.
@@ -77,8 +78,8 @@ pub struct Ended {
     pub exit: Option<Exit>,
     /// What it printed, standard output and error in one, shortened in the middle where it was long.
     pub output: String,
-    /// The names of processes that it left behind, which have been killed.
-    pub left_behind: Vec<String>,
+    /// What it left behind, which has been killed.
+    pub left_behind: Vec<Left>,
 }
 
 /// A process that ran under a time limit.
@@ -176,6 +177,12 @@ impl Running {
         }
     }
 
+    /// Whether a process that it started itself is dead and still waits for it to take notice.
+    #[must_use]
+    pub fn has_dead_children(&self) -> bool {
+        strays::has_dead_children(self.group)
+    }
+
     /// Sends a signal to the whole group.
     pub fn signal(&self, signal: Signal) {
         // A group that is gone needs no signal.
@@ -186,6 +193,12 @@ impl Running {
     #[must_use]
     pub fn output(&self) -> String {
         self.capture.lock().unwrap_or_else(PoisonError::into_inner).text()
+    }
+
+    /// The same, after a moment for what made itself independent of a process that has ended.
+    pub async fn end_gently(self) -> Ended {
+        self.strays.notice().await;
+        self.end().await
     }
 
     /// Kills whatever is left, waits until it is gone, and says how it all ended.
@@ -374,7 +387,11 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let ended = running.end().await;
-        assert!(ended.left_behind.contains(&"sh".to_owned()), "{:?}", ended.left_behind);
+        assert!(
+            ended.left_behind.iter().any(|left| left.name == "sh" && left.daemon),
+            "{:?}",
+            ended.left_behind
+        );
         let state = std::fs::read_to_string(format!("/proc/{}/stat", ended.output.trim())).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "{state}");
     }

@@ -45,6 +45,8 @@ pub struct Endpoint {
 /// A message from the kernel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
+    /// Its own ID.
+    pub id: String,
     /// Its type, e.g. `stream`.
     pub kind: String,
     /// The ID of the request that it belongs to; empty if it belongs to none.
@@ -226,6 +228,7 @@ fn parse(message: &Multipart) -> Option<Message> {
     let header = json(parts.first()?)?;
     let parent = parts.get(1).and_then(json).unwrap_or_default();
     Some(Message {
+        id: text(&header["msg_id"]),
         kind: text(&header["msg_type"]),
         parent: text(&parent["msg_id"]),
         content: parts.get(3).and_then(json).unwrap_or_default(),

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process_group, pidfd_open, pidfd_send_signal,
+    waitid,
 };
 
 /// The variable that marks a child and, by inheritance, all that it starts.
@@ -15,6 +16,14 @@ pub const MARK: &str = "FLOE_PROCESS";
 const ROUNDS: usize = 200;
 
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long what is left may take to notice that it is alone, as the helpers of joblib and multiprocessing do, and how
+/// long if it has a session of its own.
+const NOTICE: Duration = Duration::from_millis(200);
+const LONG_NOTICE: Duration = Duration::from_secs(2);
+
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A mark that no other child has.
 pub fn new_mark() -> String {
@@ -34,10 +43,20 @@ pub struct Strays {
     reaped: bool,
 }
 
+/// A process that was left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its name.
+    pub name: String,
+    /// Whether it had made itself independent, by a session of its own, and so was there to stay.
+    pub daemon: bool,
+}
+
 struct Member {
     pid: Pid,
     name: String,
     in_group: bool,
+    in_session: bool,
 }
 
 impl Strays {
@@ -57,14 +76,32 @@ impl Strays {
         self
     }
 
-    /// Kills until nothing is left, and names what was left besides the child itself.
-    pub async fn kill(&mut self) -> Vec<String> {
-        let mut names = None;
+    /// Waits a moment for what is left to end by itself.
+    pub async fn notice(&self) {
+        let start = Instant::now();
+        loop {
+            let members = self.members();
+            let daemons = members.iter().any(|member| !member.in_session);
+            let limit = if daemons { LONG_NOTICE } else { NOTICE };
+            if members.is_empty() || start.elapsed() > limit {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Kills until nothing is left, and tells what was left besides the child itself.
+    pub async fn kill(&mut self) -> Vec<Left> {
+        let mut left = None;
         for _ in 0..ROUNDS {
             let members = self.members();
-            if names.is_none() {
+            if left.is_none() {
                 let others = members.iter().filter(|member| Some(member.pid) != self.group);
-                names = Some(others.map(|member| member.name.clone()).collect());
+                let others = others.map(|member| Left {
+                    name: member.name.clone(),
+                    daemon: !member.in_session,
+                });
+                left = Some(others.collect());
             }
             if members.is_empty() {
                 break;
@@ -72,7 +109,7 @@ impl Strays {
             self.kill_members(&members);
             tokio::time::sleep(PAUSE).await;
         }
-        names.unwrap_or_default()
+        left.unwrap_or_default()
     }
 
     /// Kills once, for a caller that cannot wait.
@@ -113,31 +150,18 @@ impl Strays {
 
     /// The living processes of the group and those with the mark.
     fn members(&self) -> Vec<Member> {
-        let Ok(entries) = fs::read_dir("/proc") else {
-            return Vec::new();
-        };
-        entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw))
-            .filter(|&pid| pid != rustix::process::getpid())
-            .filter_map(|pid| self.member(pid))
-            .collect()
+        let living = processes().filter(|process| !matches!(process.state, 'Z' | 'X'));
+        let others = living.filter(|process| process.pid != getpid());
+        others.filter_map(|process| self.member(process)).collect()
     }
 
-    fn member(&self, pid: Pid) -> Option<Member> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // `pid (name) state parent group …`, where the name may hold anything, parentheses too.
-        let (front, rest) = stat.rsplit_once(") ")?;
-        let mut fields = rest.split(' ');
-        let state = fields.next()?;
-        let group = fields.nth(1)?.parse().ok().and_then(Pid::from_raw);
-        if matches!(state, "Z" | "X") {
-            return None;
-        }
-        let in_group = group.is_some() && group == self.group;
-        (in_group || self.is_marked(pid)).then(|| Member {
-            pid,
-            name: front.split_once(" (").map_or("?", |(_, name)| name).to_owned(),
+    fn member(&self, process: Process) -> Option<Member> {
+        let in_group = process.group.is_some() && process.group == self.group;
+        (in_group || self.is_marked(process.pid)).then(|| Member {
+            pid: process.pid,
+            name: process.name,
             in_group,
+            in_session: process.session == getsid(None).ok(),
         })
     }
 
@@ -148,6 +172,45 @@ impl Strays {
                 .any(|entry| entry == self.mark.as_bytes())
         })
     }
+}
+
+/// Whether a child of `parent` is dead and has not been reaped.
+pub fn has_dead_children(parent: Pid) -> bool {
+    processes().any(|process| process.parent == Some(parent) && process.state == 'Z')
+}
+
+/// What the process table says of a process.
+struct Process {
+    pid: Pid,
+    name: String,
+    state: char,
+    parent: Option<Pid>,
+    group: Option<Pid>,
+    session: Option<Pid>,
+}
+
+fn processes() -> impl Iterator<Item = Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+    pids.filter_map(process)
+}
+
+fn process(pid: Pid) -> Option<Process> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // `pid (name) state parent group session …`, where the name may hold anything, parentheses too.
+    let (front, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let mut id = || fields.next()?.parse().ok().and_then(Pid::from_raw);
+    Some(Process {
+        pid,
+        name: front.split_once(" (").map_or("?", |(_, name)| name).to_owned(),
+        state,
+        parent: id(),
+        group: id(),
+        session: id(),
+    })
 }
 
 impl Drop for Strays {

@@ -200,9 +200,10 @@ impl Outcome {
             output.push_str(&text);
             output.push_str("]\n");
         };
-        // Left processes fail no test: joblib, dask and others leave some for a moment.
+        // Most end by themselves a moment later, as the helpers of joblib and multiprocessing do.
         if !ended.left_behind.is_empty() {
-            note(format!("left behind and killed: {}", ended.left_behind.join(", ")));
+            let names: Vec<&str> = ended.left_behind.iter().map(|left| left.name.as_str()).collect();
+            note(format!("left behind and killed: {}", names.join(", ")));
         }
         let kills = watch.kills();
         if kills > 0 {
@@ -215,6 +216,18 @@ impl Outcome {
             ..Self::of(verdict)
         }
     }
+}
+
+/// The verdict on a test that passed, unless it left a process that had made itself independent: that would go on
+/// running beside whatever comes next. Others end with the session that a user has, and fail no test.
+fn unless_leaked(verdict: Verdict, ended: &Ended) -> Verdict {
+    let daemons = ended.left_behind.iter().filter(|left| left.daemon);
+    let names: Vec<&str> = daemons.map(|left| left.name.as_str()).collect();
+    if verdict != Verdict::Passed || names.is_empty() {
+        return verdict;
+    }
+    let message = format!("left behind in a session of its own, and killed: {}", names.join(", "));
+    Verdict::Failed(Cause::new(CauseKind::Leak, message))
 }
 
 /// Counts the processes that are killed for want of memory while a test runs.

@@ -86,6 +86,28 @@ impl Case {
         }
     }
 
+    /// The agent as a program: `floe applet NAME …` in this case's directory of tests, with this case's environment.
+    pub fn agent(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
+        command
+            .arg("applet")
+            .env_clear()
+            .envs(&self.options.variables)
+            .env("CONDA_DIR", &self.options.conda_dir)
+            .env("TMPDIR", &self.options.scratch)
+            .current_dir(self.directory.path().join("environments/cal/tests"));
+        command
+    }
+
+    /// Adds a kernel `cal` in place of the real one.
+    pub fn kernel(&mut self, argv: &[&str]) {
+        let directory = self.directory.path().join("jupyter");
+        let kernel = directory.join("kernels/cal");
+        fs::create_dir_all(&kernel).unwrap();
+        fs::write(kernel.join("kernel.json"), json!({"argv": argv}).to_string()).unwrap();
+        self.options.kernels.0.insert(0, directory);
+    }
+
     /// Runs one notebook of code cells and returns its end.
     pub async fn one(cells: &[&str]) -> TestFinished {
         let case = Self::new();

@@ -1,5 +1,6 @@
 //! The test runner on real interpreters and kernels: what passes, what fails, and with what cause.
 
+mod agent;
 mod case;
 mod imports;
 mod notebooks;

@@ -82,7 +82,10 @@ fn essence(run: &Run, name: &str) -> String {
     }
     let whole = json!({"finished": finished, "cells": run.notebook(&id)["cells"]});
     let text = serde_json::to_string_pretty(&whole).unwrap();
-    without_addresses(&text.replace("\\n", "\n"))
+    let text = without_addresses(&text.replace("\\n", "\n"));
+    // Helpers of multiprocessing end by themselves, sooner or later.
+    let lines = text.lines().filter(|line| !line.starts_with("[floe: left behind"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[track_caller]
@@ -102,6 +105,91 @@ fn without_addresses(text: &str) -> String {
         let number = |c: char| c.is_ascii_hexdigit();
         pieces.fold(first, |text, piece| text + prefix + piece.trim_start_matches(number))
     })
+}
+
+/// What floe noted of a run.
+fn notes(run: &Run) -> Vec<&str> {
+    let mut notes = Vec::new();
+    for event in &run.events {
+        if let Event::Note { text } = event {
+            notes.push(text.as_str());
+        }
+    }
+    notes
+}
+
+#[tokio::test]
+async fn a_server_that_dies_takes_no_notebook_with_it() {
+    let mut case = Case::new();
+    case.options.jobs = 1;
+    // The server is the process that has this one's parent and runs a program given on its command line.
+    let kill = "import os, signal\n\
+                for pid in filter(str.isdigit, os.listdir('/proc')):\n    \
+                    try: words, stat = open(f'/proc/{pid}/cmdline').read().split('\\0'), open(f'/proc/{pid}/stat').read()\n    \
+                    except OSError: continue\n    \
+                    if '-c' in words and int(stat.rpartition(') ')[2].split()[1]) == os.getppid() and int(pid) != os.getpid():\n        \
+                        os.kill(int(pid), signal.SIGKILL); print('killed')";
+    case.notebook("a.ipynb", &[kill]);
+    case.notebook("b.ipynb", &["1"]);
+    case.notebook("c.ipynb", &["1 / 0"]);
+    let run = case.run().await;
+    assert_eq!((run.summary.passed, run.summary.failed), (2, 1));
+    assert_eq!(run.finished("cal::notebooks::a.ipynb").output, "killed\n");
+    let notes = notes(&run);
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(
+        notes[0].starts_with("cal: a kernel is started anew, since "),
+        "{notes:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_forked_safely_is_started_anew() {
+    let case = Case::new();
+    let thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
+    case.module("sitecustomize", thread);
+    for name in ["a.ipynb", "b.ipynb"] {
+        case.notebook(
+            name,
+            &["import threading\nassert any(t.name.startswith('Thread-1') for t in threading.enumerate())"],
+        );
+    }
+    let run = case.run().await;
+    assert_eq!(run.summary.passed, 2, "{:?}", run.events);
+    let reason = "cal: each kernel is started anew, since ipykernel comes with 1 thread that a fork would lose";
+    assert_eq!(notes(&run), [reason]);
+}
+
+#[tokio::test]
+async fn a_kernel_that_is_not_launched_as_usual_is_started_anew() {
+    let mut case = Case::new();
+    case.kernel(&[
+        "python",
+        "-X",
+        "dev",
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "{connection_file}",
+    ]);
+    for name in ["a.ipynb", "b.ipynb"] {
+        case.notebook(name, &["import sys; assert sys.flags.dev_mode"]);
+    }
+    let run = case.run().await;
+    assert_eq!(run.summary.passed, 2, "{:?}", run.events);
+    assert_eq!(notes(&run).len(), 1);
+}
+
+#[tokio::test]
+async fn a_single_notebook_is_not_worth_a_server() {
+    let case = Case::new();
+    case.notebook(
+        "a.ipynb",
+        &["import os; print('-c' in open('/proc/self/cmdline').read().split('\\0'))"],
+    );
+    assert_eq!(case.run().await.finished("cal::notebooks::a.ipynb").output, "False\n");
+    case.notebook("b.ipynb", &["1"]);
+    assert_eq!(case.run().await.finished("cal::notebooks::a.ipynb").output, "True\n");
 }
 
 #[tokio::test]

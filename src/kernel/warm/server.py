@@ -34,7 +34,7 @@ def main(parent, variable, address):
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(address)
     files = open_files()
-    problem = load() or fork_problem(files)
+    problem = load() or thread_problem() or file_problem(files)
     answer(connection, {"error": problem} if problem else {"ready": True})
     while not problem:
         request, output = receive(connection)
@@ -77,14 +77,15 @@ def load():
     return None
 
 
-def fork_problem(files):
-    """What a forked process would not have, or share, that a new one would not."""
-    threads = len(os.listdir("/proc/self/task"))
-    if threads != 1:
-        return f"importing ipykernel started {threads - 1} threads"
-    if open_files() != files:
-        return "importing ipykernel opened files"
+def thread_problem():
+    threads = len(os.listdir("/proc/self/task")) - 1
+    if threads:
+        return f"ipykernel comes with {threads} thread{'s'[: threads > 1]} that a fork would lose"
     return None
+
+
+def file_problem(files):
+    return "ipykernel comes with open files that a fork would share" if open_files() != files else None
 
 
 def open_files():
@@ -115,10 +116,9 @@ def answer(connection, content):
 
 def fork_kernel(connection, request, output, parent, variable):
     """Forks and answers. True in the kernel, False in the server."""
-    problem = None
-    threads = len(os.listdir("/proc/self/task"))
-    if threads != 1:
-        answer(connection, {"error": f"the server has {threads} threads"})
+    problem = thread_problem()
+    if problem:
+        answer(connection, {"error": problem})
         return False
     reader, writer = os.pipe()
     for stream in (sys.stdout, sys.stderr):

@@ -7,7 +7,11 @@ use crate::event::{Cause, CauseKind};
 use crate::kernel::execution::CellEnd;
 use crate::kernel::{KernelError, traceback};
 use crate::process::Ended;
+use crate::process::capture::Capture;
 use crate::suite::notebook::CodeCell;
+
+/// The most characters of what an exception says that are shown in one line.
+const LONGEST_MESSAGE: usize = 1000;
 
 /// Why a cell that ended like this failed. `limit` is the time limit that held for it, and whose it was.
 pub fn of_cell(
@@ -50,6 +54,10 @@ pub fn of_cell(
             (cause, String::new())
         }
         CellEnd::Died(exit) => (watch.cause("the kernel", Some(exit)), ended.output.clone()),
+        CellEnd::Lost { messages } => {
+            let message = format!("the kernel lost {messages} messages: it printed faster than it could be read");
+            (Cause::new(CauseKind::Infra, message), String::new())
+        }
         CellEnd::Silent => {
             let seconds = options.settle.as_secs_f64();
             let message = format!("the kernel replied, but did not say within {seconds} s that the cell had ended");
@@ -59,7 +67,14 @@ pub fn of_cell(
     cause.cell = Some(cell.index + 1);
     cause.line = line;
     let place = shown_place(cell, line);
-    cause.with_detail(format!("{place}\n{explanation}").trim_end())
+    cause.with_detail(bounded(format!("{place}\n{explanation}").trim_end()))
+}
+
+/// The beginning and the end of what would fill a report: a traceback may hold megabytes of data.
+fn bounded(text: &str) -> String {
+    let mut capture = Capture::default();
+    capture.push(text.as_bytes());
+    capture.text()
 }
 
 /// What a reader looks for in the notebook: the line at fault, or the cell's first.
@@ -73,7 +88,11 @@ fn shown_place(cell: &CodeCell, line: Option<usize>) -> String {
 }
 
 fn raised_cause(name: &str, value: &str) -> Cause {
-    let first = value.lines().next().unwrap_or_default();
+    let line = value.lines().next().unwrap_or_default();
+    let first = match line.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    };
     match name {
         "SystemExit" => Cause::new(CauseKind::EarlyExit, format!("the cell called sys.exit({first})")),
         "StdinNotImplementedError" => input_cause(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::servers::Servers;
-use super::{OomWatch, Options, Outcome, scratch};
+use super::{OomWatch, Options, Outcome, scratch, unless_leaked};
 use super::{cause, directory};
 use crate::event::{Cause, CauseKind, Verdict};
 use crate::kernel::connection::Message;
@@ -187,7 +187,7 @@ async fn execute(
         kernel.end().await
     };
     let verdict = match failed {
-        None => Verdict::Passed,
+        None => unless_leaked(Verdict::Passed, &ended),
         Some((cell, end, limit)) => Verdict::Failed(cause::of_cell(cell, end, limit, &ended, &watch, options)),
     };
     Outcome {
@@ -225,6 +225,11 @@ impl Shown {
         if message.kind == "stream" {
             self.printed
                 .push(message.content["text"].as_str().unwrap_or_default().as_bytes());
+        }
+        if message.dropped > 0 {
+            self.outputs.miss(&message.parent, message.dropped);
+            let note = format!("\n[floe: {} bytes of one message are not kept]\n", message.dropped);
+            self.printed.push(note.as_bytes());
         }
         self.outputs.take(&message.kind, &message.parent, &message.content);
     }
