@@ -21,11 +21,19 @@ fn log(directory: &Path, run: &str, part: Option<Part>, tests: &[(&str, bool)], 
     // Parts of one run name what was asked for in all of them.
     begun.selected = part.map(|_| selected());
     log.emit(Event::RunStarted(begun));
-    let set = Event::SuiteStarted { format: FORMAT, tests: ids, jobs: 2 };
+    let set = Event::SuiteStarted {
+        format: FORMAT,
+        tests: ids,
+        jobs: 2,
+    };
     log.emit(set);
     let mut summary = Summary::default();
     for (name, passed) in tests {
-        log.emit(Event::TestStarted { id: id(name), attempt: 1, worker: 1 });
+        log.emit(Event::TestStarted {
+            id: id(name),
+            attempt: 1,
+            worker: 1,
+        });
         let verdict = if *passed {
             Verdict::Passed
         } else {
@@ -43,7 +51,12 @@ fn log(directory: &Path, run: &str, part: Option<Part>, tests: &[(&str, bool)], 
     log.emit(Event::SuiteFinished { summary });
     if ended {
         let passed = summary.failed == 0;
-        log.emit(Event::RunFinished { summary, passed, problem: None, seconds: 2.0 });
+        log.emit(Event::RunFinished {
+            summary,
+            passed,
+            problem: None,
+            seconds: 2.0,
+        });
     }
     directory
 }
@@ -51,7 +64,7 @@ fn log(directory: &Path, run: &str, part: Option<Part>, tests: &[(&str, bool)], 
 /// The digest of all tests of the divided run: `a.ipynb` and `b.ipynb`.
 fn selected() -> Digest {
     let ids = ["a.ipynb", "b.ipynb"].map(|name| TestId::notebook("cal", name));
-    floe::report::outcome::selected(&ids)
+    TestId::digest(&ids)
 }
 
 const FIRST: Option<Part> = Some(Part { index: 1, of: 2 });
@@ -64,12 +77,27 @@ fn runs(repository: &Repository) -> PathBuf {
 #[test]
 fn the_reports_of_the_last_run_are_made_anew() {
     let repository = Repository::new();
-    log(&runs(&repository), "20300101T000000Z-tiny-aaaaaa", None, &[("old.ipynb", true)], true);
-    let last = log(&runs(&repository), "20300102T000000Z-tiny-bbbbbb", None, &[("new.ipynb", false)], true);
+    log(
+        &runs(&repository),
+        "20300101T000000Z-tiny-aaaaaa",
+        None,
+        &[("old.ipynb", true)],
+        true,
+    );
+    let last = log(
+        &runs(&repository),
+        "20300102T000000Z-tiny-bbbbbb",
+        None,
+        &[("new.ipynb", false)],
+        true,
+    );
     let ended = repository.floe(&["report"]).expect(100);
     ended.says(&["Report: .floe/runs/20300102T000000Z-tiny-bbbbbb/report.html"]);
     for name in ["report.html", "junit.xml", "summary.md"] {
-        assert!(fs::read_to_string(last.join(name)).unwrap().contains("new.ipynb"), "{name}");
+        assert!(
+            fs::read_to_string(last.join(name)).unwrap().contains("new.ipynb"),
+            "{name}"
+        );
     }
     repository.floe(&["report", "20300101"]).expect(0);
 }
@@ -77,14 +105,23 @@ fn the_reports_of_the_last_run_are_made_anew() {
 #[test]
 fn every_form_of_a_report_can_be_printed() {
     let repository = Repository::new();
-    log(&runs(&repository), "20300101T000000Z-tiny-aaaaaa", None, &[("x.ipynb", false)], true);
+    log(
+        &runs(&repository),
+        "20300101T000000Z-tiny-aaaaaa",
+        None,
+        &[("x.ipynb", false)],
+        true,
+    );
     for (form, part) in [
         ("text", "FAIL [   1.000s] cal::notebooks::x.ipynb"),
         ("json", "\"passed\": false"),
-        ("markdown", "| FAIL | ` cal::notebooks::x.ipynb ` | ` it is broken ` |"),
+        ("markdown", "| FAIL | `cal::notebooks::x.ipynb` | `it is broken` |"),
         ("junit", "<failure message=\"it is broken\" type=\"FAIL\"/>"),
         ("html", "<!doctype html>"),
-        ("github", "::error title=FAIL cal%3A%3Anotebooks%3A%3Ax.ipynb::it is broken"),
+        (
+            "github",
+            "::error title=FAIL cal%3A%3Anotebooks%3A%3Ax.ipynb::it is broken",
+        ),
     ] {
         let ended = repository.floe(&["report", "--format", form]).expect(100);
         assert!(ended.stdout.contains(part), "{form}: {}", ended.stdout);
@@ -107,6 +144,7 @@ fn parts_from_elsewhere_are_read_as_one_run_without_a_repository() {
     };
     call(&["report", "one", "two", "--output", "merged"]).expect(0);
     let page = fs::read_to_string(merged.join("report.html")).unwrap();
+    let page = page.replace("&#x2F;", "/");
     for name in ["a.ipynb", "b.ipynb"] {
         assert!(page.contains(&format!("./notebooks/{name}")), "{name} is not linked");
         assert!(merged.join("notebooks").join(name).is_file());
@@ -124,8 +162,20 @@ fn parts_from_elsewhere_are_read_as_one_run_without_a_repository() {
 #[test]
 fn several_runs_of_a_repository_are_merged_into_a_directory_of_its_own() {
     let repository = Repository::new();
-    log(&runs(&repository), "20300101T000000Z-tiny-aaaaaa", FIRST, &[("a.ipynb", true)], true);
-    log(&runs(&repository), "20300102T000000Z-tiny-bbbbbb", SECOND, &[("b.ipynb", true)], true);
+    log(
+        &runs(&repository),
+        "20300101T000000Z-tiny-aaaaaa",
+        FIRST,
+        &[("a.ipynb", true)],
+        true,
+    );
+    log(
+        &runs(&repository),
+        "20300102T000000Z-tiny-bbbbbb",
+        SECOND,
+        &[("b.ipynb", true)],
+        true,
+    );
     let ended = repository.floe(&["report", "20300101", "20300102"]).expect(0);
     ended.says(&["Report: .floe/reports/"]);
     let reports = fs::read_dir(repository.path().join(".floe/reports")).unwrap();
@@ -135,9 +185,27 @@ fn several_runs_of_a_repository_are_merged_into_a_directory_of_its_own() {
 #[test]
 fn earlier_runs_are_listed_with_how_they_ended() {
     let repository = Repository::new();
-    log(&runs(&repository), "20300101T000000Z-tiny-aaaaaa", None, &[("x.ipynb", true)], true);
-    log(&runs(&repository), "20300102T000000Z-tiny-bbbbbb", None, &[("x.ipynb", false)], true);
-    log(&runs(&repository), "20300103T000000Z-tiny-cccccc", None, &[("x.ipynb", true)], false);
+    log(
+        &runs(&repository),
+        "20300101T000000Z-tiny-aaaaaa",
+        None,
+        &[("x.ipynb", true)],
+        true,
+    );
+    log(
+        &runs(&repository),
+        "20300102T000000Z-tiny-bbbbbb",
+        None,
+        &[("x.ipynb", false)],
+        true,
+    );
+    log(
+        &runs(&repository),
+        "20300103T000000Z-tiny-cccccc",
+        None,
+        &[("x.ipynb", true)],
+        false,
+    );
     let table = repository.floe(&["runs"]).expect(0).stdout;
     let verdicts = table.lines().map(|line| {
         let words = line.split_whitespace().collect::<Vec<_>>();
@@ -148,7 +216,10 @@ fn earlier_runs_are_listed_with_how_they_ended() {
         ["20300103 interrupted", "20300102 failed", "20300101 passed"],
         "{table}"
     );
-    let value = repository.floe(&["runs", "--format", "json", "--number", "1"]).expect(0).stdout;
+    let value = repository
+        .floe(&["runs", "--format", "json", "--number", "1"])
+        .expect(0)
+        .stdout;
     let value = serde_json::from_str::<serde_json::Value>(&value).unwrap();
     assert_eq!(value[0]["standing"], "interrupted");
     assert_eq!(value.as_array().unwrap().len(), 1);
@@ -157,13 +228,22 @@ fn earlier_runs_are_listed_with_how_they_ended() {
 #[test]
 fn a_run_that_is_not_there_is_refused_and_none_at_all_is_no_success() {
     let repository = Repository::new();
-    repository.floe(&["report"]).expect(4).says(&["no test has been run here", "floe test"]);
+    repository
+        .floe(&["report"])
+        .expect(4)
+        .says(&["no test has been run here", "floe test"]);
     assert_eq!(repository.floe(&["runs"]).expect(0).stdout, "");
     for name in ["20300101T000000Z-tiny-aaaaaa", "20300101T000000Z-tiny-bbbbbb"] {
         log(&runs(&repository), name, None, &[("x.ipynb", true)], true);
     }
-    repository.floe(&["report", "nope"]).expect(3).says(&["no run \"nope\"", "floe runs"]);
-    repository.floe(&["report", "2030"]).expect(3).says(&["2 runs begin with \"2030\""]);
+    repository
+        .floe(&["report", "nope"])
+        .expect(3)
+        .says(&["no run \"nope\"", "floe runs"]);
+    repository
+        .floe(&["report", "2030"])
+        .expect(3)
+        .says(&["2 runs begin with \"2030\""]);
 }
 
 #[test]

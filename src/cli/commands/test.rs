@@ -21,6 +21,7 @@ use crate::history;
 use crate::host::Owner;
 use crate::plan;
 use crate::reference::MissionName;
+use crate::report::account::Account;
 use crate::report::json::{self, Log};
 use crate::report::outcome::{Outcome, Tally};
 use crate::report::place::Places;
@@ -212,7 +213,7 @@ fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
         );
     }
     let records = json::read(&directory.join(LOG))?;
-    delivery::deliver(&records, directory, &Places::of(root))
+    delivery::deliver(&Account::of(&records), directory, &Places::of(root))
 }
 
 /// Writes evidence for a complete run that passed. One that failed takes earlier evidence back, whatever it was asked

@@ -11,8 +11,8 @@ use crate::event::{Cause, TestFinished, Verdict};
 use crate::reference::TestId;
 use crate::report::account::{Account, Attempt};
 use crate::report::executed::{Executed, Shown};
-use crate::report::place::{self, Places};
 use crate::report::figures::{bytes, duration, shortened};
+use crate::report::place::{self, Places};
 
 /// All explanations of failures are kept to about this many bytes, so that a page can be opened.
 const EXPLANATIONS: usize = 12 << 20;
