@@ -6,31 +6,29 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::output;
-use crate::event::Record;
 use crate::report::account::Account;
 use crate::report::place::Places;
 use crate::report::{folder, github, markdown};
 
 /// Writes the reports of a run into its directory, and tells GitHub Actions where it runs there.
-pub fn deliver(records: &[Record], directory: &Path, places: &Places) -> Result<(), Failure> {
-    let written = folder::write(records, directory, places);
-    service(records, places);
+pub fn deliver(account: &Account, directory: &Path, places: &Places) -> Result<(), Failure> {
+    let written = folder::write(account, directory, places);
+    service(account, places);
     Ok(written?)
 }
 
 /// Marks failures in the job's log and adds to the job's summary, inside of GitHub Actions.
-fn service(records: &[Record], places: &Places) {
+fn service(account: &Account, places: &Places) {
     if !output::in_github_actions() {
         return;
     }
-    let account = Account::of(records);
-    for annotation in github::annotations(&account, places) {
+    for annotation in github::annotations(account, places) {
         output::say(&annotation);
     }
     let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
         return;
     };
-    let text = format!("{}\n", markdown::to_string(&account));
+    let text = format!("{}\n", markdown::to_string(account));
     let opened = OpenOptions::new().append(true).create(true).open(&file);
     if let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) {
         output::say(&format!("warning: the job's summary {}: {error}", file.display()));

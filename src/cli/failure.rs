@@ -1,5 +1,6 @@
 //! How a call ends: exit codes, and errors turned into messages with hints. This is the only place that does either.
 
+use std::io::ErrorKind;
 use std::process;
 
 use crate::builder::BuildError;
@@ -239,7 +240,14 @@ impl From<RegistryError> for Failure {
 
 impl From<FileError> for Failure {
     fn from((path, error): FileError) -> Self {
-        Self::new(ExitCode::Internal, format!("{}: {error}", path.display()))
+        let failure = Self::new(ExitCode::Internal, format!("{}: {error}", path.display()));
+        match error.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                failure.hint("floe keeps runs and reports in .floe/ of the repository, and must be able to write there")
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => failure.hint("the disk is full"),
+            _ => failure,
+        }
     }
 }
 

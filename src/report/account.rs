@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::outcome::Outcome;
+use super::timeline::Timeline;
 use crate::event::{Cause, CauseKind, Event, Part, Record, RunStarted, TestFinished, Verdict};
 use crate::reference::TestId;
 
@@ -16,6 +17,8 @@ pub struct Account {
     pub outcome: Outcome,
     /// How each run began. There are several where parts of a run are read as one.
     pub runs: Vec<RunStarted>,
+    /// What ran when.
+    pub timeline: Timeline,
     /// When the first event happened.
     pub begun: Option<Timestamp>,
     /// How many tests ran at a time, at most.
@@ -41,8 +44,19 @@ impl Account {
     /// What the log `records` tells. Logs one after the other are read as one run.
     #[must_use]
     pub fn of(records: &[Record]) -> Self {
+        Self::with(Outcome::of(records), records)
+    }
+
+    /// The same of logs that must be the whole of something: an undivided run, or every part of a divided one.
+    #[must_use]
+    pub fn merged(records: &[Record]) -> Self {
+        Self::with(Outcome::merged(records), records)
+    }
+
+    fn with(outcome: Outcome, records: &[Record]) -> Self {
         let mut account = Self {
-            outcome: Outcome::of(records),
+            outcome,
+            timeline: Timeline::of(records),
             runs: Vec::new(),
             begun: records.first().map(|record| record.at),
             jobs: 0,

@@ -122,13 +122,11 @@ fn data(data: &Value) -> Vec<Shown> {
     let text = forms.get("text/plain").map(joined);
     // `<IPython.core.display.HTML object>` says nothing of what was shown.
     let text = text.filter(|text| !(text.starts_with('<') && text.ends_with('>')) || forms.len() == 1);
-    match text {
-        Some(text) => vec![Shown::Text(text)],
-        None => {
-            let others = forms.iter().filter(|(kind, _)| *kind != "text/plain");
-            others.map(|(kind, text)| source(kind, text)).take(4).collect()
-        }
+    if let Some(text) = text {
+        return vec![Shown::Text(text)];
     }
+    let others = forms.iter().filter(|(kind, _)| *kind != "text/plain");
+    others.map(|(kind, text)| source(kind, text)).take(4).collect()
 }
 
 fn source(kind: &str, text: &Value) -> Shown {

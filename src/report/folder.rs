@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::account::Account;
 use super::executed::Executed;
 use super::place::Places;
-use super::timeline::Timeline;
 use super::{html, junit, markdown};
 use crate::event::{Event, Record, TestFinished};
 
@@ -35,28 +34,26 @@ pub enum ReportError {
     },
 }
 
-/// The page of the run whose log is `records`, with the executed notebooks in `directory`.
-pub fn page(records: &[Record], directory: &Path, places: &Places) -> Result<String, ReportError> {
-    let (account, timeline) = (Account::of(records), Timeline::of(records));
-    html::to_string(&account, &timeline, &Executed::of(directory), places).map_err(|error| {
+/// The page of a run, with the executed notebooks in `directory`.
+pub fn page(account: &Account, directory: &Path, places: &Places) -> Result<String, ReportError> {
+    html::to_string(account, &Executed::of(directory), places).map_err(|error| {
         let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         ReportError::Form { form: "HTML", reason }
     })
 }
 
-/// The `JUnit` file of the run whose log is `records`.
-pub fn junit(records: &[Record], places: &Places) -> Result<String, ReportError> {
-    junit::to_string(&Account::of(records), places).map_err(|error| ReportError::Form {
+/// The `JUnit` file of a run.
+pub fn junit(account: &Account, places: &Places) -> Result<String, ReportError> {
+    junit::to_string(account, places).map_err(|error| ReportError::Form {
         form: "XML",
         reason: error.to_string(),
     })
 }
 
-/// Writes the reports of the run whose log is `records` into its `directory`, as far as they can be written; the first
-/// error is told.
-pub fn write(records: &[Record], directory: &Path, places: &Places) -> Result<(), ReportError> {
-    let summary = markdown::to_string(&Account::of(records));
-    let texts = [page(records, directory, places), junit(records, places), Ok(summary)];
+/// Writes the reports of a run into its `directory`, as far as they can be written; the first error is told.
+pub fn write(account: &Account, directory: &Path, places: &Places) -> Result<(), ReportError> {
+    let summary = markdown::to_string(account);
+    let texts = [page(account, directory, places), junit(account, places), Ok(summary)];
     let mut result = Ok(());
     for (name, text) in FILES.into_iter().zip(texts) {
         let written = text.and_then(|text| replace(&directory.join(name), &text));

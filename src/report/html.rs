@@ -19,19 +19,13 @@ use tera::{Context, Tera};
 use super::account::Account;
 use super::executed::Executed;
 use super::place::Places;
-use super::timeline::Timeline;
 
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/style.css");
 
 /// The page of a run. `executed` holds the notebooks that lie beside it.
-pub fn to_string(
-    account: &Account,
-    timeline: &Timeline,
-    executed: &Executed,
-    places: &Places,
-) -> Result<String, tera::Error> {
-    let mut context = Context::from_serialize(page::Page::of(account, timeline, executed, places))?;
+pub fn to_string(account: &Account, executed: &Executed, places: &Places) -> Result<String, tera::Error> {
+    let mut context = Context::from_serialize(page::Page::of(account, executed, places))?;
     context.insert("style", STYLE);
     context.insert("policy", &policy());
     Tera::one_off(TEMPLATE, &context, true)

@@ -169,8 +169,13 @@ fn span(text: &str) -> String {
         return String::new();
     }
     let fence = "`".repeat(longest_run(text) + 1);
-    // A blank on either side is taken away again, and keeps a backtick of the text from the fence.
-    format!("{fence} {text} {fence}")
+    // A blank on either side is taken away again; it keeps a backtick of the text from the fence.
+    let edge = |c| c == '`' || c == ' ';
+    if text.starts_with(edge) || text.ends_with(edge) {
+        format!("{fence} {text} {fence}")
+    } else {
+        format!("{fence}{text}{fence}")
+    }
 }
 
 /// A block of code.
@@ -189,3 +194,6 @@ fn longest_run(text: &str) -> usize {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,8 +32,8 @@ fn a_failure_is_marked_in_the_log_of_github_and_told_in_its_summary() {
         ["::error file=missions/tiny/environments/test,title=FAIL tiny%3A%3Atest::exit code 3"]
     );
     let text = fs::read_to_string(&summary).unwrap();
-    assert!(text.starts_with("before\n## ❌ ` tiny `: tests failed"), "{text}");
-    assert!(text.contains("| FAIL | ` tiny::test ` | ` exit code 3 ` |"), "{text}");
+    assert!(text.starts_with("before\n## ❌ `tiny`: tests failed"), "{text}");
+    assert!(text.contains("| FAIL | `tiny::test` | `exit code 3` |"), "{text}");
     assert!(!text.lines().any(|line| line.starts_with("::")), "{text}");
 }
 

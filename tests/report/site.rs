@@ -13,6 +13,7 @@ use super::rootfs;
 pub struct Site {
     pub repository: Repository,
     base: String,
+    id: String,
 }
 
 impl Site {
@@ -29,12 +30,16 @@ impl Site {
             .output()
             .unwrap();
         assert!(imported.status.success(), "{imported:?}");
+        let id = String::from_utf8(imported.stdout).unwrap().trim().to_owned();
         fs::remove_file(archive).unwrap();
-        repository.write("common/Dockerfile", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n");
+        repository.write(
+            "common/Dockerfile",
+            "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY common-scripts/ /opt/common-scripts/\n",
+        );
         let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY environments/ /opt/environments/\n";
         repository.write("missions/tiny/Dockerfile", dockerfile);
         repository.write("missions/tiny/environments/test", &format!("#! /bin/sh\n{script}\n"));
-        let site = Self { repository, base };
+        let site = Self { repository, base, id };
         site.command(&["build", "tiny"]).expect(0);
         site
     }
@@ -47,7 +52,10 @@ impl Site {
     /// The same, not yet started.
     pub fn prepared(&self, arguments: &[&str]) -> Command {
         let mut command = self.repository.command(arguments);
-        command.env("BASE_IMAGE", &self.base);
+        command
+            .env("BASE_IMAGE", &self.base)
+            .env("USE_FROZEN", "1")
+            .env("TEST_SERVER", "0");
         command
     }
 
@@ -66,7 +74,7 @@ impl Drop for Site {
             .ok()
             .and_then(|text| serde_json::from_slice::<Inputs>(&text).ok());
         let common = inputs.map(|inputs| format!("floe/common:{}", inputs.digest().short()));
-        for image in common.iter().chain([&self.base]) {
+        for image in common.iter().chain([&self.id]) {
             let _ = Command::new("docker").args(["rmi", "--force", image]).output();
         }
     }

@@ -14,113 +14,129 @@ use crate::report::terminal::{self, Style};
 use crate::report::{folder, github, markdown, result};
 use crate::state::State;
 
-/// Derives the reports of the runs that `args` names. Ends as the tests did.
+/// The runs that are read, and what they tell.
+struct Reading {
+    /// Each run's directory, and its log.
+    runs: Vec<(PathBuf, Vec<Record>)>,
+    account: Account,
+    places: Places,
+    /// The repository, if there is one.
+    root: Option<PathBuf>,
+}
+
+/// Derives the reports of the runs that `args` names, which must be the whole of something: an undivided run, or every
+/// part of a divided one. Ends as the tests did.
 pub fn command(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
-    let root = session::repository(global)?;
-    let known = root.as_deref().map(State::of);
-    let directories = find(known.as_ref(), &args.runs)?;
-    let mut read = Vec::new();
-    for directory in directories {
-        let records = runs::read(&directory)?;
-        read.push((directory, records));
-    }
-    let records = read.iter().flat_map(|(_, records)| records.clone()).collect::<Vec<_>>();
-    let places = root.as_deref().map(Places::of).unwrap_or_default();
-    let account = Account::of(&records);
+    let reading = Reading::of(global, args)?;
     if args.format.is_none() || args.output.is_some() {
-        let directory = write(
-            &read,
-            &records,
-            &account,
-            args.output.as_deref(),
-            known.as_ref(),
-            &places,
-        )?;
-        let shown = root.as_deref().and_then(|root| directory.strip_prefix(root).ok());
-        let shown = shown.unwrap_or(&directory).join("report.html");
-        output::say(&format!("Report: {}", shown.display()));
+        let directory = reading.write(args)?;
+        let root = reading.root.as_deref();
+        let shown = root
+            .and_then(|root| directory.strip_prefix(root).ok())
+            .unwrap_or(&directory);
+        output::say(&format!("Report: {}", shown.join("report.html").display()));
     }
     if let Some(format) = args.format {
-        output::result(&form(format, &records, &account, &read, global, &places)?)?;
+        output::result(&reading.form(format, global)?)?;
     }
-    if account.outcome.passed {
+    if reading.account.outcome.passed {
         Ok(())
-    } else if account.ran() > 0 {
+    } else if reading.account.ran() > 0 {
         Err(Failure::shown(ExitCode::TestsFailed))
     } else {
         Err(Failure::shown(ExitCode::NothingRan))
     }
 }
 
-/// The reports as one text.
-fn form(
-    format: ReportFormat,
-    records: &[Record],
-    account: &Account,
-    read: &[(PathBuf, Vec<Record>)],
-    global: &Global,
-    places: &Places,
-) -> Result<String, Failure> {
-    // Notebooks and their pictures are found beside a log; those of several runs lie in several places.
-    let beside = read.first().map_or(Path::new(""), |(directory, _)| directory);
-    Ok(match format {
-        ReportFormat::Text => {
-            let style = Style {
-                color: output::colored_result(global.color),
-                live: false,
-                ..output::style(global.color, global.verbose)
-            };
-            terminal::text(&account.outcome, style)
+impl Reading {
+    fn of(global: &Global, args: &ReportArgs) -> Result<Self, Failure> {
+        let root = session::repository(global)?;
+        let state = root.as_deref().map(State::of);
+        let mut runs = Vec::new();
+        for directory in find(state.as_ref(), &args.runs)? {
+            let records = runs::read(&directory)?;
+            runs.push((directory, records));
         }
-        ReportFormat::Json => format!("{:#}\n", result::to_json(account)),
-        ReportFormat::Markdown => markdown::to_string(account),
-        ReportFormat::Junit => folder::junit(records, places)?,
-        ReportFormat::Html => folder::page(records, beside, places)?,
-        ReportFormat::Github => {
-            let lines = github::annotations(account, places);
-            lines.iter().flat_map(|line| [line, "\n"]).collect()
-        }
-    })
-}
-
-/// Writes the reports; answers where they are. Those of one run belong into its directory, those of several into a new
-/// one.
-fn write(
-    read: &[(PathBuf, Vec<Record>)],
-    records: &[Record],
-    account: &Account,
-    output: Option<&Path>,
-    known: Option<&State>,
-    places: &Places,
-) -> Result<PathBuf, Failure> {
-    let directory = match (output, read, known) {
-        (Some(output), ..) => std::path::absolute(output).map_err(|error| (output.to_owned(), error))?,
-        (None, [(directory, _)], _) => directory.clone(),
-        (None, _, Some(state)) => state.report(&account.begun.map_or_else(String::new, |begun| {
-            let unique = uuid::Uuid::new_v4().simple().to_string();
-            format!("{}-{}", begun.strftime("%Y%m%dT%H%M%SZ"), &unique[..6])
-        })),
-        (None, _, None) => {
-            return Err(
-                Failure::new(ExitCode::Usage, "no repository is here to keep a report in")
-                    .hint("say where it goes with --output, or what to print with --format"),
-            );
-        }
-    };
-    std::fs::create_dir_all(&directory).map_err(|error| (directory.clone(), error))?;
-    let own = read.iter().any(|(run, _)| same(run, &directory));
-    if !own {
-        folder::gather(account, read, &directory)?;
-        let log = directory.join(LOG);
-        let lines = records.iter().map(|record| Ok(serde_json::to_string(record)? + "\n"));
-        let text = lines.collect::<Result<String, serde_json::Error>>();
-        let written = text
-            .map_err(io::Error::from)
-            .and_then(|text| std::fs::write(&log, text));
-        written.map_err(|error| (log, error))?;
+        let records = runs.iter().flat_map(|(_, records)| records.clone()).collect::<Vec<_>>();
+        Ok(Self {
+            // Of the last run that is asked for without its name, no other part is here to be named.
+            account: if args.runs.is_empty() {
+                Account::of(&records)
+            } else {
+                Account::merged(&records)
+            },
+            places: root.as_deref().map(Places::of).unwrap_or_default(),
+            runs,
+            root,
+        })
     }
-    delivery::deliver(records, &directory, places)?;
-    Ok(directory)
+
+    /// The reports as one text.
+    fn form(&self, format: ReportFormat, global: &Global) -> Result<String, Failure> {
+        let Self { account, places, .. } = self;
+        // Notebooks and their pictures are found beside a log; those of several runs lie in several places.
+        let beside = self.runs.first().map_or(Path::new(""), |(directory, _)| directory);
+        Ok(match format {
+            ReportFormat::Text => {
+                let style = Style {
+                    color: output::colored_result(global.color),
+                    live: false,
+                    ..output::style(global.color, global.verbose)
+                };
+                terminal::text(&account.outcome, style)
+            }
+            ReportFormat::Json => format!("{:#}\n", result::to_json(account)),
+            ReportFormat::Markdown => markdown::to_string(account),
+            ReportFormat::Junit => folder::junit(account, places)?,
+            ReportFormat::Html => folder::page(account, beside, places)?,
+            ReportFormat::Github => {
+                let lines = github::annotations(account, places);
+                lines.iter().flat_map(|line| [line, "\n"]).collect()
+            }
+        })
+    }
+
+    /// Writes the reports; answers where they are.
+    fn write(&self, args: &ReportArgs) -> Result<PathBuf, Failure> {
+        let directory = self.directory(args)?;
+        std::fs::create_dir_all(&directory).map_err(|error| (directory.clone(), error))?;
+        if !self.runs.iter().any(|(run, _)| same(run, &directory)) {
+            folder::gather(&self.account, &self.runs, &directory)?;
+            let log = directory.join(LOG);
+            self.log()
+                .and_then(|text| std::fs::write(&log, text))
+                .map_err(|error| (log, error))?;
+        }
+        delivery::deliver(&self.account, &directory, &self.places)?;
+        Ok(directory)
+    }
+
+    /// Where the reports belong: those of one undivided run beside its log, others into a directory of their own.
+    fn directory(&self, args: &ReportArgs) -> Result<PathBuf, Failure> {
+        if let Some(output) = &args.output {
+            return Ok(output.clone());
+        }
+        if let [(directory, _)] = &self.runs[..]
+            && (args.runs.is_empty() || self.account.parts().is_empty())
+        {
+            return Ok(directory.clone());
+        }
+        let missing = || {
+            Failure::new(ExitCode::Usage, "no repository is here to keep a report in")
+                .hint("say where it goes with --output, or what to print with --format")
+        };
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        let begun = self.account.begun.unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
+        let root = self.root.as_deref().ok_or_else(missing)?;
+        Ok(State::of(root).report(&format!("{begun}-{}", &unique[..6])))
+    }
+
+    /// The logs of all runs as one.
+    fn log(&self) -> io::Result<String> {
+        let records = self.runs.iter().flat_map(|(_, records)| records);
+        let lines = records.map(|record| Ok(serde_json::to_string(record)? + "\n"));
+        lines.collect()
+    }
 }
 
 fn same(a: &Path, b: &Path) -> bool {

@@ -14,7 +14,6 @@ use crate::report::account::Account;
 use crate::report::executed::Executed;
 use crate::report::figures::{bytes, duration};
 use crate::report::place::Places;
-use crate::report::timeline::Timeline;
 use crate::report::untrusted::Untrusted;
 
 /// The page.
@@ -104,7 +103,7 @@ impl Result {
 }
 
 impl Page {
-    pub(super) fn of(account: &Account, timeline: &Timeline, executed: &Executed, places: &Places) -> Self {
+    pub(super) fn of(account: &Account, executed: &Executed, places: &Places) -> Self {
         let outcome = &account.outcome;
         let anchors = outcome.tests.iter().zip(1..);
         let anchors = anchors.map(|(test, number)| (&test.id, format!("t{number}"))).collect();
@@ -139,7 +138,7 @@ impl Page {
             imports: chart::bars(tests().filter(import), &anchors, seconds, duration),
             others: chart::bars(tests().filter(|test| !import(test)), &anchors, seconds, duration),
             memory: chart::bars(tests(), &anchors, memory, size),
-            timeline: chart::timeline(timeline, &runs(account), &anchors),
+            timeline: chart::timeline(&account.timeline, &runs(account), &anchors),
             groups: table::groups(account, &anchors, executed),
             version: env!("CARGO_PKG_VERSION"),
         }

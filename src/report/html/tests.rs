@@ -103,12 +103,14 @@ fn run(text: &str) -> Vec<Record> {
 }
 
 fn page(records: &[Record], executed: &Executed) -> String {
-    let (account, timeline) = (Account::of(records), Timeline::of(records));
-    to_string(&account, &timeline, executed, &Places::default()).unwrap()
+    to_string(&Account::of(records), executed, &Places::default()).unwrap()
 }
 
+/// The name of an element, and its attributes.
+type Element = (String, Vec<(String, String)>);
+
 /// What the elements of a page are, and its text.
-fn parsed(html: &str) -> (Vec<(String, Vec<(String, String)>)>, String) {
+fn parsed(html: &str) -> (Vec<Element>, String) {
     let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (mut elements, mut text) = (Vec::new(), String::new());
     for token in Tokenizer::new(html) {
@@ -216,7 +218,7 @@ fn a_failure_is_shown_with_its_cell_its_pictures_and_the_way_to_its_notebook() {
     let html = page(&run("ZeroDivisionError"), &Executed::of(directory.path()));
     let (elements, text) = parsed(&html);
     let number = |name: &str, attribute: &str, value: &str| {
-        let is = |(element, attributes): &&(String, Vec<(String, String)>)| {
+        let is = |(element, attributes): &&Element| {
             element == name && attributes.contains(&(attribute.to_owned(), value.to_owned()))
         };
         elements.iter().filter(is).count()

@@ -11,6 +11,7 @@ use crate::cli::{delivery, output};
 use crate::engine::Engine;
 use crate::event::{Event, Fanout, Sink};
 use crate::host::Owner;
+use crate::report::account::Account;
 use crate::report::json::{self, Log};
 use crate::report::outcome::{Outcome, Tally};
 use crate::report::place::Places;
@@ -133,5 +134,5 @@ fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
         );
     }
     let records = json::read(&directory.join(LOG))?;
-    delivery::deliver(&records, directory, &Places::of(root))
+    delivery::deliver(&Account::of(&records), directory, &Places::of(root))
 }
