@@ -195,11 +195,11 @@ mod tests {
 
     #[test]
     fn a_notebook_of_an_earlier_format_is_brought_to_format_4() {
-        let text = r##"{"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"}, "worksheets": [{"cells": [
+        let text = r#"{"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"}, "worksheets": [{"cells": [
             {"cell_type": "heading", "level": 2, "source": ["A", " title"]},
             {"cell_type": "html", "source": "<b>"},
             {"cell_type": "code", "input": ["a\n", "b"], "language": "python", "prompt_number": 7, "outputs": [{}]}]},
-            {"cells": [{"cell_type": "code", "input": "c", "metadata": {"tags": ["raises-exception"]}}]}]}"##;
+            {"cells": [{"cell_type": "code", "input": "c", "metadata": {"tags": ["raises-exception"]}}]}]}"#;
         let notebook = Notebook::parse(text.as_bytes()).unwrap();
         assert_eq!(notebook.cells()[0]["source"], "## A title");
         assert_eq!(notebook.cells()[1]["cell_type"], "markdown");
