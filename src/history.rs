@@ -10,8 +10,9 @@ use memchr::memmem;
 
 use crate::event::{CauseKind, Event, Record, TestFinished, Verdict};
 use crate::reference::{MissionName, TestId};
+use crate::report::json;
 use crate::report::outcome::{Outcome, Tally};
-use crate::report::runs::LOG;
+use crate::report::runs::{self, LOG};
 use crate::state::State;
 use crate::suite::request::Expected;
 
@@ -32,12 +33,15 @@ fn mission_of(run: &str) -> Option<&str> {
     rest.rsplit_once('-').map(|(mission, _)| mission)
 }
 
-/// The runs of a mission that have a log, the newest first.
-#[must_use]
-pub fn runs(state: &State, mission: &MissionName) -> Vec<String> {
-    let runs = state.runs().into_iter();
-    runs.filter(|run| mission_of(run) == Some(mission.as_str()) && state.run(run).join(LOG).is_file())
-        .collect()
+/// The IDs of the runs of a mission that have a log and are not going on, the newest first.
+fn ended(state: &State, mission: &MissionName) -> io::Result<Vec<String>> {
+    let directories = runs::directories(&state.runs_directory())?.into_iter();
+    let own = directories.filter_map(|directory| {
+        let run = directory.file_name()?.to_str()?.to_owned();
+        let ended = mission_of(&run) == Some(mission.as_str()) && !json::is_written(&directory.join(LOG));
+        ended.then_some(run)
+    });
+    Ok(own.collect())
 }
 
 /// What the tests of a mission are expected to take, by the latest runs in which they ran.
@@ -46,7 +50,7 @@ pub fn runs(state: &State, mission: &MissionName) -> Vec<String> {
 #[must_use]
 pub fn known(state: &State, mission: &MissionName) -> BTreeMap<TestId, Expected> {
     let mut known = BTreeMap::new();
-    for run in runs(state, mission).iter().take(ASKED) {
+    for run in ended(state, mission).unwrap_or_default().iter().take(ASKED) {
         let _ = each(&state.run(run).join(LOG), |event| {
             if let Event::TestFinished(test) = event
                 && ran(&test)
@@ -61,9 +65,9 @@ pub fn known(state: &State, mission: &MissionName) -> BTreeMap<TestId, Expected>
     known
 }
 
-/// The last run of a mission, by its ID, and what it amounts to.
+/// The last run of a mission that is not still going on, by its ID, and what it amounts to.
 pub fn last(state: &State, mission: &MissionName) -> io::Result<Option<(String, Outcome)>> {
-    let Some(run) = runs(state, mission).into_iter().next() else {
+    let Some(run) = ended(state, mission)?.into_iter().next() else {
         return Ok(None);
     };
     let mut tally = Tally::default();
@@ -126,7 +130,7 @@ mod tests {
         Event::RunStarted(RunStarted::new("r", "my-mission", Digest::of(b"x"), expected))
     }
 
-    fn ended(name: &str, seconds: f64, verdict: Verdict) -> Event {
+    fn finished(name: &str, seconds: f64, verdict: Verdict) -> Event {
         Event::TestFinished(TestFinished {
             seconds,
             peak_memory: Some(1000),
@@ -142,17 +146,17 @@ mod tests {
     fn the_newest_run_in_which_a_test_ran_tells_what_it_takes() {
         let directory = tempfile::tempdir().unwrap();
         let state = State::of(directory.path());
-        let old = vec![ended("x", 1.0, Verdict::Passed), ended("y", 2.0, Verdict::Passed)];
+        let old = vec![finished("x", 1.0, Verdict::Passed), finished("y", 2.0, Verdict::Passed)];
         run(&state, "20260101T000000Z-my-mission-000000", old);
         let new = vec![
             Event::Output {
                 text: "\"event\":\"test-finished\"".to_owned(),
             },
-            ended("x", 3.0, Verdict::Passed),
-            ended("y", 0.0, failed(CauseKind::NotRun)),
+            finished("x", 3.0, Verdict::Passed),
+            finished("y", 0.0, failed(CauseKind::NotRun)),
         ];
         run(&state, "20260102T000000Z-my-mission-000000", new);
-        let other = vec![ended("x", 9.0, Verdict::Passed)];
+        let other = vec![finished("x", 9.0, Verdict::Passed)];
         run(&state, "20260103T000000Z-mission-000000", other);
         let known = known(&state, &mission());
         let shown = known
@@ -172,8 +176,8 @@ mod tests {
         let id = "20260101T000000Z-my-mission-000000";
         let events = vec![
             begun(&["x", "y", "z"]),
-            ended("x", 1.0, failed(CauseKind::Error)),
-            ended("y", 1.0, Verdict::Passed),
+            finished("x", 1.0, failed(CauseKind::Error)),
+            finished("y", 1.0, Verdict::Passed),
         ];
         run(&state, id, events);
         let path = state.run(id).join(LOG);

@@ -5,7 +5,11 @@
 
 pub mod connection;
 pub mod execution;
+mod numbers;
 pub mod spec;
+pub mod traceback;
+pub mod warm;
+mod zmtp;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,16 +22,23 @@ use rustix::process::{Pid, Signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connection::{Connection, Endpoint};
+use self::numbers::Numbers;
 use self::spec::{Interrupt, KernelSpec};
 use crate::process::{Ended, Exit, Running};
 
-/// How long a kernel may take to end by itself when it is asked to: time for `atexit` handlers, not for children that
-/// it waits for.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a kernel may take to end by itself when it is asked to, as long as Jupyter gives it: time for `atexit`
+/// handlers, not for children that it waits for.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// When a kernel that is ending is looked at: one that has not ended by then may never do so.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// How soon an unanswered question whether the kernel is ready is asked again. The first may come before the kernel
 /// knows that anybody listens to its output.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The variable that names the process whose end ends a kernel.
+const PARENT: &str = "JPY_PARENT_PID";
 
 /// A kernel that could not be found, started or reached.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +95,14 @@ pub enum KernelError {
         /// What it printed.
         output: String,
     },
+    /// The server that should fork the kernel did not.
+    #[error("kernel {name:?}: {source}")]
+    Fork {
+        /// The kernel.
+        name: String,
+        /// Why.
+        source: warm::ServerError,
+    },
     /// The connection to the kernel failed while both ends were alive.
     #[error("kernel {name:?}: {source}")]
     Connection {
@@ -95,7 +114,7 @@ pub enum KernelError {
 }
 
 /// How a kernel is to be started.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
     /// The kernel.
     pub spec: &'a KernelSpec,
@@ -111,12 +130,23 @@ pub struct Launch<'a> {
     pub ready: Duration,
 }
 
+impl Launch<'_> {
+    /// The whole environment, with the spec's own variables.
+    #[must_use]
+    pub fn variables(&self) -> BTreeMap<OsString, OsString> {
+        let own = self.spec.variables(self.environment).into_iter();
+        let own = own.map(|(name, value)| (name.into(), value));
+        self.environment.clone().into_iter().chain(own).collect()
+    }
+}
+
 /// A kernel that has answered. Dropping it kills it.
 #[derive(Debug)]
 pub struct Kernel {
     process: Running,
     connection: Connection,
     interrupt: Interrupt,
+    numbers: Numbers,
 }
 
 impl Kernel {
@@ -130,13 +160,35 @@ impl Kernel {
             .args(arguments)
             .current_dir(launch.directory)
             .env_clear()
-            .envs(launch.environment)
-            .envs(launch.spec.variables(launch.environment))
-            .env("JPY_PARENT_PID", std::process::id().to_string());
+            .envs(launch.variables())
+            .env(PARENT, std::process::id().to_string());
         let process = Running::spawn(command).map_err(|source| KernelError::Launch {
             name: name.clone(),
             source,
         })?;
+        Self::connect(process, endpoint, launch).await
+    }
+
+    /// The same with a kernel that `server` forks, which was started for the same kernel and environment.
+    pub async fn fork(launch: Launch<'_>, server: &warm::Server) -> Result<Self, KernelError> {
+        let name = &launch.spec.name;
+        let failed = |source| KernelError::Fork {
+            name: name.clone(),
+            source,
+        };
+        let endpoint = Endpoint::create(launch.scratch, name)?;
+        let Some((launcher, arguments)) = launch.spec.launcher(launch.python, &endpoint.file()) else {
+            return Err(failed(warm::ServerError::Refused("it is no ipykernel".to_owned())));
+        };
+        let process = server
+            .fork(&launcher, &arguments, launch.directory)
+            .await
+            .map_err(failed)?;
+        Self::connect(process, endpoint, launch).await
+    }
+
+    async fn connect(process: Running, endpoint: Endpoint, launch: Launch<'_>) -> Result<Self, KernelError> {
+        let name = &launch.spec.name;
         let connected = tokio::select! {
             connection = timeout(launch.ready, reach(endpoint)) => connection.map(Ok),
             exit = process.exited() => Ok(Err(exit)),
@@ -146,11 +198,15 @@ impl Kernel {
             source,
         };
         match connected {
-            Ok(Ok(connection)) => Ok(Self {
-                process,
-                connection: connection.map_err(failed)?,
-                interrupt: launch.spec.interrupt,
-            }),
+            Ok(Ok(reached)) => {
+                let (connection, numbers) = reached.map_err(failed)?;
+                Ok(Self {
+                    process,
+                    connection,
+                    interrupt: launch.spec.interrupt,
+                    numbers,
+                })
+            }
             Ok(Err(_)) => {
                 let ended = process.end().await;
                 Err(KernelError::Died {
@@ -176,10 +232,23 @@ impl Kernel {
     /// Asks the kernel to end, kills it and all it started, and says how it ended and what it printed itself.
     pub async fn end(mut self) -> Ended {
         let request = ShutdownRequest { restart: false };
-        if self.connection.control.send(request.into()).await.is_ok() {
-            let _ = timeout(FAREWELL, self.process.exited()).await;
+        let asked = self.connection.control.send(request.into()).await.is_ok();
+        if asked && self.ends().await {
+            return self.process.end_gently().await;
         }
-        self.process.end().await
+        let mut ended = self.process.end().await;
+        // It was not given the time to end them.
+        ended.left_behind.iter_mut().for_each(|left| left.daemon = false);
+        ended
+    }
+
+    /// Whether the kernel ends by itself.
+    async fn ends(&self) -> bool {
+        if timeout(FIRST_LOOK, self.process.exited()).await.is_ok() {
+            return true;
+        }
+        // ipykernel kills its children first, and then waits long for those that it never reaps.
+        !self.process.has_dead_children() && timeout(FAREWELL, self.process.exited()).await.is_ok()
     }
 
     /// Kills the kernel and all it started without asking.
@@ -199,21 +268,29 @@ impl Kernel {
 }
 
 /// Connects and asks until the kernel answers on both channels: replies on one, its output on the other.
-async fn reach(endpoint: Endpoint) -> Result<Connection, connection::ConnectionError> {
+async fn reach(endpoint: Endpoint) -> Result<(Connection, Numbers), connection::ConnectionError> {
     let mut connection = endpoint.connect().await?;
+    let mut numbers = Numbers::default();
     let (mut answers, mut heard) = (false, false);
     while !(answers && heard) {
         connection.shell.send(KernelInfoRequest {}.into()).await?;
         let again = Instant::now() + ASK_AGAIN;
         while !(answers && heard) {
             tokio::select! {
-                reply = connection.shell.receive() => answers |= reply?.kind == "kernel_info_reply",
-                _ = async { connection.iopub.receive().await } => heard = true,
+                reply = connection.shell.receive() => {
+                    let reply = reply?;
+                    numbers.replied(&reply.id);
+                    answers |= reply.kind == "kernel_info_reply";
+                }
+                message = connection.iopub.receive() => {
+                    numbers.published(&message?.id);
+                    heard = true;
+                }
                 () = sleep_until(again) => break,
             }
         }
     }
-    Ok(connection)
+    Ok((connection, numbers))
 }
 
 fn list(names: &[String]) -> String {

@@ -9,6 +9,7 @@ mod strays;
 
 use std::fmt;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::capture::Capture;
+pub use self::strays::Left;
 use self::strays::Strays;
 
 /// How long the end of the output is waited for once every process that could write it has been killed.
@@ -76,8 +78,8 @@ pub struct Ended {
     pub exit: Option<Exit>,
     /// What it printed, standard output and error in one, shortened in the middle where it was long.
     pub output: String,
-    /// The names of processes that it left behind, which have been killed.
-    pub left_behind: Vec<String>,
+    /// What it left behind, which has been killed.
+    pub left_behind: Vec<Left>,
 }
 
 /// A process that ran under a time limit.
@@ -130,7 +132,7 @@ impl Running {
             source,
         };
         let (reader, writer) = io::pipe().map_err(failed)?;
-        let mark = uuid::Uuid::new_v4().simple().to_string();
+        let mark = strays::new_mark();
         let child = command
             .stdin(Stdio::null())
             .stdout(writer.try_clone().map_err(failed)?)
@@ -142,14 +144,19 @@ impl Running {
         // The command holds the pipe's other end: while it lives, the output has no end.
         drop(command);
         let group = Pid::from_child(&child);
-        let receiver = pipe::Receiver::from_owned_fd(reader.into()).map_err(failed)?;
+        Self::watch(group, reader, Strays::new(Some(group), &mark)).map_err(failed)
+    }
+
+    /// Takes charge of a child that leads its process group.
+    fn watch(group: Pid, output: io::PipeReader, strays: Strays) -> io::Result<Self> {
+        let receiver = pipe::Receiver::from_owned_fd(output.into())?;
         let capture = Arc::new(Mutex::new(Capture::default()));
         Ok(Self {
             group,
             exit: watch_exit(group),
             drain: tokio::spawn(drain(receiver, Arc::clone(&capture))),
             capture,
-            strays: Strays::new(group, &mark),
+            strays,
         })
     }
 
@@ -170,6 +177,12 @@ impl Running {
         }
     }
 
+    /// Whether a process that it started itself is dead and still waits for it to take notice.
+    #[must_use]
+    pub fn has_dead_children(&self) -> bool {
+        strays::has_dead_children(self.group)
+    }
+
     /// Sends a signal to the whole group.
     pub fn signal(&self, signal: Signal) {
         // A group that is gone needs no signal.
@@ -180,6 +193,12 @@ impl Running {
     #[must_use]
     pub fn output(&self) -> String {
         self.capture.lock().unwrap_or_else(PoisonError::into_inner).text()
+    }
+
+    /// The same, after a moment for what made itself independent of a process that has ended.
+    pub async fn end_gently(self) -> Ended {
+        self.strays.notice().await;
+        self.end().await
     }
 
     /// Kills whatever is left, waits until it is gone, and says how it all ended.
@@ -198,10 +217,58 @@ impl Running {
     }
 }
 
+/// A process that another starts on behalf of this one, which adopts it as an orphan.
+///
+/// Until then it is known by its mark alone. Dropping this kills whatever carries it.
+#[derive(Debug)]
+pub struct Orphan {
+    mark: String,
+    reader: io::PipeReader,
+    writer: io::PipeWriter,
+    strays: Strays,
+}
+
+impl Orphan {
+    /// The variable that the process must have, with the value that [`Self::mark`] tells.
+    pub const MARK: &str = strays::MARK;
+
+    /// A process that has yet to be started.
+    pub fn new() -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let mark = strays::new_mark();
+        Ok(Self {
+            strays: Strays::new(None, &mark),
+            mark,
+            reader,
+            writer,
+        })
+    }
+
+    /// What marks the process.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Where the process must print to.
+    #[must_use]
+    pub fn output(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
+
+    /// Takes charge of the process, which leads a group of its own. An error if it is no child of this process.
+    pub fn adopt(self, pid: Pid) -> io::Result<Running> {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        waitid(WaitId::Pid(pid), look)?;
+        // While this end is open, the output has no end.
+        drop(self.writer);
+        Running::watch(pid, self.reader, self.strays.of_group(pid))
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.drain.abort();
-        self.strays.kill_now();
     }
 }
 
@@ -320,7 +387,11 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let ended = running.end().await;
-        assert!(ended.left_behind.contains(&"sh".to_owned()), "{:?}", ended.left_behind);
+        assert!(
+            ended.left_behind.iter().any(|left| left.name == "sh" && left.daemon),
+            "{:?}",
+            ended.left_behind
+        );
         let state = std::fs::read_to_string(format!("/proc/{}/stat", ended.output.trim())).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "{state}");
     }

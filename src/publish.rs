@@ -269,6 +269,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_registry_that_refuses_after_a_pass_costs_no_evidence() {
+        let case = Case::new().tested();
+        let refusal = EngineError::Request {
+            action: "push r.example/m:1".to_owned(),
+            reason: "denied: requested access to the resource is denied".to_owned(),
+            temporary: false,
+        };
+        case.engine.script_failure("push", refusal);
+        let refused = case.publish(vec![None]).await;
+        assert!(matches!(refused, Err(PublishError::Engine(_))));
+        let good = case.arrived(&case.id);
+        assert!(
+            case.publish(vec![None, Some(good)]).await.unwrap().sent,
+            "it is not tested again"
+        );
+    }
+
+    #[tokio::test]
     async fn what_the_registry_holds_already_is_not_sent_again() {
         let case = Case::new().tested();
         let held = case.arrived(&case.id);

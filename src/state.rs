@@ -40,18 +40,6 @@ impl State {
         self.runs_directory().join(run)
     }
 
-    /// The test runs that there are, by their IDs, the newest first.
-    #[must_use]
-    pub fn runs(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.runs_directory()).into_iter().flatten().flatten();
-        let mut runs = entries
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect::<Vec<_>>();
-        // A run's ID begins with the time of its beginning.
-        runs.sort_by(|a, b| b.cmp(a));
-        runs
-    }
-
     /// The directory of the report `name` of several runs.
     #[must_use]
     pub fn report(&self, name: &str) -> PathBuf {

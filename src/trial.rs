@@ -33,6 +33,9 @@ pub const EVENTS: &str = "FLOE_EVENTS";
 /// The variable that tells the agent where to leave executed notebooks.
 pub const ARTIFACTS: &str = "FLOE_ARTIFACTS";
 
+/// The variable that tells the agent where tests are, if not in `/opt/environments`.
+pub const ENVIRONMENTS: &str = "FLOE_ENVIRONMENTS";
+
 const ARTIFACTS_DIRECTORY: &str = "/tmp/floe-artifacts";
 
 /// How long a container that was asked to end may take to report what became of its tests.

@@ -66,8 +66,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("indicatif", "report"),
     ("globset", "suite"),
     ("quick_junit", "report"),
-    ("zeromq", "kernel"),
-    ("jupyter_zmq_client", "kernel"),
     ("jupyter_protocol", "kernel"),
     ("tokio_tungstenite", "server"),
     ("rattler", "envs"),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use self::trial::{RunArgs, SelectionArgs};
+use self::trial::{ForeignArgs, RunArgs, SelectionArgs};
 use crate::reference::EnvironmentName;
 
 /// Turns the definition of a JupyterHub user image into a tested, pushed container image.
@@ -265,6 +265,9 @@ pub struct TestArgs {
     /// How to run them.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Any image.
+    #[command(flatten)]
+    pub foreign: ForeignArgs,
 }
 
 impl TestArgs {

@@ -38,7 +38,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     if let Command::Freeze(FreezeArgs { solve: true, .. }) = &cli.command {
         flags.insert("USE_FROZEN", "0".to_owned());
     }
-    let session = Session::open(cli.global, &flags)?;
+    let session = match &cli.command {
+        Command::Test(args) if args.foreign.image.is_some() => Session::open_anywhere(cli.global, &flags)?,
+        _ => Session::open(cli.global, &flags)?,
+    };
     match cli.command {
         Command::Build(args) => build::command(&session, &args, &signals).await,
         Command::Test(args) => test::command(&session, &args, &signals).await,

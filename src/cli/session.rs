@@ -46,6 +46,17 @@ impl Session {
             );
             Failure::new(ExitCode::Invalid, message).hint("change to one, or name it with --directory")
         })?;
+        Self::of(root, global, flags)
+    }
+
+    /// Resolves the settings of the repository, if there is one, for what needs none: without one, floe's own state is
+    /// kept in the directory itself.
+    pub fn open_anywhere(global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
+        let directory = directory(&global)?;
+        Self::of(host::repository(&directory).unwrap_or(directory), global, flags)
+    }
+
+    fn of(root: PathBuf, global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
         let file = read_setup_env(&root.join("setup-env"), &environment)?;
         let mut all = global.settings();

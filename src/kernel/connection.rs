@@ -4,22 +4,22 @@
 //! accepts, and a message that is lost may be the one that says that a cell failed.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jupyter_protocol::connection_info::{ConnectionInfo, Transport};
 use jupyter_protocol::messaging::JupyterMessage;
-use jupyter_zmq_client::{
-    self as client, ClientControlConnection, ClientIoPubConnection, ClientShellConnection, ClientStdinConnection,
-    RawMessage, RuntimeError,
-};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::net::UnixStream;
-use zeromq::{SocketRecv, SocketSend};
 
 use super::KernelError;
+use super::zmtp::{Kind, Multipart, Socket};
+
+/// What stands between the routing and the message itself.
+const DELIMITER: &[u8] = b"<IDS|MSG>";
 
 /// The longest path of a Unix socket in bytes, without the terminating zero (`man 7 unix`).
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -33,7 +33,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// A connection that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection failed: {0}")]
-pub struct ConnectionError(#[from] RuntimeError);
+pub struct ConnectionError(#[from] io::Error);
 
 /// Where a kernel is to listen: sockets in a directory that only this user can enter, and the key that signs messages.
 #[derive(Debug)]
@@ -45,39 +45,45 @@ pub struct Endpoint {
 /// A message from the kernel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
+    /// Its own ID.
+    pub id: String,
     /// Its type, e.g. `stream`.
     pub kind: String,
     /// The ID of the request that it belongs to; empty if it belongs to none.
     pub parent: String,
-    /// Its content.
+    /// Its content. Strings of many megabytes are shortened; `null` if it was too large in another way, or no JSON.
     pub content: Value,
+    /// How many bytes of it are missing for that.
+    pub dropped: u64,
 }
 
 /// The channels to a kernel.
+#[derive(Debug)]
 pub struct Connection {
     /// Requests to execute, and their replies.
-    pub shell: Channel<zeromq::DealerSocket>,
+    pub shell: Channel,
     /// Requests to interrupt and to end.
-    pub control: Channel<zeromq::DealerSocket>,
+    pub control: Channel,
     /// The kernel's requests for input.
-    pub stdin: Channel<zeromq::DealerSocket>,
+    pub stdin: Channel,
     /// Everything that cells print and show.
-    pub iopub: Channel<zeromq::SubSocket>,
+    pub iopub: Channel,
     /// The sockets' directory lives as long as the connection.
     _directory: tempfile::TempDir,
 }
 
 /// One channel, read leniently.
-pub struct Channel<S>(client::Connection<S>);
+#[derive(Debug)]
+pub struct Channel {
+    socket: Socket,
+    key: String,
+    session: String,
+}
 
 impl Endpoint {
     /// Makes the directory and the connection file, in `scratch` or, where that path is too long for sockets, in `/tmp`.
     pub fn create(scratch: &Path, kernel: &str) -> Result<Self, KernelError> {
-        let parent = if scratch.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET_PATH {
-            scratch
-        } else {
-            Path::new("/tmp")
-        };
+        let parent = sockets_parent(scratch);
         let failed = |source| KernelError::Directory {
             path: parent.to_owned(),
             source,
@@ -115,27 +121,31 @@ impl Endpoint {
     pub async fn connect(self) -> Result<Connection, ConnectionError> {
         // Kernels open their channels in no particular order.
         for port in 1..=5 {
-            let socket = format!("{}-{port}", self.info.ip);
-            while UnixStream::connect(&socket).await.is_err() {
+            while UnixStream::connect(self.socket(port)).await.is_err() {
                 tokio::time::sleep(POLL).await;
             }
         }
         let session = uuid::Uuid::new_v4().to_string();
+        let channel = async |port: u16, kind: Kind<'_>| {
+            Ok::<_, ConnectionError>(Channel {
+                socket: Socket::connect(&self.socket(port), kind).await?,
+                key: self.info.key.clone(),
+                session: session.clone(),
+            })
+        };
         // The kernel asks for input on the channel of the same identity as that of the request.
-        let identity = client::peer_identity_for_session(&session)?;
-        let iopub: ClientIoPubConnection = client::create_client_iopub_connection(&self.info, "", &session).await?;
-        let shell: ClientShellConnection =
-            client::create_client_shell_connection_with_identity(&self.info, &session, identity.clone()).await?;
-        let stdin: ClientStdinConnection =
-            client::create_client_stdin_connection_with_identity(&self.info, &session, identity).await?;
-        let control: ClientControlConnection = client::create_client_control_connection(&self.info, &session).await?;
+        let same = Kind::Dealer(session.as_bytes());
         Ok(Connection {
-            shell: Channel(shell),
-            control: Channel(control),
-            stdin: Channel(stdin),
-            iopub: Channel(iopub),
+            iopub: channel(self.info.iopub_port, Kind::Subscriber).await?,
+            shell: channel(self.info.shell_port, same).await?,
+            stdin: channel(self.info.stdin_port, same).await?,
+            control: channel(self.info.control_port, same).await?,
             _directory: self.directory,
         })
+    }
+
+    fn socket(&self, port: u16) -> PathBuf {
+        format!("{}-{port}", self.info.ip).into()
     }
 
     fn write_file(&self) -> std::io::Result<()> {
@@ -147,48 +157,82 @@ impl Endpoint {
     }
 }
 
-impl<S: SocketSend> Channel<S> {
-    /// Sends a request.
-    pub async fn send(&mut self, message: JupyterMessage) -> Result<(), ConnectionError> {
-        Ok(self.0.send(message).await?)
+/// Where a directory for sockets is made: in `scratch` or, where that path is too long for sockets, in `/tmp`.
+#[must_use]
+pub fn sockets_parent(scratch: &Path) -> &Path {
+    if scratch.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET_PATH {
+        scratch
+    } else {
+        Path::new("/tmp")
     }
 }
 
-impl<S: SocketRecv> Channel<S> {
-    /// The next message. One that is not signed with this connection's key, or is no message at all, is passed over.
+impl Channel {
+    /// Sends a request.
+    pub async fn send(&mut self, message: JupyterMessage) -> Result<(), ConnectionError> {
+        let message = message.with_session(&self.session);
+        let json = |value: serde_json::Result<Vec<u8>>| value.map_err(io::Error::from);
+        let parts = [
+            json(serde_json::to_vec(&message.header))?,
+            b"{}".to_vec(),
+            b"{}".to_vec(),
+            json(serde_json::to_vec(&message.content))?,
+        ];
+        let signature = signature(self.key.as_bytes(), &parts).into_bytes();
+        let message = [DELIMITER.to_vec(), signature]
+            .into_iter()
+            .chain(parts)
+            .collect::<Vec<_>>();
+        Ok(self.socket.send(&message).await?)
+    }
+
+    /// The next message; what is none is passed over. Nothing is lost when this is dropped before it is ready.
+    ///
+    /// Signatures are not looked at: the sockets' directory lets nobody else in.
     pub async fn receive(&mut self) -> Result<Message, ConnectionError> {
         loop {
-            let parts = self.0.socket.recv().await.map_err(RuntimeError::from)?;
-            if let Some(message) = RawMessage::from_multipart(parts, &self.0.mac)
-                .ok()
-                .and_then(|raw| parse(&raw.jparts))
-            {
+            if let Some(message) = parse(&self.socket.receive().await?) {
                 return Ok(message);
             }
         }
     }
 }
 
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").finish_non_exhaustive()
+/// The HMAC-SHA256 of the parts in hexadecimal digits (RFC 2104), as Jupyter signs messages.
+fn signature(key: &[u8], parts: &[Vec<u8>]) -> String {
+    let mut block = [0; 64];
+    if key.len() > block.len() {
+        block[..32].copy_from_slice(&Sha256::digest(key));
+    } else {
+        block[..key.len()].copy_from_slice(key);
     }
+    let mut inner = Sha256::new_with_prefix(block.map(|byte| byte ^ 0x36));
+    for part in parts {
+        inner.update(part);
+    }
+    let outer = Sha256::new_with_prefix(block.map(|byte| byte ^ 0x5c)).chain_update(inner.finalize());
+    format!("{:x}", outer.finalize())
 }
 
 /// Reads header, parent header, metadata and content; bytes that are not UTF-8 are replaced rather than refused.
-fn parse(parts: &[bytes::Bytes]) -> Option<Message> {
-    let json = |part: &bytes::Bytes| -> Option<Value> {
+fn parse(message: &Multipart) -> Option<Message> {
+    let json = |part: &Vec<u8>| -> Option<Value> {
         serde_json::from_slice(part)
             .or_else(|_| serde_json::from_str(&String::from_utf8_lossy(part)))
             .ok()
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    // Before the delimiter stands what the message was routed by, behind it the signature.
+    let delimiter = message.parts.iter().position(|part| part == DELIMITER)?;
+    let parts = message.parts.get(delimiter + 2..)?;
     let header = json(parts.first()?)?;
     let parent = parts.get(1).and_then(json).unwrap_or_default();
     Some(Message {
+        id: text(&header["msg_id"]),
         kind: text(&header["msg_type"]),
         parent: text(&parent["msg_id"]),
         content: parts.get(3).and_then(json).unwrap_or_default(),
+        dropped: message.dropped,
     })
 }
 
@@ -199,15 +243,32 @@ mod tests {
     #[test]
     fn a_message_with_odd_bytes_and_unknown_fields_is_not_lost() {
         let parts = [
-            &br#"{"msg_type":"stream","new":[1]}"#[..],
+            &b"kernel.stream"[..],
+            DELIMITER,
+            b"signature",
+            br#"{"msg_type":"stream","new":[1]}"#,
             br#"{"msg_id":"7"}"#,
             b"{}",
             b"{\"name\":\"stdout\",\"text\":\"a\xff\"}",
-        ]
-        .map(bytes::Bytes::from_static);
-        let message = parse(&parts).unwrap();
+        ];
+        let message = Multipart {
+            parts: parts.map(<[u8]>::to_vec).to_vec(),
+            dropped: 0,
+        };
+        let message = parse(&message).unwrap();
         assert_eq!((message.kind.as_str(), message.parent.as_str()), ("stream", "7"));
         assert_eq!(message.content["text"], "a\u{fffd}");
+    }
+
+    #[test]
+    fn messages_are_signed_as_the_standard_has_it() {
+        // RFC 4231, test cases 2 and 6.
+        let data = [b"what do ya want ".to_vec(), b"for nothing?".to_vec()];
+        assert!(
+            signature(b"Jefe", &data).starts_with("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+        );
+        let data = [b"Test Using Larger Than Block-Size Key - Hash Key First".to_vec()];
+        assert!(signature(&[0xaa; 131], &data).starts_with("60e431591ee0b67f0d8a26aacbf5b77f"));
     }
 
     #[test]

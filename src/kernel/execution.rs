@@ -16,6 +16,9 @@ const LAST_MESSAGES: Duration = Duration::from_millis(100);
 /// How long the exit of a kernel is waited for whose sockets have closed.
 const DEATH: Duration = Duration::from_secs(5);
 
+/// How many messages ipykernel keeps for a client that does not read them, 0 for all.
+const KEPT_OUTPUT: &str = "get_ipython().kernel.iopub_thread.socket.sndhwm";
+
 /// A cell to execute.
 #[derive(Debug)]
 pub struct Request(JupyterMessage);
@@ -44,6 +47,8 @@ pub enum CellEnd {
         value: String,
         /// The traceback with its colours; empty where IPython gives none.
         traceback: String,
+        /// The cell's execution count, by which the traceback names it.
+        count: Option<u64>,
     },
     /// It ran, and asked the kernel to exit.
     AskedToExit,
@@ -56,6 +61,11 @@ pub enum CellEnd {
     },
     /// The kernel ended during the cell.
     Died(Exit),
+    /// It ran, but the kernel lost messages, output of this cell or of one before among them.
+    Lost {
+        /// How many.
+        messages: u64,
+    },
     /// The kernel replied but never said that it had finished, or its channels closed while it lived.
     Silent,
 }
@@ -69,6 +79,18 @@ impl Request {
             allow_stdin: false,
             // Each request is sent when the one before has ended: there is nothing to abort.
             stop_on_error: false,
+            ..ExecuteRequest::default()
+        };
+        Self(request.into())
+    }
+
+    /// The request to evaluate an expression, which nobody notices.
+    fn asking(expression: &str) -> Self {
+        let request = ExecuteRequest {
+            silent: true,
+            store_history: false,
+            allow_stdin: false,
+            user_expressions: Some([("asked".to_owned(), expression.to_owned())].into()),
             ..ExecuteRequest::default()
         };
         Self(request.into())
@@ -108,11 +130,13 @@ impl Kernel {
                     if cell.reply.is_some() && !interrupted {
                         deadline = Instant::now() + limits.settle;
                     }
+                    self.numbers.published(&message.id);
                     cell.published(&message);
                     observe(&message);
                 }
                 message = self.connection.shell.receive() => {
                     let Ok(message) = message else { return self.closed().await };
+                    self.numbers.replied(&message.id);
                     if cell.replied(message) && !interrupted {
                         deadline = Instant::now() + limits.settle;
                     }
@@ -146,9 +170,36 @@ impl Kernel {
             }
         }
         if interrupted {
-            CellEnd::TimedOut { interrupted: true }
+            return CellEnd::TimedOut { interrupted: true };
+        }
+        match self.lost(limits.settle).await {
+            0 => cell.end(),
+            messages => CellEnd::Lost { messages },
+        }
+    }
+
+    /// How many messages, output among them, the kernel has lost so far.
+    ///
+    /// A number that is missing was not lost if the kernel is sure to keep everything: some libraries withhold what they
+    /// have numbered.
+    async fn lost(&mut self, limit: Duration) -> u64 {
+        let missing = self.numbers.missing();
+        let keeps = async {
+            let request = Request::asking(KEPT_OUTPUT);
+            let id = request.id().to_owned();
+            self.connection.shell.send(request.0).await.ok()?;
+            loop {
+                let reply = self.connection.shell.receive().await.ok()?;
+                self.numbers.replied(&reply.id);
+                if reply.parent == id {
+                    return Some(reply.content["user_expressions"]["asked"]["data"]["text/plain"] == "0");
+                }
+            }
+        };
+        if missing > 0 && timeout(limit, keeps).await != Ok(Some(true)) {
+            missing
         } else {
-            cell.end()
+            0
         }
     }
 
@@ -196,11 +247,12 @@ impl Cell {
 
     fn end(self) -> CellEnd {
         let reply = self.reply.unwrap_or_default();
+        let count = reply["execution_count"].as_u64();
         if reply["status"] != "ok" {
-            return raised(&reply);
+            return raised(&reply, count);
         }
         if let Some(error) = self.error {
-            return raised(&error);
+            return raised(&error, count);
         }
         let exits = |payload: &Value| payload["source"] == "ask_exit" && payload["keepkernel"] != true;
         match reply["payload"].as_array() {
@@ -210,7 +262,7 @@ impl Cell {
     }
 }
 
-fn raised(content: &Value) -> CellEnd {
+fn raised(content: &Value, count: Option<u64>) -> CellEnd {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let lines = content["traceback"].as_array().map(Vec::as_slice).unwrap_or_default();
     CellEnd::Raised {
@@ -221,6 +273,7 @@ fn raised(content: &Value) -> CellEnd {
             .to_owned(),
         value: text(&content["evalue"]),
         traceback: lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
+        count,
     }
 }
 
@@ -231,9 +284,11 @@ mod tests {
 
     fn message(kind: &str, content: Value) -> Message {
         Message {
+            id: String::new(),
             kind: kind.to_owned(),
             parent: "1".to_owned(),
             content,
+            dropped: 0,
         }
     }
 

@@ -40,8 +40,18 @@ pub struct KernelSpec {
     pub directory: PathBuf,
     /// How it is interrupted.
     pub interrupt: Interrupt,
+    language: Option<String>,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
+}
+
+/// A command that starts ipykernel as `PROGRAM [FLAG…] -m ipykernel_launcher [ARGUMENT…]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// The interpreter.
+    pub program: OsString,
+    /// What it is told besides: flags that consist of one word each.
+    pub flags: Vec<OsString>,
 }
 
 /// How a kernel is interrupted.
@@ -62,6 +72,8 @@ struct KernelJson {
     env: BTreeMap<String, String>,
     #[serde(default)]
     interrupt_mode: Option<Interrupt>,
+    #[serde(default)]
+    language: Option<String>,
 }
 
 impl SearchPath {
@@ -136,6 +148,7 @@ impl KernelSpec {
             name,
             directory,
             interrupt: json.interrupt_mode.unwrap_or_default(),
+            language: json.language,
             arguments: json.argv,
             variables: json.env,
         })
@@ -167,6 +180,26 @@ impl KernelSpec {
         command
     }
 
+    /// The command taken apart, with the arguments to ipykernel; `None` if it starts something else, or in another way.
+    #[must_use]
+    pub fn launcher(&self, python: &Path, connection_file: &Path) -> Option<(Launcher, Vec<OsString>)> {
+        let is_python = self
+            .language
+            .as_ref()
+            .is_none_or(|language| language.eq_ignore_ascii_case("python"));
+        let mut command = self.command(python, connection_file).into_iter();
+        let program = command.next().filter(|program| is_python && is_interpreter(program))?;
+        let flags: Vec<OsString> = command.by_ref().take_while(|word| word != "-m").collect();
+        // A flag whose value is a word of its own, and one that runs something else, cannot be told from the rest.
+        let is_flag = |word: &OsString| {
+            let bytes = word.as_encoded_bytes();
+            bytes.starts_with(b"-") && bytes.len() > 1 && !matches!(bytes, b"-X" | b"-W" | b"-c" | b"-")
+        };
+        let module = command.next()?;
+        (module == "ipykernel_launcher" && flags.iter().all(is_flag))
+            .then(|| (Launcher { program, flags }, command.collect()))
+    }
+
     /// The spec's own variables, with references to variables of `environment` replaced.
     #[must_use]
     pub fn variables(&self, environment: &BTreeMap<OsString, OsString>) -> BTreeMap<String, OsString> {
@@ -181,6 +214,26 @@ impl KernelSpec {
             .windows(2)
             .any(|pair| pair[0] == "-m" && matches!(pair[1].as_str(), "ipykernel_launcher" | "ipykernel"))
     }
+}
+
+impl Launcher {
+    /// The whole command with these arguments to ipykernel.
+    #[must_use]
+    pub fn command(&self, arguments: &[OsString]) -> Vec<OsString> {
+        let module = ["-m", "ipykernel_launcher"].map(OsString::from);
+        let program = std::iter::once(&self.program).chain(&self.flags);
+        program.chain(&module).chain(arguments).cloned().collect()
+    }
+}
+
+/// Whether a program is a Python interpreter by its name: `/opt/conda/bin/python3.11`.
+fn is_interpreter(program: &OsStr) -> bool {
+    let path = Path::new(program);
+    let version = path
+        .file_name()
+        .and_then(OsStr::to_str)
+        .and_then(|name| name.strip_prefix("python"));
+    path.is_absolute() && version.is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }
 
 /// Replaces `$NAME` and `${NAME}`, and `$$` by a dollar sign; what is not set stays as it is.
@@ -281,6 +334,32 @@ mod tests {
         assert_eq!(command[4], "/run/k.json");
         assert_eq!(command[5], spec.directory.join("x"));
         assert_eq!(command[6], KEEP_ALL_OUTPUT);
+    }
+
+    #[test]
+    fn only_a_command_that_starts_ipykernel_as_an_interpreter_does_is_taken_apart() {
+        let taken_apart = |json: &str| {
+            let dir = installed(&[("a", json)]);
+            let spec = SearchPath(vec![dir.path().into()]).find("a").unwrap();
+            spec.launcher(Path::new("/env/bin/python"), Path::new("/run/k.json"))
+        };
+        let plain =
+            r#"{"argv": ["python", "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]}"#;
+        let (launcher, arguments) = taken_apart(plain).unwrap();
+        assert_eq!(launcher.program, "/env/bin/python");
+        assert_eq!(launcher.flags, ["-Xfrozen_modules=off"]);
+        assert_eq!(arguments[..2], ["-f", "/run/k.json"]);
+        assert_eq!(launcher.command(&arguments).len(), 7);
+        for other in [
+            r#"{"argv": ["/a/R", "-m", "ipykernel_launcher"]}"#,
+            r#"{"argv": ["python", "-m", "xpython_launcher"]}"#,
+            r#"{"argv": ["python", "-m", "ipykernel_launcher"], "language": "sage"}"#,
+            r#"{"argv": ["python", "-X", "dev", "-m", "ipykernel_launcher"]}"#,
+            r#"{"argv": ["python", "run.py", "-m", "ipykernel_launcher"]}"#,
+            r#"{"argv": ["python"]}"#,
+        ] {
+            assert_eq!(taken_apart(other), None, "{other}");
+        }
     }
 
     #[test]

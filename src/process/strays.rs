@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process_group, pidfd_open, pidfd_send_signal,
+    waitid,
 };
 
 /// The variable that marks a child and, by inheritance, all that it starts.
@@ -16,10 +17,25 @@ const ROUNDS: usize = 200;
 
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The processes of one child: its group, and those that carry its mark.
+/// How long what is left may take to notice that it is alone, as the helpers of joblib and multiprocessing do, and how
+/// long if it has a session of its own.
+const NOTICE: Duration = Duration::from_millis(200);
+const LONG_NOTICE: Duration = Duration::from_secs(2);
+
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A mark that no other child has.
+pub fn new_mark() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// The processes of one child: its group, and those that carry its mark. Dropping it kills them, unless they have been
+/// reaped.
 #[derive(Debug)]
 pub struct Strays {
-    group: Pid,
+    /// None where the child is not known yet.
+    group: Option<Pid>,
     mark: String,
     /// Killed outside the group, to be reaped if they have become children of this process.
     killed: Vec<OwnedFd>,
@@ -27,15 +43,25 @@ pub struct Strays {
     reaped: bool,
 }
 
+/// A process that was left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its name.
+    pub name: String,
+    /// Whether it had made itself independent, by a session of its own, and so was there to stay.
+    pub daemon: bool,
+}
+
 struct Member {
     pid: Pid,
     name: String,
     in_group: bool,
+    in_session: bool,
 }
 
 impl Strays {
     /// The processes of the child that leads `group` and carries `mark`.
-    pub fn new(group: Pid, mark: &str) -> Self {
+    pub fn new(group: Option<Pid>, mark: &str) -> Self {
         Self {
             group,
             mark: format!("{MARK}={mark}"),
@@ -44,14 +70,38 @@ impl Strays {
         }
     }
 
-    /// Kills until nothing is left, and names what was left besides the child itself.
-    pub async fn kill(&mut self) -> Vec<String> {
-        let mut names = None;
+    /// The same, now that the child is known.
+    pub fn of_group(mut self, group: Pid) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Waits a moment for what is left to end by itself.
+    pub async fn notice(&self) {
+        let start = Instant::now();
+        loop {
+            let members = self.members();
+            let daemons = members.iter().any(|member| !member.in_session);
+            let limit = if daemons { LONG_NOTICE } else { NOTICE };
+            if members.is_empty() || start.elapsed() > limit {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Kills until nothing is left, and tells what was left besides the child itself.
+    pub async fn kill(&mut self) -> Vec<Left> {
+        let mut left = None;
         for _ in 0..ROUNDS {
             let members = self.members();
-            if names.is_none() {
-                let others = members.iter().filter(|member| member.pid != self.group);
-                names = Some(others.map(|member| member.name.clone()).collect());
+            if left.is_none() {
+                let others = members.iter().filter(|member| Some(member.pid) != self.group);
+                let others = others.map(|member| Left {
+                    name: member.name.clone(),
+                    daemon: !member.in_session,
+                });
+                left = Some(others.collect());
             }
             if members.is_empty() {
                 break;
@@ -59,7 +109,7 @@ impl Strays {
             self.kill_members(&members);
             tokio::time::sleep(PAUSE).await;
         }
-        names.unwrap_or_default()
+        left.unwrap_or_default()
     }
 
     /// Kills once, for a caller that cannot wait.
@@ -74,7 +124,9 @@ impl Strays {
     /// Reaps what is dead. After this the group's ID is free, so nothing is signalled any more.
     pub fn reap(&mut self) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        while let Ok(Some(_)) = waitid(WaitId::Pgid(Some(self.group)), options) {}
+        if let Some(group) = self.group {
+            while let Ok(Some(_)) = waitid(WaitId::Pgid(Some(group)), options) {}
+        }
         for process in self.killed.drain(..) {
             let _ = waitid(WaitId::PidFd(process.as_fd()), options);
         }
@@ -82,7 +134,9 @@ impl Strays {
     }
 
     fn kill_members(&mut self, members: &[Member]) {
-        let _ = kill_process_group(self.group, Signal::KILL);
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         for member in members.iter().filter(|member| !member.in_group) {
             // The descriptor is opened before the mark is read again, so the signal cannot reach a successor.
             if let Ok(process) = pidfd_open(member.pid, PidfdFlags::empty())
@@ -96,31 +150,18 @@ impl Strays {
 
     /// The living processes of the group and those with the mark.
     fn members(&self) -> Vec<Member> {
-        let Ok(entries) = fs::read_dir("/proc") else {
-            return Vec::new();
-        };
-        entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw))
-            .filter(|&pid| pid != rustix::process::getpid())
-            .filter_map(|pid| self.member(pid))
-            .collect()
+        let living = processes().filter(|process| !matches!(process.state, 'Z' | 'X'));
+        let others = living.filter(|process| process.pid != getpid());
+        others.filter_map(|process| self.member(process)).collect()
     }
 
-    fn member(&self, pid: Pid) -> Option<Member> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // `pid (name) state parent group …`, where the name may hold anything, parentheses too.
-        let (front, rest) = stat.rsplit_once(") ")?;
-        let mut fields = rest.split(' ');
-        let state = fields.next()?;
-        let group = fields.nth(1)?.parse().ok().and_then(Pid::from_raw);
-        if matches!(state, "Z" | "X") {
-            return None;
-        }
-        let in_group = group == Some(self.group);
-        (in_group || self.is_marked(pid)).then(|| Member {
-            pid,
-            name: front.split_once(" (").map_or("?", |(_, name)| name).to_owned(),
+    fn member(&self, process: Process) -> Option<Member> {
+        let in_group = process.group.is_some() && process.group == self.group;
+        (in_group || self.is_marked(process.pid)).then(|| Member {
+            pid: process.pid,
+            name: process.name,
             in_group,
+            in_session: process.session == getsid(None).ok(),
         })
     }
 
@@ -130,5 +171,50 @@ impl Strays {
                 .split(|&b| b == 0)
                 .any(|entry| entry == self.mark.as_bytes())
         })
+    }
+}
+
+/// Whether a child of `parent` is dead and has not been reaped.
+pub fn has_dead_children(parent: Pid) -> bool {
+    processes().any(|process| process.parent == Some(parent) && process.state == 'Z')
+}
+
+/// What the process table says of a process.
+struct Process {
+    pid: Pid,
+    name: String,
+    state: char,
+    parent: Option<Pid>,
+    group: Option<Pid>,
+    session: Option<Pid>,
+}
+
+fn processes() -> impl Iterator<Item = Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+    pids.filter_map(process)
+}
+
+fn process(pid: Pid) -> Option<Process> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // `pid (name) state parent group session …`, where the name may hold anything, parentheses too.
+    let (front, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let mut id = || fields.next()?.parse().ok().and_then(Pid::from_raw);
+    Some(Process {
+        pid,
+        name: front.split_once(" (").map_or("?", |(_, name)| name).to_owned(),
+        state,
+        parent: id(),
+        group: id(),
+        session: id(),
+    })
+}
+
+impl Drop for Strays {
+    fn drop(&mut self) {
+        self.kill_now();
     }
 }

@@ -1,4 +1,7 @@
-//! Notebook files of format 4, kept as the JSON they are: what floe does not know stays as it was.
+//! Notebook files, kept as the JSON they are: what floe does not know stays as it was. Those of format 4 are; those of the
+//! formats before it are brought to it.
+
+mod upgrade;
 
 use std::fs;
 use std::io;
@@ -17,8 +20,8 @@ pub enum NotebookError {
     /// The file is not JSON.
     #[error("not a notebook: {0}")]
     Json(serde_json::Error),
-    /// The notebook has another format than 4.
-    #[error("the notebook has format {0}, only 4 can be run: open it in Jupyter and save it")]
+    /// The notebook has a format that is neither 4 nor can be brought to it.
+    #[error("the notebook has format {0}, only 2 to 4 can be run: open it in Jupyter and save it")]
     Format(String),
     /// The notebook does not follow its format.
     #[error("not a valid notebook: {0}")]
@@ -53,7 +56,11 @@ impl Notebook {
     /// Checks a notebook.
     pub fn parse(bytes: &[u8]) -> Result<Self, NotebookError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let value: Value = serde_json::from_slice(bytes).map_err(NotebookError::Json)?;
+        let mut value: Value = serde_json::from_slice(bytes).map_err(NotebookError::Json)?;
+        if value["nbformat"] == 2 || value["nbformat"] == 3 {
+            value = upgrade::upgrade(value)
+                .ok_or_else(|| NotebookError::Invalid("it has no worksheets with cells".to_owned()))?;
+        }
         if value["nbformat"] != 4 {
             return Err(match &value["nbformat"] {
                 Value::Number(number) => NotebookError::Format(number.to_string()),
@@ -160,11 +167,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_no_notebook_of_format_4_says_why() {
+    fn a_file_that_cannot_be_run_says_why() {
         let reasons: Vec<String> = [
             "",
             r#"{"nbformat": 4, "cells": ["#,
-            r#"{"nbformat": 3, "worksheets": []}"#,
+            r#"{"nbformat": 1, "cells": []}"#,
+            r#"{"nbformat": 3, "cells": []}"#,
             "[]",
             r#"{"nbformat": 4}"#,
             r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": 7}]}"#,
@@ -176,12 +184,31 @@ mod tests {
         [
             "not a notebook: EOF while parsing a value at line 1 column 0",
             "not a notebook: EOF while parsing a list at line 1 column 26",
-            "the notebook has format 3, only 4 can be run: open it in Jupyter and save it",
+            "the notebook has format 1, only 2 to 4 can be run: open it in Jupyter and save it",
+            "not a valid notebook: it has no worksheets with cells",
             "not a valid notebook: it does not name its format",
             "not a valid notebook: it has no list of cells",
             "not a valid notebook: cell 1 has no type or no source",
         ]
         "#);
+    }
+
+    #[test]
+    fn a_notebook_of_an_earlier_format_is_brought_to_format_4() {
+        let text = r#"{"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"}, "worksheets": [{"cells": [
+            {"cell_type": "heading", "level": 2, "source": ["A", " title"]},
+            {"cell_type": "html", "source": "<b>"},
+            {"cell_type": "code", "input": ["a\n", "b"], "language": "python", "prompt_number": 7, "outputs": [{}]}]},
+            {"cells": [{"cell_type": "code", "input": "c", "metadata": {"tags": ["raises-exception"]}}]}]}"#;
+        let notebook = Notebook::parse(text.as_bytes()).unwrap();
+        assert_eq!(notebook.cells()[0]["source"], "## A title");
+        assert_eq!(notebook.cells()[1]["cell_type"], "markdown");
+        let cells = notebook.code_cells();
+        let shown: Vec<_> = cells
+            .iter()
+            .map(|cell| (cell.index, cell.source.as_str(), cell.raises))
+            .collect();
+        assert_eq!(shown, [(2, "a\nb", false), (3, "c", true)]);
     }
 
     #[test]

@@ -44,9 +44,20 @@ impl Outputs {
         self.requests.insert(request.to_owned(), index);
     }
 
+    /// Says that a message that the request caused lacked this many bytes.
+    pub fn miss(&mut self, parent: &str, bytes: u64) {
+        if let Some(cell) = self.requests.get(parent).and_then(|&index| self.cells.get_mut(index)) {
+            cell.dropped = cell
+                .dropped
+                .saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+    }
+
     /// Takes a message about output. What belongs to no cell of this notebook, or is of an unknown kind, is passed over.
     pub fn take(&mut self, kind: &str, parent: &str, content: &Value) {
-        if kind == "update_display_data" {
+        if content.is_null() {
+            // Too large to be read: it is missing as a whole.
+        } else if kind == "update_display_data" {
             self.update(content);
         } else if let Some(&cell) = self.requests.get(parent).filter(|&&cell| cell < self.cells.len()) {
             match kind {

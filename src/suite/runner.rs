@@ -2,6 +2,7 @@
 
 mod activation;
 pub mod available;
+mod cause;
 mod directory;
 mod execution;
 mod import;
@@ -9,6 +10,7 @@ mod notebook;
 pub mod policy;
 pub mod schedule;
 mod script;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::policy::Policy;
+use self::servers::Servers;
 use super::settings::Settings;
 use super::{Subject, Test, TestPlan};
 use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, Verdict};
@@ -112,6 +115,17 @@ impl Options {
         }
     }
 
+    /// The interpreter of an environment. A system's own may be there by its full name alone.
+    #[must_use]
+    pub fn python(&self, environment: &EnvironmentName) -> PathBuf {
+        let bin = self.prefix(environment).join("bin");
+        let python3 = bin.join("python3");
+        if !bin.join("python").exists() && python3.exists() {
+            return python3;
+        }
+        bin.join("python")
+    }
+
     /// The prefix of an environment.
     #[must_use]
     pub fn prefix(&self, environment: &EnvironmentName) -> PathBuf {
@@ -136,13 +150,15 @@ pub async fn run(plan: &TestPlan, options: &Options, sink: &dyn Sink) -> Summary
     let own = own
         .filter_map(|name| Some((name, options.of_environment(plan.settings(name)?))))
         .collect::<BTreeMap<_, _>>();
-    let carry_out = |test| carry_out(test, own.get(&test.environment).unwrap_or(options));
+    let servers = Servers::new(plan, options, sink);
+    let carry_out = |test| carry_out(test, own.get(&test.environment).unwrap_or(options), &servers);
     let summary = execution::run(plan, options.jobs, &options.policy, sink, carry_out).await;
+    servers.end().await;
     sink.emit(Event::SuiteFinished { summary });
     summary
 }
 
-async fn carry_out(test: &Test, options: &Options) -> Outcome {
+async fn carry_out(test: &Test, options: &Options, servers: &Servers<'_>) -> Outcome {
     let environment = &test.environment;
     match &test.subject {
         Subject::Import { module } => import::run(environment, module, options).await,
@@ -153,7 +169,7 @@ async fn carry_out(test: &Test, options: &Options) -> Outcome {
                 path,
                 root,
             };
-            notebook::run(file, options).await
+            notebook::run(file, options, servers).await
         }
         Subject::Script { path } => script::run(environment, path, options).await,
     }
@@ -184,9 +200,10 @@ impl Outcome {
             output.push_str(&text);
             output.push_str("]\n");
         };
-        // Left processes fail no test: joblib, dask and others leave some for a moment.
+        // Most end by themselves a moment later, as the helpers of joblib and multiprocessing do.
         if !ended.left_behind.is_empty() {
-            note(format!("left behind and killed: {}", ended.left_behind.join(", ")));
+            let names: Vec<&str> = ended.left_behind.iter().map(|left| left.name.as_str()).collect();
+            note(format!("left behind and killed: {}", names.join(", ")));
         }
         let kills = watch.kills();
         if kills > 0 {
@@ -199,6 +216,18 @@ impl Outcome {
             ..Self::of(verdict)
         }
     }
+}
+
+/// The verdict on a test that passed, unless it left a process that had made itself independent: that would go on
+/// running beside whatever comes next. Others end with the session that a user has, and fail no test.
+fn unless_leaked(verdict: Verdict, ended: &Ended) -> Verdict {
+    let daemons = ended.left_behind.iter().filter(|left| left.daemon);
+    let names: Vec<&str> = daemons.map(|left| left.name.as_str()).collect();
+    if verdict != Verdict::Passed || names.is_empty() {
+        return verdict;
+    }
+    let message = format!("left behind in a session of its own, and killed: {}", names.join(", "));
+    Verdict::Failed(Cause::new(CauseKind::Leak, message))
 }
 
 /// Counts the processes that are killed for want of memory while a test runs.

@@ -1,10 +1,9 @@
 //! One container of a trial: what it runs, and what it is given.
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::context::{Context, Overlay};
-use crate::reference::TestId;
+use crate::context::Context;
+use crate::reference::{EnvironmentName, TestId};
 
 /// Where the agent's programs are in an image that floe built.
 const PROGRAMS: &str = "/opt/common-scripts";
@@ -57,17 +56,14 @@ impl Stage {
         }
     }
 
-    /// The same for an image without floe's programs: the agent is brought along.
+    /// The same for an image without floe's programs: it is given `agent`, which holds the program `floe`, and `tests` of
+    /// `environment`.
     ///
-    /// A suite is started by it alone, whatever the image's entrypoint would make of an argument.
+    /// A suite is started by the agent alone, whatever the image's entrypoint would make of an argument.
     #[must_use]
-    pub fn with_agent(mut self, agent: &Path, tests: Context) -> Self {
-        let program = Overlay::File {
-            source: agent.to_owned(),
-            mode: 0o755,
-        };
-        let files = tests.with("floe", program);
-        self.files.push((GIVEN.to_owned(), files));
+    pub fn with_agent(mut self, agent: Context, environment: &EnvironmentName, tests: Context) -> Self {
+        let tests_directory = format!("{}/{environment}/tests", Self::given_environments());
+        self.files = vec![(GIVEN.to_owned(), agent), (tests_directory, tests)];
         let mut words = std::mem::take(&mut self.command).into_iter();
         let applet = words.next().unwrap_or_default();
         let applet = applet.rsplit('/').next().unwrap_or_default().to_owned();

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use floe::event::{Cause, CauseKind, Event, Memory, Summary, TestFinished, Verdict};
+use floe::process;
 use floe::suite::discover;
 use floe::suite::runner::{self, Options};
 use serde_json::{Value, json};
@@ -75,6 +76,7 @@ impl Case {
 
     pub async fn run(&self) -> Run {
         let plan = discover::load(&self.directory.path().join("environments")).unwrap();
+        process::adopt_orphans().unwrap();
         let sink = Memory::default();
         let summary = runner::run(&plan, &self.options, &sink).await;
         Run {
@@ -82,6 +84,28 @@ impl Case {
             events: sink.events(),
             artifacts: self.options.artifacts.clone(),
         }
+    }
+
+    /// The agent as a program: `floe applet NAME …` in this case's directory of tests, with this case's environment.
+    pub fn agent(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
+        command
+            .arg("applet")
+            .env_clear()
+            .envs(&self.options.variables)
+            .env("CONDA_DIR", &self.options.conda_dir)
+            .env("TMPDIR", &self.options.scratch)
+            .current_dir(self.directory.path().join("environments/cal/tests"));
+        command
+    }
+
+    /// Adds a kernel `cal` in place of the real one.
+    pub fn kernel(&mut self, argv: &[&str]) {
+        let directory = self.directory.path().join("jupyter");
+        let kernel = directory.join("kernels/cal");
+        fs::create_dir_all(&kernel).unwrap();
+        fs::write(kernel.join("kernel.json"), json!({"argv": argv}).to_string()).unwrap();
+        self.options.kernels.0.insert(0, directory);
     }
 
     /// Runs one notebook of code cells and returns its end.

@@ -1,8 +1,10 @@
 //! The test runner on real interpreters and kernels: what passes, what fails, and with what cause.
 
+mod agent;
 mod case;
 mod imports;
 mod notebooks;
 mod processes;
 mod scheduling;
 mod scripts;
+mod warm;

@@ -33,7 +33,12 @@ async fn an_exception_is_told_with_its_cell_and_traceback() {
     let failure = cause(finished, CauseKind::Error);
     assert_eq!(failure.message, "ZeroDivisionError: division by zero");
     assert_eq!(failure.cell, Some(2));
-    assert!(failure.detail.starts_with("cell 2: x = 0\n"), "{}", failure.detail);
+    assert_eq!(failure.line, Some(3));
+    assert!(
+        failure.detail.starts_with("cell 2, line 3: 1 / x\n"),
+        "{}",
+        failure.detail
+    );
     assert!(failure.detail.contains("\u{1b}["), "{}", failure.detail);
     assert_eq!(finished.output, "");
     let outputs = &run.notebook("cal::notebooks::x.ipynb")["cells"][1]["outputs"];
@@ -149,12 +154,12 @@ async fn a_cell_that_ignores_the_interrupt_is_killed() {
 #[tokio::test]
 async fn the_limit_of_a_notebook_holds_across_cells() {
     let mut case = Case::new();
-    case.options.notebook_timeout = Duration::from_secs(2);
+    case.options.notebook_timeout = Duration::from_secs(10);
     case.notebook("x.ipynb", &["import time", "while True: time.sleep(0.01)"]);
     let run = case.run().await;
     assert_eq!(
         cause(run.finished("cal::notebooks::x.ipynb"), CauseKind::Timeout).message,
-        "the notebook took longer than 2 s"
+        "the notebook took longer than 10 s"
     );
 }
 
@@ -239,9 +244,47 @@ async fn a_notebook_in_a_subdirectory_finds_its_neighbours() {
 async fn a_file_that_is_no_notebook_fails_with_its_reason() {
     let case = Case::new();
     case.file("empty.ipynb", "");
-    case.file("old.ipynb", r#"{"nbformat": 3, "worksheets": []}"#);
+    case.file(
+        "truncated.ipynb",
+        r#"{"nbformat": 4, "nbformat_minor": 5, "cells": [{"cell_type": "co"#,
+    );
+    case.file("older.ipynb", r#"{"nbformat": 1, "cells": []}"#);
     let run = case.run().await;
-    cause(run.finished("cal::notebooks::empty.ipynb"), CauseKind::Error);
-    let old = cause(run.finished("cal::notebooks::old.ipynb"), CauseKind::Error);
-    assert!(old.message.contains("format 3"), "{}", old.message);
+    for name in ["empty", "truncated", "older"] {
+        cause(run.finished(&format!("cal::notebooks::{name}.ipynb")), CauseKind::Error);
+    }
+    let older = cause(run.finished("cal::notebooks::older.ipynb"), CauseKind::Error);
+    assert!(older.message.contains("format 1"), "{}", older.message);
+}
+
+#[tokio::test]
+async fn notebooks_of_earlier_formats_run() {
+    let case = Case::new();
+    for format in [2, 3] {
+        let cells = json!([{"cell_type": "code", "language": "python", "input": ["a = 1\n", "a / 0"], "outputs": []}]);
+        let notebook = json!({"nbformat": format, "metadata": {"name": ""}, "worksheets": [{"cells": cells}]});
+        case.file(&format!("v{format}.ipynb"), &notebook.to_string());
+    }
+    let run = case.run().await;
+    for name in ["v2", "v3"] {
+        let id = format!("cal::notebooks::{name}.ipynb");
+        let failure = cause(run.finished(&id), CauseKind::Error);
+        assert_eq!((failure.cell, failure.line), (Some(1), Some(2)));
+        let executed = run.notebook(&id);
+        assert_eq!(executed["nbformat"], 4);
+        assert_eq!(executed["cells"][0]["outputs"][0]["ename"], "ZeroDivisionError");
+    }
+}
+
+#[tokio::test]
+async fn a_notebook_that_only_its_schema_refuses_runs() {
+    let case = Case::new();
+    let cells = json!([{"cell_type": "code", "source": "1 / 0", "id": 7}, {"cell_type": "odd", "source": []}]);
+    case.file(
+        "x.ipynb",
+        &json!({"nbformat": 4, "cells": cells, "extra": 1}).to_string(),
+    );
+    let run = case.run().await;
+    let failure = cause(run.finished("cal::notebooks::x.ipynb"), CauseKind::Error);
+    assert_eq!(failure.message, "ZeroDivisionError: division by zero");
 }

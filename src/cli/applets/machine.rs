@@ -50,13 +50,17 @@ pub struct Asked {
 
 impl Machine {
     pub fn of_environment() -> Result<Self, Failure> {
-        let conda_dir = PathBuf::from(variable("CONDA_DIR").unwrap_or_else(|| "/opt/conda".to_owned()));
+        let conda_dir = variable("CONDA_DIR").map_or_else(base_environment, PathBuf::from);
+        let mut layout = Layout::of_image(conda_dir.clone());
+        if let Some(directory) = variable(trial::ENVIRONMENTS) {
+            layout.environments = PathBuf::from(directory);
+        }
         Ok(Self {
             tools: Tools {
                 pip: installer(&conda_dir),
                 conda: conda(&conda_dir)?,
             },
-            layout: Layout::of_image(conda_dir.clone()),
+            layout,
             conda_dir,
             observed: variable(trial::EVENTS).is_some(),
         })
@@ -237,7 +241,21 @@ fn variables() -> BTreeMap<OsString, OsString> {
 
 /// Whether a variable is one by which a host speaks to its agent.
 fn between_floes(name: &str) -> bool {
-    [trial::EVENTS, trial::ARTIFACTS].contains(&name) || request::is_variable(name)
+    [trial::EVENTS, trial::ARTIFACTS, trial::ENVIRONMENTS].contains(&name) || request::is_variable(name)
+}
+
+/// Where the base environment is, if no variable says it: where images of Jupyter have it, else that of the python on the
+/// PATH.
+fn base_environment() -> PathBuf {
+    let usual = PathBuf::from("/opt/conda");
+    if usual.join("bin").is_dir() {
+        return usual;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories = std::env::split_paths(&path);
+    let python = |bin: &PathBuf| ["python", "python3"].iter().any(|name| bin.join(name).is_file());
+    let found = directories.find(python);
+    found.and_then(|bin| Some(bin.parent()?.to_owned())).unwrap_or(usual)
 }
 
 /// The value of a variable, read.

@@ -1,6 +1,7 @@
 //! Options of what runs tests, the same on the host and in an image.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -56,6 +57,29 @@ pub struct RunArgs {
     pub cold: bool,
 }
 
+/// An image that floe did not build, and its tests.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ForeignArgs {
+    /// Test this image, which need not be floe's, with the tests that --imports, --notebooks and --server name
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["words", "all_missions", "rerun_failed"], help_heading = "Any image")]
+    pub image: Option<String>,
+    /// Modules to import, separated by commas
+    #[arg(
+        long,
+        value_name = "MODULE,…",
+        value_delimiter = ',',
+        requires = "image",
+        help_heading = "Any image"
+    )]
+    pub imports: Vec<String>,
+    /// A notebook, or a directory whose notebooks run with all files beside them
+    #[arg(long, value_name = "PATH", requires = "image", help_heading = "Any image")]
+    pub notebooks: Option<PathBuf>,
+    /// Start the image as a JupyterHub does, and see whether its server answers
+    #[arg(long, requires = "image", help_heading = "Any image")]
+    pub server: bool,
+}
+
 /// The kinds of tests, by the words in their IDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
@@ -70,6 +94,12 @@ enum Kind {
 }
 
 impl SelectionArgs {
+    /// The one environment that is named, if any is.
+    #[must_use]
+    pub fn environment(&self) -> Option<&EnvironmentName> {
+        self.environments.first()
+    }
+
     /// The selection by these options and parts of IDs.
     #[must_use]
     pub fn selection(&self, filters: Vec<String>) -> Selection {

@@ -29,7 +29,9 @@ pub async fn run(
             let shown = run.strip_prefix(&session.root).unwrap_or(&run);
             output::say(&format!("{} has passed its tests: {}/", image.name, shown.display()));
         } else {
-            test::run(session, mission, image, &Asked::default(), &engine, signals).await?;
+            let asked = Asked::default();
+            let chosen = test::choose(session, mission, &asked)?;
+            test::run(session, &chosen, image, &asked, &engine, signals).await?;
             tested = true;
         }
         // What becomes a frozen spec has passed its tests.

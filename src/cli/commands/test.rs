@@ -1,48 +1,45 @@
 //! `floe test`: the tests of an image run in a container, and the run's directory tells what happened.
 
 mod chosen;
-
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+mod foreign;
+mod observed;
 
 pub use self::chosen::Asked;
-use self::chosen::{Chosen, choose};
+pub use self::chosen::choose;
+use self::chosen::{Chosen, choose_all};
 use crate::builder::{self, Built};
 use crate::cli::args::{Missions, TestArgs};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::session::{Session, image_of};
 use crate::cli::signals::Signals;
-use crate::cli::{delivery, output};
 use crate::engine::Engine;
-use crate::event::{Event, Fanout, Sink};
 use crate::evidence::Statement;
 use crate::history;
-use crate::host::Owner;
 use crate::plan;
 use crate::reference::MissionName;
-use crate::report::account::Account;
-use crate::report::json::{self, Log};
-use crate::report::outcome::{Outcome, Tally};
-use crate::report::place::Places;
-use crate::report::runs::LOG;
+use crate::report::outcome::Outcome;
 use crate::server;
 use crate::suite::request::Request;
-use crate::trial::{self, Stage, Trial};
+use crate::trial::{Stage, Trial};
 
 /// Tests the images of the missions that `args` names, as they were built.
 pub async fn command(session: &Session, args: &TestArgs, signals: &Signals) -> Result<(), Failure> {
+    if let Some(image) = &args.foreign.image {
+        return foreign::run(session, image, args, signals).await;
+    }
     let (missions, filters) = selection(session, args)?;
     let asked = Asked::of(args, filters);
     if args.list {
         return chosen::list(session, &missions, &asked, args.format);
     }
+    let chosen = choose_all(session, &missions, &asked)?;
     let plan = session.plan(&missions)?;
     let engine = session.engine().await?;
     let built = builder::find(&plan, &engine, &session.state).await?;
     let mut first = None;
-    for mission in &missions {
-        let tested = run(session, mission, image_of(&built, mission)?, &asked, &engine, signals).await;
+    for chosen in &chosen {
+        let image = image_of(&built, &chosen.mission)?;
+        let tested = run(session, chosen, image, &asked, &engine, signals).await;
         match tested {
             Err(failure) if failure.code == ExitCode::TestsFailed => first = first.or(Some(failure)),
             other => other?,
@@ -67,74 +64,25 @@ fn selection(session: &Session, args: &TestArgs) -> Result<(Vec<MissionName>, Ve
     Ok((session.missions(&selection)?, filters.to_vec()))
 }
 
-/// Runs the tests of one mission's image that are asked for.
+/// Runs the tests that were chosen for one mission, on its image.
 pub async fn run(
     session: &Session,
-    mission: &MissionName,
+    chosen: &Chosen,
     image: &Built,
     asked: &Asked,
     engine: &dyn Engine,
     signals: &Signals,
 ) -> Result<(), Failure> {
-    let chosen = choose(session, mission, asked)?;
-    let mut trial = prepare(session, mission, image, asked, &chosen);
-    trial.stages = stages(session, image, &chosen, engine).await?;
-    let swept = trial::sweep(engine).await?;
-    if swept > 0 {
-        output::say(&format!("removed {swept} containers of runs that were killed"));
-    }
-    let directory = &trial.directory;
-    std::fs::create_dir_all(directory).map_err(|error| (directory.clone(), error))?;
-    let log = Arc::new(Log::create(&directory.join(LOG))?);
-    let watched = Watched {
-        sinks: Fanout(vec![session.guarded(log.clone()), session.display()]),
-        tally: Mutex::default(),
-    };
-    let started = Instant::now();
-    let ended = if trial.expected.is_empty() {
-        Ok(trial::run_nothing(&trial, &watched))
-    } else {
-        let stop = async {
-            signals.heard().await;
-        };
-        let ended = trial::run(&trial, engine, &Owner::current(), &watched, stop, signals.heard_twice()).await;
-        signals.second_ends();
-        ended
-    };
-    // Whatever happened, the log gets its last line and the reports are made from it.
-    let problem = match &ended {
-        Ok(ended) => ended.problem.clone(),
-        Err(error) => Some(error.to_string()),
-    };
-    let outcome = watched.finish(problem, started);
-    match report(&session.root, directory, &log) {
-        Ok(()) => {
-            let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
-            let shown = shown.display();
-            output::say(&format!(
-                "Report: {shown}/report.html (beside it junit.xml, summary.md, {LOG}, executed notebooks)"
-            ));
-        }
-        // A pass that cannot be shown is no evidence; a failure stands in any case.
-        Err(failure) if outcome.passed => return Err(failure),
-        Err(failure) => output::failure(&failure),
-    }
-    if ended?.stopped {
-        let code = signals.heard().await;
-        return Err(Failure::new(code, "interrupted; the container is removed"));
-    }
-    testify(session, image, asked, &chosen, &trial.run, &outcome)?;
-    if outcome.passed {
-        Ok(())
-    } else if watched.tally().received().ran() == 0 {
-        Err(Failure::shown(ExitCode::NothingRan))
-    } else {
-        Err(Failure::shown(ExitCode::TestsFailed))
-    }
+    let mut trial = prepare(session, chosen, image, asked);
+    trial.stages = stages(session, image, chosen, engine).await?;
+    let observed = observed::run(session, &trial, engine, signals).await?;
+    testify(session, image, asked, chosen, &trial.run, &observed.outcome)?;
+    observed.verdict()
 }
 
 /// What to run, and how.
-fn prepare(session: &Session, mission: &MissionName, image: &Built, asked: &Asked, chosen: &Chosen) -> Trial {
+fn prepare(session: &Session, chosen: &Chosen, image: &Built, asked: &Asked) -> Trial {
+    let mission = &chosen.mission;
     let settings = &session.settings;
     // The settings hold what the flags say of them, too.
     let request = Request {
@@ -177,43 +125,6 @@ async fn stages(session: &Session, image: &Built, chosen: &Chosen, engine: &dyn 
         stages.push(Stage::server(&chosen.server, limit, &command));
     }
     Ok(stages)
-}
-
-/// Passes events on and keeps count.
-struct Watched {
-    sinks: Fanout,
-    tally: Mutex<Tally>,
-}
-
-impl Sink for Watched {
-    fn emit(&self, event: Event) {
-        self.tally().take(&event);
-        self.sinks.emit(event);
-    }
-}
-
-impl Watched {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn finish(&self, problem: Option<String>, started: Instant) -> Outcome {
-        let finished = self.tally().finish(problem, started.elapsed().as_secs_f64());
-        self.emit(finished);
-        self.tally().outcome()
-    }
-}
-
-/// Derives the reports from the log, and says so if the log itself could not be written.
-fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
-    if let Some(error) = log.failed() {
-        let message = format!("{}: {error}", directory.join(LOG).display());
-        return Err(
-            Failure::new(ExitCode::Internal, message).hint("the run's results are not complete; is the disk full?")
-        );
-    }
-    let records = json::read(&directory.join(LOG))?;
-    delivery::deliver(&Account::of(&records), directory, &Places::of(root))
 }
 
 /// Writes evidence for a complete run that passed. One that failed takes earlier evidence back, whatever it was asked

@@ -44,7 +44,7 @@ pub async fn run(environment: &EnvironmentName, module: &str, options: &Options)
     }
     let marker = directory.path().join("marker.json");
     let nonce = uuid::Uuid::new_v4().to_string();
-    let python = options.prefix(environment).join("bin/python");
+    let python = options.python(environment);
     let mut command = activation::command(environment, &python, options);
     command
         .args(["-c", DRIVER, module])

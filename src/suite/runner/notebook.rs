@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::directory;
-use super::{OomWatch, Options, Outcome, scratch, timeout_cause};
+use super::servers::Servers;
+use super::{OomWatch, Options, Outcome, scratch, unless_leaked};
+use super::{cause, directory};
 use crate::event::{Cause, CauseKind, Verdict};
 use crate::kernel::connection::Message;
 use crate::kernel::execution::{CellEnd, Limits, Request};
 use crate::kernel::spec::KernelSpec;
-use crate::kernel::{Kernel, KernelError, Launch};
+use crate::kernel::{KernelError, Launch};
 use crate::process::capture::Capture;
-use crate::process::{Ended, memory};
+use crate::process::memory;
 use crate::reference::{Digest, EnvironmentName};
 use crate::suite::notebook::{CodeCell, Notebook};
 use crate::suite::outputs::Outputs;
@@ -30,6 +31,13 @@ pub struct File<'a> {
     pub root: &'a Path,
 }
 
+/// Where a notebook runs.
+struct Place<'a> {
+    environment: &'a EnvironmentName,
+    spec: &'a KernelSpec,
+    directory: &'a Path,
+}
+
 /// What was printed and shown so far.
 struct Shown {
     outputs: Outputs,
@@ -37,14 +45,14 @@ struct Shown {
 }
 
 /// Runs the notebook in a private copy of its directory and writes it with its outputs, whatever its verdict.
-pub async fn run(file: File<'_>, options: &Options) -> Outcome {
+pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Outcome {
     let mut notebook = match Notebook::load(file.path) {
         Ok(notebook) => notebook,
         Err(error) => return Outcome::failed(CauseKind::Error, error.to_string()),
     };
     let spec = match kernel_of(file.environment, options) {
         Ok(spec) => spec,
-        Err(error) => return Outcome::of(Verdict::Failed(start_cause(error))),
+        Err(error) => return Outcome::of(Verdict::Failed(cause::of_start(error))),
     };
     let scratch = match scratch(&options.scratch) {
         Ok(scratch) => scratch,
@@ -61,7 +69,12 @@ pub async fn run(file: File<'_>, options: &Options) -> Outcome {
         printed: Capture::default(),
     };
     let limit = notebook.timeout().unwrap_or(options.notebook_timeout);
-    let mut outcome = execute(&spec, &directory, &cells, limit, options, &mut shown).await;
+    let place = Place {
+        environment: file.environment,
+        spec: &spec,
+        directory: &directory,
+    };
+    let mut outcome = execute(place, servers, &cells, limit, options, &mut shown).await;
     let mut outputs = shown.outputs.finish();
     for cell in &cells {
         let (outputs, execution_count) = std::mem::take(&mut outputs[cell.index]);
@@ -110,8 +123,8 @@ async fn private_copy(file: &File<'_>, scratch: &Path) -> Result<PathBuf, Cause>
 }
 
 async fn execute(
-    spec: &KernelSpec,
-    directory: &Path,
+    place: Place<'_>,
+    servers: &Servers<'_>,
     cells: &[CodeCell],
     limit: Duration,
     options: &Options,
@@ -121,16 +134,16 @@ async fn execute(
     let deadline = Instant::now() + limit;
     let python = options.conda_dir.join("bin/python");
     let launch = Launch {
-        spec,
+        spec: place.spec,
         python: &python,
-        directory,
+        directory: place.directory,
         environment: &options.variables,
         scratch: &options.scratch,
         ready: options.ready_timeout.min(limit),
     };
-    let mut kernel = match Kernel::start(launch).await {
+    let mut kernel = match servers.kernel(place.environment, launch).await {
         Ok(kernel) => kernel,
-        Err(error) => return Outcome::of(Verdict::Failed(start_cause(error))),
+        Err(error) => return Outcome::of(Verdict::Failed(cause::of_start(error))),
     };
     let mut failed = None;
     for cell in cells.iter().filter(|cell| !cell.skipped) {
@@ -174,8 +187,8 @@ async fn execute(
         kernel.end().await
     };
     let verdict = match failed {
-        None => Verdict::Passed,
-        Some((cell, end, limit)) => Verdict::Failed(cell_cause(cell, end, limit, &ended, &watch, options)),
+        None => unless_leaked(Verdict::Passed, &ended),
+        Some((cell, end, limit)) => Verdict::Failed(cause::of_cell(cell, end, limit, &ended, &watch, options)),
     };
     Outcome {
         peak_memory,
@@ -189,77 +202,6 @@ fn fulfilled(cell: &CodeCell, end: &CellEnd) -> bool {
         CellEnd::Completed => !cell.raises,
         CellEnd::Raised { .. } => cell.raises,
         _ => false,
-    }
-}
-
-fn cell_cause(
-    cell: &CodeCell,
-    end: CellEnd,
-    (what, limit): (&str, Duration),
-    ended: &Ended,
-    watch: &OomWatch,
-    options: &Options,
-) -> Cause {
-    let (mut cause, explanation) = match end {
-        CellEnd::Completed => {
-            let message = "the cell is tagged raises-exception, but raised nothing";
-            (Cause::new(CauseKind::Error, message), String::new())
-        }
-        CellEnd::Raised { name, value, traceback } => (raised_cause(&name, &value), traceback),
-        CellEnd::AskedToExit => {
-            let message = "the cell asked the kernel to exit";
-            (Cause::new(CauseKind::EarlyExit, message), String::new())
-        }
-        CellEnd::AskedForInput => (input_cause(), String::new()),
-        CellEnd::TimedOut { interrupted } => {
-            let mut cause = timeout_cause(what, limit);
-            if !interrupted {
-                cause.message.push_str(", ignored the interrupt and was killed");
-            }
-            (cause, String::new())
-        }
-        CellEnd::Died(exit) => (watch.cause("the kernel", Some(exit)), ended.output.clone()),
-        CellEnd::Silent => {
-            let seconds = options.settle.as_secs_f64();
-            let message = format!("the kernel replied, but did not say within {seconds} s that the cell had ended");
-            (Cause::new(CauseKind::Timeout, message), ended.output.clone())
-        }
-    };
-    cause.cell = Some(cell.index + 1);
-    let first = cell.source.lines().find(|line| !line.trim().is_empty());
-    let place = format!("cell {}: {}", cell.index + 1, first.unwrap_or_default().trim());
-    cause.with_detail(format!("{place}\n{explanation}").trim_end())
-}
-
-fn raised_cause(name: &str, value: &str) -> Cause {
-    let first = value.lines().next().unwrap_or_default();
-    match name {
-        "SystemExit" => Cause::new(CauseKind::EarlyExit, format!("the cell called sys.exit({first})")),
-        "StdinNotImplementedError" => input_cause(),
-        _ if first.is_empty() => Cause::new(CauseKind::Error, name),
-        _ => Cause::new(CauseKind::Error, format!("{name}: {first}")),
-    }
-}
-
-fn input_cause() -> Cause {
-    Cause::new(
-        CauseKind::Error,
-        "the cell asks for input, which nobody can give in a test",
-    )
-}
-
-/// Why no kernel was there to run a notebook.
-fn start_cause(error: KernelError) -> Cause {
-    let kind = match &error {
-        KernelError::Unknown { .. } | KernelError::Spec { .. } | KernelError::Launch { .. } => CauseKind::Error,
-        KernelError::Died { .. } => CauseKind::KernelDied,
-        KernelError::NotReady { .. } => CauseKind::Timeout,
-        KernelError::Directory { .. } | KernelError::Connection { .. } => CauseKind::Infra,
-    };
-    let cause = Cause::new(kind, error.to_string());
-    match error {
-        KernelError::Died { output, .. } | KernelError::NotReady { output, .. } => cause.with_detail(output),
-        _ => cause,
     }
 }
 
@@ -283,6 +225,11 @@ impl Shown {
         if message.kind == "stream" {
             self.printed
                 .push(message.content["text"].as_str().unwrap_or_default().as_bytes());
+        }
+        if message.dropped > 0 {
+            self.outputs.miss(&message.parent, message.dropped);
+            let note = format!("\n[floe: {} bytes of one message are not kept]\n", message.dropped);
+            self.printed.push(note.as_bytes());
         }
         self.outputs.take(&message.kind, &message.parent, &message.content);
     }

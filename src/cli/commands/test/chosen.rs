@@ -47,6 +47,8 @@ impl Asked {
 /// The tests of a mission that a call is for.
 #[derive(Debug)]
 pub struct Chosen {
+    /// The mission.
+    pub mission: MissionName,
     /// The tests that the environments' files define.
     pub defined: TestPlan,
     /// What to ask the agent for.
@@ -61,6 +63,23 @@ pub struct Chosen {
     pub server: Vec<TestId>,
     /// The digest of the files that define the tests.
     pub definitions: Digest,
+}
+
+/// Chooses the tests of each mission. Of several missions, those that have none are left out; that there are none at
+/// all is an error.
+pub fn choose_all(session: &Session, missions: &[MissionName], asked: &Asked) -> Result<Vec<Chosen>, Failure> {
+    let mut nothing = None;
+    let mut chosen = Vec::new();
+    for mission in missions {
+        match choose(session, mission, asked) {
+            Err(failure) if failure.code == ExitCode::NothingRan => nothing = nothing.or(Some(failure)),
+            other => chosen.push(other?),
+        }
+    }
+    match nothing {
+        Some(failure) if chosen.is_empty() => Err(failure),
+        _ => Ok(chosen),
+    }
 }
 
 /// Chooses the tests of a mission. That there are none is an error.
@@ -89,6 +108,7 @@ pub fn choose(session: &Session, mission: &MissionName, asked: &Asked) -> Result
     let expected = selected.iter().filter(|id| in_part(id)).cloned().collect::<Vec<_>>();
     let servers = expected.iter().filter(|id| id.kind == TestKind::Server);
     Ok(Chosen {
+        mission: mission.clone(),
         script: own.as_ref().is_some_and(in_part),
         server: servers.cloned().collect(),
         expected,
@@ -110,8 +130,8 @@ impl Chosen {
 pub fn list(session: &Session, missions: &[MissionName], asked: &Asked, format: Format) -> Result<(), Failure> {
     let mut lines = String::new();
     let mut values = Vec::new();
-    for mission in missions {
-        let chosen = choose(session, mission, asked)?;
+    for chosen in choose_all(session, missions, asked)? {
+        let mission = &chosen.mission;
         let plan = chosen.defined.select(&chosen.selection);
         let known = history::known(&session.state, mission);
         let mut listed = Vec::new();

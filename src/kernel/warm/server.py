@@ -1,0 +1,202 @@
+"""Forks Jupyter kernels from a process that has imported ipykernel already.
+
+Arguments: the process that the kernels will be children of, the variable that marks them, and the socket to connect to. Each request is a line of
+JSON and, beside it, the descriptor that takes the kernel's output; each answer is a line of JSON. A kernel is forked
+twice, so that it becomes an orphan, which the process that asked adopts. When the connection ends, so does the server.
+"""
+
+import json
+import os
+import socket
+import sys
+import time
+
+# What a kernel imports of its own packages later while it starts, before it looks into its working directory. Nothing
+# that a notebook might have to import itself is imported here: it would hide that it is missing.
+LATER = (
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "faulthandler",
+    "ipykernel.debugger",
+    "runpy",
+    "sqlite3",
+    "tornado.platform.asyncio",
+)
+
+
+def main(parent, variable, address):
+    # `-m` puts the working directory here, which is the kernel's own, and ipykernel takes it away while it starts.
+    finds_working_directory = sys.path[:1] == [""]
+    if finds_working_directory:
+        del sys.path[0]
+    server_directory = os.getcwd()
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address)
+    files = open_files()
+    problem = load() or thread_problem() or file_problem(files)
+    answer(connection, {"error": problem} if problem else {"ready": True})
+    while not problem:
+        request, output = receive(connection)
+        if request is None:
+            break
+        if fork_kernel(connection, request, output, parent, variable):
+            # As an interpreter that was just started with `-m` and these arguments.
+            sys.path[:] = [moved(path, server_directory) for path in sys.path]
+            if finds_working_directory:
+                sys.path.insert(0, os.getcwd())
+            sys.argv[:] = ["-m", *request["arguments"]]
+            if hasattr(sys, "orig_argv"):
+                sys.orig_argv[:] = request["command"]
+            sys.modules["__main__"] = type(sys)("__main__")
+            return True
+        os.close(output)
+    return False
+
+
+def load():
+    """Imports what a kernel imports, or says why it cannot."""
+    import gc
+    import importlib
+
+    try:
+        importlib.import_module("ipykernel.kernelapp")
+    except BaseException as error:
+        return f"ipykernel cannot be imported: {error!r}"
+    for name in LATER:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            # Other versions have other modules. The kernel will import its own.
+            pass
+    # Memory that the collector does not touch stays shared.
+    gc.collect()
+    gc.freeze()
+    # The only module here that a kernel does not import by itself.
+    del sys.modules["gc"]
+    return None
+
+
+def thread_problem():
+    threads = len(os.listdir("/proc/self/task")) - 1
+    if threads:
+        return f"ipykernel comes with {threads} thread{'s'[: threads > 1]} that a fork would lose"
+    return None
+
+
+def file_problem(files):
+    return "ipykernel comes with open files that a fork would share" if open_files() != files else None
+
+
+def open_files():
+    return {name: os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if is_open(name)}
+
+
+def is_open(descriptor):
+    return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
+def receive(connection):
+    """A request and its descriptor; none when the connection has ended."""
+    data, descriptors = b"", []
+    while not data.endswith(b"\n"):
+        part, ancillary, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(4))
+        for level, kind, payload in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                descriptors.append(int.from_bytes(payload[:4], sys.byteorder))
+        if not part:
+            return None, None
+        data += part
+    return json.loads(data), descriptors[0]
+
+
+def answer(connection, content):
+    connection.sendall(json.dumps(content).encode() + b"\n")
+
+
+def fork_kernel(connection, request, output, parent, variable):
+    """Forks and answers. True in the kernel, False in the server."""
+    problem = thread_problem()
+    if problem:
+        answer(connection, {"error": problem})
+        return False
+    reader, writer = os.pipe()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    child = os.fork()
+    if child:
+        os.close(writer)
+        with open(reader, "rb") as pipe:
+            report = pipe.read()
+        os.waitpid(child, 0)
+        connection.sendall(report or b'{"error": "the kernel ended while it was made"}\n')
+        return False
+    middle = os.getpid()
+    if os.fork():
+        os._exit(0)
+    try:
+        os.setpgid(0, 0)
+        os.close(reader)
+        connection.close()
+        redirect(output)
+        become(request, middle, parent, variable)
+    except BaseException as error:
+        problem = str(error) or repr(error)
+    report = {"error": problem} if problem else {"pid": os.getpid()}
+    os.write(writer, json.dumps(report).encode() + b"\n")
+    if problem:
+        os._exit(1)
+    os.close(writer)
+    return True
+
+
+def redirect(output):
+    """Makes the descriptor what the process prints to."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+
+
+def become(request, middle, parent, variable):
+    """Makes the process what a new one would be: whose child, where, and with what mark."""
+    deadline = time.monotonic() + 5
+    while os.getppid() == middle and time.monotonic() < deadline:
+        time.sleep(0.0005)
+    if os.getppid() != parent:
+        raise RuntimeError(f"process {os.getppid()} adopts orphans, not floe")
+    set_mark(variable, request["mark"])
+    os.environ[variable] = request["mark"]
+    os.chdir(request["directory"])
+
+
+def set_mark(variable, mark):
+    """Writes the mark over that of the server where `/proc/<pid>/environ` shows it.
+
+    That is the memory that the process was started with. What the kernel forks inherits it, and is found by it.
+    """
+    entry = f"{variable}=".encode()
+    with open("/proc/self/environ", "rb") as file:
+        place = (b"\0" + file.read()).find(b"\0" + entry)
+    with open("/proc/self/stat", "rb") as file:
+        # The 50th field. The second one ends with the last parenthesis.
+        start = int(file.read().rpartition(b") ")[2].split()[47])
+    memory = os.open("/proc/self/mem", os.O_RDWR)
+    os.pwrite(memory, mark.encode(), start + place + len(entry))
+    os.close(memory)
+    with open("/proc/self/environ", "rb") as file:
+        if entry + mark.encode() not in file.read().split(b"\0"):
+            raise RuntimeError("the kernel's processes could not be told from those of others")
+
+
+def moved(path, directory):
+    """A relative entry of `PYTHONPATH` was made absolute in the directory of the server."""
+    if path == directory or path.startswith(directory + "/"):
+        return os.getcwd() + path[len(directory) :]
+    return path
+
+
+if main(int(sys.argv[1]), *sys.argv[2:]):
+    import runpy
+
+    # What the interpreter itself calls for `-m`. The process ends as any other does when this returns.
+    runpy._run_module_as_main("ipykernel_launcher")
