@@ -173,7 +173,7 @@ impl Show {
 
     /// A text of several lines under a heading, indented.
     fn section(self, ink: Ink, heading: &str, text: &str) -> Vec<String> {
-        let lines = self.untrusted.lines(text);
+        let lines = self.untrusted.lines(text.trim_end());
         if lines.is_empty() {
             return Vec::new();
         }

@@ -74,9 +74,9 @@ impl RunDisplay {
                 self.progress(screen);
                 let time = paint::seconds(*seconds);
                 let id = show.untrusted.inline(&key);
-                let line = format!("{time} {id}  attempt {attempt}: {}", cause.kind.label());
-                let mut lines = vec![show.paint.labelled(Ink::Careful, "RETRY", &line)];
-                lines.push(show.paint.labelled(Ink::Careful, "", &message(cause, show)));
+                let mut lines = vec![show.paint.labelled(Ink::Careful, "RETRY", &format!("{time} {id}"))];
+                let why = format!("attempt {attempt}: {}, {}", cause.kind.label(), message(cause, show));
+                lines.push(show.paint.labelled(Ink::Careful, "", &why));
                 if show.verbose {
                     lines.extend(explanation(cause, output, show));
                 }

@@ -218,10 +218,10 @@ fn slow_repeated_and_flaky_tests_are_told_apart() {
          Testing roman, part 1 of 2: 2 tests expected of image 6105d6cc76af, run 20300101-1200
         Starting 2 tests, 2 at a time
             SLOW [> 60.000s] roman-cal::notebooks::intro.ipynb
-           RETRY [  61.250s] roman-cal::notebooks::intro.ipynb  attempt 1: TIMEOUT
-                 cell 3, line 2: the cell took longer than 60 s
-           RETRY [  61.250s] roman-cal::imports::numpy  attempt 1: TIMEOUT
-                 cell 3, line 2: no
+           RETRY [  61.250s] roman-cal::notebooks::intro.ipynb
+                 attempt 1: TIMEOUT, cell 3, line 2: the cell took longer than 60 s
+           RETRY [  61.250s] roman-cal::imports::numpy
+                 attempt 1: TIMEOUT, cell 3, line 2: no
            FLAKY [   0.500s] roman-cal::notebooks::intro.ipynb  passed at attempt 2
             FAIL [   0.500s] roman-cal::imports::numpy  failed 2 times
                  no
