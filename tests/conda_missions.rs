@@ -89,7 +89,9 @@ fn a_conda_environment_its_clone_and_its_frozen_rebuild_pass_their_tests_in_the_
         "copy::imports::numpy",
         "copy::notebooks::records.ipynb",
         "copy::test",
-        "10 tests run: 10 passed",
+        "sky::server::lab",
+        "copy::server::kernel",
+        "15 tests run: 15 passed",
     ];
     floe(&["all", "sky"])
         .expect(0)
