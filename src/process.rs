@@ -4,10 +4,10 @@
 //! signal never reaches a stranger; a process that left the group is found by a mark in its environment.
 
 pub mod capture;
+mod exit;
 pub mod memory;
 mod strays;
 
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::capture::Capture;
+pub use self::exit::Exit;
 pub use self::strays::Left;
 use self::strays::Strays;
 
@@ -40,35 +41,6 @@ pub struct ProcessError {
     pub program: String,
     /// Why.
     pub source: io::Error,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// By itself, with this exit code.
-    Code(i32),
-    /// By a signal of this number.
-    Signal(i32),
-}
-
-impl Exit {
-    /// Whether the process ended by itself with code 0.
-    #[must_use]
-    pub fn success(self) -> bool {
-        self == Self::Code(0)
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exit code {code}"),
-            Self::Signal(number) => match signal_name(*number) {
-                Some(name) => write!(f, "signal {number} ({name})"),
-                None => write!(f, "signal {number}"),
-            },
-        }
-    }
 }
 
 /// What is known of a process after it and all it started are gone.
@@ -302,25 +274,6 @@ async fn drain(mut receiver: pipe::Receiver, capture: Arc<Mutex<Capture>>) {
             .unwrap_or_else(PoisonError::into_inner)
             .push(&buffer[..length]);
     }
-}
-
-fn signal_name(number: i32) -> Option<&'static str> {
-    Some(match number {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV, segmentation fault",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        31 => "SIGSYS",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod cut;
 mod stage;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,9 +16,9 @@ use tokio::time::{sleep, timeout};
 
 use self::cut::Cut;
 pub use self::stage::Stage;
+use self::watch::Watch;
 use crate::engine::{Container, ContainerExit, ContainerRequest, Engine, EngineError};
-use crate::event::wire::{Decoder, Piece};
-use crate::event::{Cause, CauseKind, Event, FORMAT, Part, RunStarted, Sink, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, Event, Part, RunStarted, Sink, TestFinished, Verdict};
 use crate::host::Owner;
 use crate::reference::{Digest, TestId};
 
@@ -321,74 +322,6 @@ fn problem(stage: &Stage, exit: ContainerExit, watch: &Watch) -> Option<String> 
             stage.name(),
             watch.tail().trim()
         )),
-    }
-}
-
-/// What is kept of a container's output while it passes.
-#[derive(Default)]
-struct Watch {
-    decoder: Decoder,
-    suites: usize,
-    failed: usize,
-    problem: Option<String>,
-    tail: String,
-}
-
-/// How much of the output outside any test is kept for explanation, in bytes.
-const TAIL: usize = 16 * 1024;
-
-impl Watch {
-    fn take(&mut self, bytes: &[u8], events: &dyn Sink) {
-        for piece in self.decoder.feed(bytes) {
-            self.piece(piece, events);
-        }
-    }
-
-    fn finish(&mut self, events: &dyn Sink) {
-        for piece in std::mem::take(&mut self.decoder).finish() {
-            self.piece(piece, events);
-        }
-    }
-
-    fn piece(&mut self, piece: Piece, events: &dyn Sink) {
-        match piece {
-            Piece::Text(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                self.keep(&text);
-                events.emit(Event::Output { text });
-            }
-            Piece::Record(record) => {
-                match &record.event {
-                    Event::SuiteStarted { format, .. } => {
-                        self.suites += 1;
-                        if *format != FORMAT {
-                            self.problem = Some(format!(
-                                "the image's agent speaks version {format} of the event format, this floe {FORMAT}; build the image again"
-                            ));
-                        }
-                    }
-                    Event::TestFinished(TestFinished {
-                        verdict: Verdict::Failed(_),
-                        ..
-                    }) => self.failed += 1,
-                    _ => {}
-                }
-                events.emit(record.event);
-            }
-        }
-    }
-
-    fn keep(&mut self, text: &str) {
-        self.tail.push_str(text);
-        if self.tail.len() > 2 * TAIL {
-            let cut = self.tail.ceil_char_boundary(self.tail.len() - TAIL);
-            self.tail.drain(..cut);
-        }
-    }
-
-    fn tail(&self) -> String {
-        let start = self.tail.ceil_char_boundary(self.tail.len().saturating_sub(TAIL));
-        self.tail[start..].to_owned()
     }
 }
 

@@ -53,6 +53,11 @@ fn tests_are_listed_in_the_order_in_which_they_would_begin() {
             "sim::imports::scipy",
             "cal::notebooks::alone.ipynb",
             "sim::notebooks::alone.ipynb",
+            "tiny::server::api",
+            "tiny::server::lab",
+            "base::server::kernel",
+            "cal::server::kernel",
+            "sim::server::kernel",
             "cal::notebooks::later.ipynb",
             "cal::notebooks::gone.ipynb",
             "sim::notebooks::later.ipynb",
@@ -88,12 +93,13 @@ fn a_list_for_programs_tells_how_each_test_runs() {
             "cal::imports::numpy parallel",
             "cal::imports::scipy parallel",
             "cal::notebooks::alone.ipynb alone",
+            "cal::server::kernel parallel",
             "cal::notebooks::later.ipynb skipped",
             "cal::notebooks::gone.ipynb broken",
         ]
     );
     assert_eq!(listed[0]["kind"], "notebooks");
-    assert!(listed[5]["reason"].as_str().unwrap().contains("no such file"));
+    assert!(listed[6]["reason"].as_str().unwrap().contains("no such file"));
 }
 
 #[test]
@@ -113,9 +119,10 @@ fn the_parts_of_a_partition_hold_each_test_once_and_the_script_too() {
     let repository = tiny();
     let parts = (1..=3).flat_map(|index| list(&repository, &["--partition", &format!("{index}/3")]));
     let parts = parts.collect::<Vec<_>>();
-    assert_eq!(parts.len(), 14);
-    let whole = list(&repository, &[]).into_iter().collect::<BTreeSet<_>>();
-    assert_eq!(parts.into_iter().collect::<BTreeSet<_>>(), whole);
+    let whole = list(&repository, &[]);
+    assert_eq!(parts.len(), whole.len());
+    let set = |tests: Vec<String>| tests.into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(set(parts), set(whole));
     repository
         .floe(&["test", "tiny", "--partition", "4/3"])
         .expect(2)
@@ -131,7 +138,10 @@ fn that_no_test_is_selected_ends_in_4_and_says_what_there_is() {
             "no test of tiny matches nothing-is-called-so",
         ),
         (&["--env", "nowhere"], "no test of tiny is selected"),
-        (&["--kind", "server", "--list"], "no test of tiny is selected"),
+        (
+            &["--kind", "test", "--env", "cal", "--list"],
+            "no test of tiny is selected",
+        ),
     ] {
         let words = [&["test", "tiny"], arguments].concat();
         let refused = repository.floe(&words).expect(4);
@@ -269,7 +279,7 @@ fn times_and_memory_are_written_as_people_do_and_else_refused() {
         "--retries",
         "0",
     ];
-    assert_eq!(list(&repository, &good).len(), 14);
+    assert_eq!(list(&repository, &good), list(&repository, &[]));
     for (option, value) in [
         ("--cell-timeout", "soon"),
         ("--memory", "much"),

@@ -3,6 +3,9 @@
 //! A kernel that it forks gets the same arguments, variables and directory as one that is started anew, leads a process
 //! group of its own, and becomes a child of this process. The server imports nothing that a kernel does not import by
 //! itself before it looks at a notebook: anything else would hide what an environment lacks.
+//!
+//! What still tells the two apart: forked kernels have one seed of hashes in common, so that the order of sets is the same
+//! in all of them, and `/proc/<pid>/cmdline` is that of the server.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -373,7 +373,7 @@ mod tests {
             (65536, "\\\\"),
         ] {
             let text = format!(
-                r#"{{"a": "{}", "b": "\"c"}}"#,
+                r#"{{"a": "y{}", "b": "\"c"}}"#,
                 unit.repeat(LONGEST_STRING / unit.len() + 50)
             );
             let kept = shortened(&text, piece);

@@ -37,6 +37,8 @@ pub struct Strays {
     /// None where the child is not known yet.
     group: Option<Pid>,
     mark: String,
+    /// When the child started, where that is known: nothing that it started is older.
+    since: u64,
     /// Killed outside the group, to be reaped if they have become children of this process.
     killed: Vec<OwnedFd>,
     /// Once the group has been reaped its ID may belong to others.
@@ -64,6 +66,7 @@ impl Strays {
     pub fn new(group: Option<Pid>, mark: &str) -> Self {
         Self {
             group,
+            since: group.map_or(0, started),
             mark: format!("{MARK}={mark}"),
             killed: Vec::new(),
             reaped: false,
@@ -73,6 +76,7 @@ impl Strays {
     /// The same, now that the child is known.
     pub fn of_group(mut self, group: Pid) -> Self {
         self.group = Some(group);
+        self.since = started(group);
         self
     }
 
@@ -157,7 +161,8 @@ impl Strays {
 
     fn member(&self, process: Process) -> Option<Member> {
         let in_group = process.group.is_some() && process.group == self.group;
-        (in_group || self.is_marked(process.pid)).then(|| Member {
+        let descends = in_group || process.started >= self.since && self.is_marked(process.pid);
+        descends.then(|| Member {
             pid: process.pid,
             name: process.name,
             in_group,
@@ -187,6 +192,13 @@ struct Process {
     parent: Option<Pid>,
     group: Option<Pid>,
     session: Option<Pid>,
+    /// When it started, in ticks of the clock since the machine did.
+    started: u64,
+}
+
+/// When a process started; 0 if it is not known.
+fn started(pid: Pid) -> u64 {
+    process(pid).map_or(0, |process| process.started)
 }
 
 fn processes() -> impl Iterator<Item = Process> {
@@ -203,13 +215,16 @@ fn process(pid: Pid) -> Option<Process> {
     let mut fields = rest.split(' ');
     let state = fields.next()?.chars().next()?;
     let mut id = || fields.next()?.parse().ok().and_then(Pid::from_raw);
+    let (parent, group, session) = (id(), id(), id());
     Some(Process {
         pid,
         name: front.split_once(" (").map_or("?", |(_, name)| name).to_owned(),
         state,
-        parent: id(),
-        group: id(),
-        session: id(),
+        parent,
+        group,
+        session,
+        // The 22nd field of all.
+        started: fields.nth(15)?.parse().ok()?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::fake::{Fake, Run};
-use crate::event::{Memory, Record, Summary, wire};
+use crate::event::{FORMAT, Memory, Record, Summary, wire};
 
 fn trial(image: &Digest, script: bool) -> Trial {
     Trial {

@@ -98,7 +98,8 @@ async fn files_are_in_a_container_before_it_starts() {
     let files = tempfile::tempdir().unwrap();
     fs::create_dir(files.path().join("sub")).unwrap();
     fs::write(files.path().join("sub/data"), "some text\n").unwrap();
-    let program = files.path().join("program");
+    let programs = tempfile::tempdir().unwrap();
+    let program = programs.path().join("program");
     fs::write(&program, "#!/bin/sh\ncat /given/sub/data /given/link; echo \"$1\"\n").unwrap();
     let context = Context::new(files.path())
         .with(

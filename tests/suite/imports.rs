@@ -127,3 +127,19 @@ async fn an_import_runs_in_the_activated_environment() {
     );
     assert_eq!(case.run().await.summary.passed, 1);
 }
+
+#[tokio::test]
+async fn whatever_an_exception_says_is_told() {
+    let case = Case::new();
+    case.file("imports", "odd\npoison\n");
+    case.module(
+        "odd",
+        r#"raise ValueError("quote \" back \\ \x00\x1b ä 🜨 \ud800 tab\t")"#,
+    );
+    case.module("poison", "import sys; sys.modules['json'] = None; raise KeyError('x')");
+    let run = case.run().await;
+    let odd = cause(run.finished("cal::imports::odd"), CauseKind::Error);
+    assert_eq!(odd.message, "ValueError: quote \" back \\ \0\u{1b} ä 🜨 \\ud800 tab");
+    let poison = cause(run.finished("cal::imports::poison"), CauseKind::Error);
+    assert_eq!(poison.message, "KeyError: 'x'");
+}

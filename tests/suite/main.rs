@@ -3,6 +3,7 @@
 mod agent;
 mod case;
 mod imports;
+mod long;
 mod notebooks;
 mod processes;
 mod scheduling;

@@ -110,7 +110,8 @@ async fn a_reply_without_the_report_that_the_cell_ended_is_a_failure() {
 async fn a_kernel_that_is_killed_mid_cell_is_told_by_its_signal() {
     let finished = Case::one(&[
         "1",
-        "import os; print('before', flush=True); os.kill(os.getpid(), 9)",
+        // What is flushed is with the kernel's own sender, which the kill must not overtake.
+        "import os, time; print('before', flush=True); time.sleep(1); os.kill(os.getpid(), 9)",
         "3",
     ])
     .await;

@@ -56,7 +56,6 @@ def main(parent, variable, address):
 
 def load():
     """Imports what a kernel imports, or says why it cannot."""
-    import gc
     import importlib
 
     try:
@@ -69,12 +68,20 @@ def load():
         except Exception:
             # Other versions have other modules. The kernel will import its own.
             pass
-    # Memory that the collector does not touch stays shared.
+    freeze()
+    return None
+
+
+def freeze():
+    """Lets the collector pass over all there is, so that its memory stays shared."""
+    is_new = "gc" not in sys.modules
+    import gc
+
     gc.collect()
     gc.freeze()
-    # The only module here that a kernel does not import by itself.
-    del sys.modules["gc"]
-    return None
+    if is_new:
+        # The only module here that some kernels do not import by themselves.
+        del sys.modules["gc"]
 
 
 def thread_problem():

@@ -20,8 +20,8 @@ struct Marker {
     nonce: String,
     #[serde(flatten)]
     result: Ending,
-    /// In bytes.
-    peak_memory: Option<u64>,
+    /// In bytes; empty where it could not be read.
+    peak_memory: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,7 +62,7 @@ pub async fn run(environment: &EnvironmentName, module: &str, options: &Options)
         None => Verdict::Failed(unmarked(module, &finished, &watch, options)),
     };
     Outcome {
-        peak_memory: marker.and_then(|marker| marker.peak_memory),
+        peak_memory: marker.and_then(|marker| marker.peak_memory.parse().ok()),
         ..Outcome::of_ended(verdict, finished.ended, &watch)
     }
 }

@@ -1,10 +1,9 @@
-import importlib
 import sys
 
 
-def drive(module, path, nonce):
+def drive(module):
     try:
-        importlib.import_module(module)
+        __import__(module)
         return {"result": "imported"}
     except SystemExit as error:
         return {"result": "exited", "code": repr(error.code), "traceback": explain(error)}
@@ -26,26 +25,38 @@ def explain(error):
 
 
 def peak_memory():
-    # ru_maxrss would count the memory of the process that started this one.
+    # In bytes. ru_maxrss would count the memory of the process that started this one.
     try:
         with open("/proc/self/status") as status:
             for line in status:
                 if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
+                    return str(int(line.split()[1]) * 1024)
     except OSError:
-        return None
+        pass
+    return ""
+
+
+def encoded(values):
+    # Python's own encoder takes a third of the time that this process needs for everything else.
+    return "{" + ", ".join(f'"{name}": {quoted(value)}' for name, value in values.items()) + "}"
+
+
+def quoted(text):
+    # What is no text, but half of a surrogate pair, is shown as its escape sequence.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    escaped = {'"': '\\"', "\\": "\\\\"}
+    return '"' + "".join(escaped.get(c) or (c if c >= " " else f"\\u{ord(c):04x}") for c in text) + '"'
 
 
 def main():
-    import json
     import os
 
     module, path, nonce = sys.argv[1:]
     sys.argv[1:] = []
     write, leave = os.write, os._exit
     marker = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    result = drive(module, path, nonce)
-    write(marker, json.dumps({"nonce": nonce, "peak_memory": peak_memory(), **result}).encode())
+    result = drive(module)
+    write(marker, encoded({"nonce": nonce, "peak_memory": peak_memory(), **result}).encode())
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
