@@ -151,11 +151,8 @@ fn earlier(attempts: &[Attempt], most: usize) -> Vec<Earlier> {
 /// The cause's detail, unless it only repeats the message. Its first line names the cell, which may be shown whole.
 fn explanation(cause: &Cause, most: usize, cell_is_shown: bool) -> String {
     let mut detail = cause.detail.trim_end();
-    let place = cause
-        .cell
-        .map(|number| format!("cell {number}: "))
-        .filter(|_| cell_is_shown);
-    if place.is_some_and(|place| detail.starts_with(&place)) {
+    let place = place::within(cause).filter(|_| cell_is_shown);
+    if place.is_some_and(|place| detail.starts_with(&format!("{place}: "))) {
         detail = detail.split_once('\n').map_or("", |(_, rest)| rest);
     }
     if detail.trim() == cause.message.trim() {

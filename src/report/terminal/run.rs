@@ -161,6 +161,10 @@ fn finished(test: &TestFinished, show: Show) -> Vec<String> {
     {
         line.push_str(&show.paint.ink(Ink::Dim, &format!(" ({} at most)", bytes(peak))));
     }
+    if matches!(test.verdict, Verdict::Failed(_)) && test.attempt > 1 {
+        let times = format!("  failed {} times", test.attempt);
+        line.push_str(&show.paint.ink(Ink::Dim, &times));
+    }
     let mut lines = vec![line];
     match &test.verdict {
         Verdict::Failed(cause) => {
@@ -218,7 +222,6 @@ fn verdict_line(test: &TestFinished, show: Show) -> String {
     let more = match &test.verdict {
         Verdict::Skipped { reason } => format!("  {}", show.untrusted.inline(reason)),
         Verdict::Passed if test.is_flaky() => format!("  passed at attempt {}", test.attempt),
-        Verdict::Failed(_) if test.attempt > 1 => format!("  failed {} times", test.attempt),
         _ => String::new(),
     };
     let more = show.paint.ink(Ink::Dim, &more);

@@ -228,7 +228,7 @@ fn slow_repeated_and_flaky_tests_are_told_apart() {
     ────────────
          Summary [   3.200s] 2 tests run: 1 passed (1 flaky), 1 failed
            FLAKY [   0.500s] roman-cal::notebooks::intro.ipynb  passed at attempt 2
-            FAIL [   0.500s] roman-cal::imports::numpy  failed 2 times: no
+            FAIL [   0.500s] roman-cal::imports::numpy: no
             NOTE this is part 1 of 2, and stands for no other
           FAILED roman, image 6105d6cc76af
     "#);

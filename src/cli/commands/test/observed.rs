@@ -68,10 +68,7 @@ pub async fn run(
     match report(&session.root, directory, &log) {
         Ok(()) => {
             let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
-            let shown = shown.display();
-            output::say(&format!(
-                "Report: {shown}/report.html (beside it junit.xml, summary.md, {LOG}, executed notebooks)"
-            ));
+            output::say(&format!("Report: {}/report.html", shown.display()));
         }
         // A pass that cannot be shown is no evidence; a failure stands in any case.
         Err(failure) if outcome.passed => return Err(failure),
