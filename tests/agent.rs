@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use floe::event::wire::{Decoder, Piece};
 use floe::event::{CauseKind, Event, TestFinished, Verdict};
@@ -101,7 +102,7 @@ fn an_agent_that_is_asked_to_end_kills_what_runs_and_accounts_for_every_test() {
         };
         assert_eq!(summary.failed, 2);
     }
-    assert_eq!(sleepers(installation.path()), 0, "what ran is still running");
+    installation.expect_nothing_left();
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn a_script_that_waits_for_its_tests_does_not_keep_them_from_ending() {
         matches!(events.last(), Some(Event::SuiteFinished { .. })),
         "{events:#?}"
     );
-    assert_eq!(sleepers(installation.path()), 0, "what ran is still running");
+    installation.expect_nothing_left();
 }
 
 #[test]
@@ -227,15 +228,25 @@ fn the_options_of_a_call_win_over_what_the_host_asks_for() {
     assert_eq!(jobs(&mut command), [1]);
 }
 
-/// How many processes run that were started with this installation.
-fn sleepers(installation: &Path) -> usize {
-    let mark = format!("CONDA_DIR={}", installation.display());
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let of_it = processes.filter(|process| {
-        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        environment
-            .split(|&byte| byte == 0)
-            .any(|entry| entry == mark.as_bytes())
-    });
-    of_it.count()
+impl Installation {
+    /// Fails the test unless all that was started with this installation goes: what is killed may need a moment.
+    fn expect_nothing_left(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.processes() > 0 {
+            assert!(Instant::now() < deadline, "what ran is still running");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn processes(&self) -> usize {
+        let mark = format!("CONDA_DIR={}", self.path().display());
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let of_it = processes.filter(|process| {
+            let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+            environment
+                .split(|&byte| byte == 0)
+                .any(|entry| entry == mark.as_bytes())
+        });
+        of_it.count()
+    }
 }

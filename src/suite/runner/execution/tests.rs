@@ -265,16 +265,18 @@ async fn two_tests_that_run_alone_never_overlap_anything() {
         ("d", Mode::Parallel),
     ]);
     let running = RefCell::new(Vec::<String>::new());
-    run(&plan, 4, &Policy::default(), &Memory::default(), async |test| {
+    let summary = run(&plan, 4, &Policy::default(), &Memory::default(), async |test| {
         running.borrow_mut().push(name(test));
         for _ in 0..10 {
             yield_now().await;
             let beside = running.borrow();
             let alone = beside.iter().any(|name| name == "a" || name == "c");
+            // This fails the test that looks, as any defect would.
             assert!(!alone || beside.len() == 1, "{beside:?} run at a time");
         }
         running.borrow_mut().retain(|other| *other != name(test));
         passing()
     })
     .await;
+    assert_eq!(summary.passed, 4, "a test found another beside it");
 }
