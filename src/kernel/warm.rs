@@ -145,8 +145,8 @@ impl Server {
         link.send(&format!("{request}\n"), &orphan).await?;
         match link.answer(self.limit).await? {
             Answer::Pid(pid) => {
-                let pid = Pid::from_raw(pid).ok_or_else(|| ServerError::Garbage(pid.to_string()))?;
-                Ok(orphan.adopt(pid)?)
+                let known = Some(pid).filter(|&pid| pid > 0).and_then(Pid::from_raw);
+                Ok(orphan.adopt(known.ok_or_else(|| ServerError::Garbage(pid.to_string()))?)?)
             }
             other => Err(other.into()),
         }

@@ -214,7 +214,8 @@ fn process(pid: Pid) -> Option<Process> {
     let (front, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
     let state = fields.next()?.chars().next()?;
-    let mut id = || fields.next()?.parse().ok().and_then(Pid::from_raw);
+    // What is about to vanish has group and session -1.
+    let mut id = || fields.next()?.parse().ok().filter(|&id| id > 0).and_then(Pid::from_raw);
     let (parent, group, session) = (id(), id(), id());
     Some(Process {
         pid,
