@@ -10,7 +10,7 @@ use super::place::Places;
 use super::{html, junit, markdown};
 use crate::event::{Event, Record, TestFinished};
 
-/// The names of the reports, as [`write`] writes them.
+/// The names of the reports, as `write` writes them.
 pub const FILES: [&str; 3] = ["report.html", "junit.xml", "summary.md"];
 
 /// A report that cannot be made.

@@ -1,7 +1,7 @@
 //! The report of a run as one HTML page that needs nothing else, and no script.
 //!
 //! Everything in it may come out of a container. Text is made visible and escaped: the template escapes whatever it
-//! prints, except for the fields whose names end in `html`, which [`ansi`] alone writes. The page's policy allows its own
+//! prints, except for the fields whose names end in `html`, which `ansi` alone writes. The page's policy allows its own
 //! style, by its digest, and pictures that are part of it; a browser runs and fetches nothing, whatever got in.
 
 mod ansi;

@@ -141,9 +141,15 @@ fn of_floe(venv: &Path, notebooks: &[PathBuf], directory: &Path) -> BTreeMap<Pat
         .collect()
 }
 
-#[test]
-#[ignore = "long: hundreds of notebooks, twice"]
-fn notebooks_that_people_ship_get_the_verdict_of_nbclient_or_a_better_one() {
+mod long {
+    #[test]
+    #[ignore = "hundreds of notebooks, twice"]
+    fn notebooks_that_people_ship_get_the_verdict_of_nbclient_or_a_better_one() {
+        super::compare();
+    }
+}
+
+fn compare() {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
     fs::create_dir_all(&root).unwrap();
     let venv = installation(&root);
