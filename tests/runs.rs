@@ -35,6 +35,8 @@ fn mission(name: &str) -> Repository {
     repository.write(&format!("{environment}/tests/imports"), "iniconfig\njson\ncsv\n");
     let script = "#! /bin/bash\nset -eu\n/opt/common-scripts/test-environments\ntest \"$(whoami)\" = jovyan\n";
     repository.write(&format!("missions/{name}/environments/test"), script);
+    // The tests of the image's server are not what these runs are about.
+    repository.write("setup-env", "export TEST_SERVER=0\n");
     repository
 }
 
@@ -290,6 +292,10 @@ fn a_second_interrupt_kills_the_container_and_a_third_ends_floe_at_once() {
 fn the_limit_of_a_run_times_out_what_runs_and_the_rest_does_not_run() {
     let repository = mission("limited");
     add(&repository, "limited", "long.ipynb", "import time; time.sleep(3600)");
+    repository.write(
+        "missions/limited/environments/test",
+        "#! /bin/bash\ntrap '' TERM\nsleep 3600\n",
+    );
     repository.floe(&["build", "limited"]).expect(0);
     let limited = &[
         "test",
@@ -312,11 +318,6 @@ fn the_limit_of_a_run_times_out_what_runs_and_the_rest_does_not_run() {
     assert!(failures[1..].iter().all(|(_, kind)| *kind == CauseKind::NotRun));
     assert_eq!(failures.len(), 4);
     // Where the agent does not keep to it, as in a script of the mission's own, the host does.
-    repository.write(
-        "missions/limited/environments/test",
-        "#! /bin/bash\ntrap '' TERM\nsleep 3600\n",
-    );
-    repository.floe(&["build", "limited"]).expect(0);
     repository
         .floe(&["test", "limited", "limited::test", "--run-timeout", "1s"])
         .expect(100)

@@ -5,8 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process_group, pidfd_open, pidfd_send_signal,
-    waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
 };
 
 /// The variable that marks a child and, by inheritance, all that it starts.
@@ -156,17 +155,19 @@ impl Strays {
     fn members(&self) -> Vec<Member> {
         let living = processes().filter(|process| !matches!(process.state, 'Z' | 'X'));
         let others = living.filter(|process| process.pid != getpid());
-        others.filter_map(|process| self.member(process)).collect()
+        // The leader of a session may be out of sight, in a namespace without this process: then it has no ID.
+        let session = process(getpid()).and_then(|process| process.session);
+        others.filter_map(|process| self.member(process, session)).collect()
     }
 
-    fn member(&self, process: Process) -> Option<Member> {
+    fn member(&self, process: Process, session: Option<Pid>) -> Option<Member> {
         let in_group = process.group.is_some() && process.group == self.group;
         let descends = in_group || process.started >= self.since && self.is_marked(process.pid);
         descends.then(|| Member {
             pid: process.pid,
             name: process.name,
             in_group,
-            in_session: process.session == getsid(None).ok(),
+            in_session: process.session == session,
         })
     }
 

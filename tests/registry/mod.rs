@@ -93,5 +93,13 @@ impl Drop for LocalRegistry {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // What was pushed keeps the name that it had for the registry, and with it its layers.
+        let filter = format!("reference=localhost:{}/*/*", self.port);
+        let list = ["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter];
+        let listed = Command::new("docker").args(list).output();
+        let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
+        for image in String::from_utf8_lossy(&listed).lines() {
+            let _ = Command::new("docker").args(["rmi", "--force", image]).output();
+        }
     }
 }
