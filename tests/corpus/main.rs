@@ -16,7 +16,15 @@ use floe::event::{Event, Verdict};
 const LIST: &str = include_str!("notebooks.txt");
 
 /// What nbclient and the notebooks need.
-const PACKAGES: [&str; 4] = ["nbclient==0.11.0", "ipykernel", "ipywidgets", "unearth"];
+const PACKAGES: [&str; 7] = [
+    "nbclient==0.11.0",
+    "ipykernel",
+    "ipywidgets",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "unearth",
+];
 
 /// A notebook of the list.
 struct Listed {
