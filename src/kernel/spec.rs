@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use super::KernelError;
 
+/// Keeps what is executed out of the user's history, as nbclient does: one database for all kernels is also one lock.
+const HISTORY_IN_MEMORY: &str = "--HistoryManager.hist_file=:memory:";
+
 /// Lifts the limit beyond which ipykernel drops output silently when its client reads more slowly than it prints.
 const KEEP_ALL_OUTPUT: &str = "--IPKernelApp.exec_lines=get_ipython().kernel.iopub_thread.socket.sndhwm = 0";
 
@@ -175,7 +178,7 @@ impl KernelSpec {
             command[0] = python.into();
         }
         if self.is_ipykernel() {
-            command.push(KEEP_ALL_OUTPUT.into());
+            command.extend([HISTORY_IN_MEMORY, KEEP_ALL_OUTPUT].map(OsString::from));
         }
         command
     }
@@ -333,7 +336,7 @@ mod tests {
         assert_eq!(command[0], "/env/bin/python");
         assert_eq!(command[4], "/run/k.json");
         assert_eq!(command[5], spec.directory.join("x"));
-        assert_eq!(command[6], KEEP_ALL_OUTPUT);
+        assert_eq!(command[6..], [HISTORY_IN_MEMORY, KEEP_ALL_OUTPUT]);
     }
 
     #[test]
@@ -349,7 +352,7 @@ mod tests {
         assert_eq!(launcher.program, "/env/bin/python");
         assert_eq!(launcher.flags, ["-Xfrozen_modules=off"]);
         assert_eq!(arguments[..2], ["-f", "/run/k.json"]);
-        assert_eq!(launcher.command(&arguments).len(), 7);
+        assert_eq!(launcher.command(&arguments).len(), 8);
         for other in [
             r#"{"argv": ["/a/R", "-m", "ipykernel_launcher"]}"#,
             r#"{"argv": ["python", "-m", "xpython_launcher"]}"#,
