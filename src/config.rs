@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::quantity::{Limit, MemoryLimit, QuantityError};
+use crate::quantity::{Limit, MemoryLimit, QuantityError, Size};
 use crate::reference::{MissionName, ReferenceError};
 use declared::{SETTINGS, Setting};
 use setup_env::{Assignment, SetupEnvError};
@@ -50,6 +50,8 @@ pub struct Settings {
     pub test_jobs: Option<usize>,
     /// How much memory the tests that run at a time are expected to take together; `None`: what there is.
     pub test_memory: Option<MemoryLimit>,
+    /// How much memory a container of tests may take; `None`: as much as the engine lets it.
+    pub container_memory: Option<Size>,
     /// The time limit of one cell.
     pub cell_timeout: Option<Limit>,
     /// The time limit of one notebook, import or script.
@@ -177,6 +179,7 @@ pub fn resolve(
             positive(text).map(|n| usize::try_from(n).unwrap_or(1))
         })?,
         test_memory: values.parsed("TEST_MEMORY", quantity)?,
+        container_memory: values.parsed("CONTAINER_MEMORY", quantity)?,
         cell_timeout: values.parsed("CELL_TIMEOUT", quantity)?,
         notebook_timeout: values.parsed("NOTEBOOK_TIMEOUT", quantity)?,
         run_timeout: values.parsed("RUN_TIMEOUT", quantity)?,
@@ -365,6 +368,7 @@ mod tests {
             "export CELL_TIMEOUT=0",
             "export RUN_TIMEOUT=soon",
             "export TEST_MEMORY=much",
+            "export CONTAINER_MEMORY=80%",
             "export TEST_JOBS=many",
             "export REGISTRY=https://x",
             "export SITE_CA=/no/such/file",

@@ -80,6 +80,8 @@ pub struct ContainerRequest {
     pub labels: BTreeMap<String, String>,
     /// A limit on memory and swap together, in bytes.
     pub memory: Option<u64>,
+    /// A limit on the number of processes and threads.
+    pub processes: Option<u64>,
     /// The size of `/dev/shm`, in bytes.
     pub shm_size: Option<u64>,
 }
@@ -213,6 +215,12 @@ pub enum EngineError {
         /// Whether the same request may succeed later (name resolution, time-outs, 429 and 5xx, resets).
         temporary: bool,
     },
+    /// A container was removed by somebody else while it was needed.
+    #[error("the container {container} was removed while it ran, and not by floe")]
+    Gone {
+        /// The container, by the beginning of its ID.
+        container: String,
+    },
     /// A build failed.
     #[error("building {image} failed: {reason}")]
     Build {
@@ -247,7 +255,7 @@ impl EngineError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::Gone { .. } => true,
             Self::Request { temporary, .. } | Self::Build { temporary, .. } => *temporary,
             Self::Context(_) | Self::File { .. } => false,
         }

@@ -101,6 +101,12 @@ pub enum Event {
     },
     /// A test run began on the host.
     RunStarted(RunStarted),
+    /// The agent is about to start the mission's own script. A container that ends before has run nothing, whatever its
+    /// exit code.
+    ScriptStarted {
+        /// The version of the event format ([`FORMAT`]).
+        format: u32,
+    },
     /// The agent began a set of tests. One run may hold several.
     SuiteStarted {
         /// The version of the event format ([`FORMAT`]).

@@ -26,11 +26,15 @@ pub struct QuantityError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limit(pub Duration);
 
+/// An amount of memory in bytes; more than nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
 /// How much memory something may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryLimit {
-    /// This many bytes.
-    Bytes(u64),
+    /// So much.
+    Size(Size),
     /// A part of what there is, in percent.
     Percent(u8),
 }
@@ -77,23 +81,19 @@ impl fmt::Display for Limit {
     }
 }
 
-impl FromStr for MemoryLimit {
+impl FromStr for Size {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || QuantityError {
             kind: "amount of memory",
             text: text.to_owned(),
-            rule: "write bytes, a number with K, M, G or T (of 1024), or percent, such as 512M, 8G or 80%",
+            rule: "write bytes, or a number with K, M, G or T (of 1024), such as 512M or 8G",
         };
         let text = text.trim();
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
         let (number, unit) = text.split_at(end.unwrap_or(text.len()));
         let unit = unit.trim().to_ascii_uppercase();
-        if unit == "%" {
-            let percent = number.parse().ok().filter(|percent| (1..=100).contains(percent));
-            return percent.map(Self::Percent).ok_or_else(refused);
-        }
         let power = match unit.trim_end_matches('B').trim_end_matches('I') {
             "" => 0,
             "K" => 1,
@@ -112,7 +112,32 @@ impl FromStr for MemoryLimit {
             clippy::cast_sign_loss,
             reason = "the range was looked at"
         )]
-        Ok(Self::Bytes(bytes as u64))
+        Ok(Self(bytes as u64))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for MemoryLimit {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || QuantityError {
+            kind: "amount of memory",
+            text: text.to_owned(),
+            rule: "write bytes, a number with K, M, G or T (of 1024), or percent, such as 512M, 8G or 80%",
+        };
+        match text.trim().strip_suffix('%') {
+            Some(percent) => {
+                let percent = percent.parse().ok().filter(|percent| (1..=100).contains(percent));
+                percent.map(Self::Percent).ok_or_else(refused)
+            }
+            None => text.parse().map(Self::Size).map_err(|_| refused()),
+        }
     }
 }
 
@@ -121,7 +146,7 @@ impl MemoryLimit {
     #[must_use]
     pub fn bytes(self, available: Option<u64>) -> Option<u64> {
         match self {
-            Self::Bytes(bytes) => Some(bytes),
+            Self::Size(size) => Some(size.0),
             Self::Percent(percent) => available.map(|bytes| bytes / 100 * u64::from(percent)),
         }
     }
@@ -130,7 +155,7 @@ impl MemoryLimit {
 impl fmt::Display for MemoryLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(bytes) => write!(f, "{bytes}"),
+            Self::Size(size) => size.fmt(f),
             Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
@@ -228,6 +253,8 @@ mod tests {
         for text in ["", "0", "G", "0%", "101%", "1.5%", "8X", "-1"] {
             assert!(text.parse::<MemoryLimit>().is_err(), "{text:?} was accepted");
         }
+        assert_eq!("2G".parse::<Size>().unwrap().to_string().parse(), Ok(Size(2 << 30)));
+        assert!("50%".parse::<Size>().is_err());
     }
 
     #[test]

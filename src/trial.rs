@@ -48,6 +48,10 @@ const OVERTIME: Duration = Duration::from_secs(30);
 /// How long the rest of the output of a killed container is waited for.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// What is wrong where a container ends well and has not run what it should.
+const UNHEARD: &str =
+    "the container ended with exit code 0 before any test began; does the image's entrypoint run its arguments?";
+
 /// More than this is not copied out of a container.
 const ARTIFACT_LIMIT: u64 = 1 << 30;
 
@@ -74,6 +78,8 @@ pub struct Trial {
     pub limit: Option<Duration>,
     /// The containers that run the tests, one after the other.
     pub stages: Vec<Stage>,
+    /// How much memory each container may take, in bytes.
+    pub memory: Option<u64>,
     /// Environment variables for the agent.
     pub environment: BTreeMap<String, String>,
     /// The directory that takes the executed notebooks.
@@ -181,8 +187,17 @@ fn request(trial: &Trial, stage: &Stage, process: &Owner) -> ContainerRequest {
             ])
             .collect(),
         labels: labels(&trial.run, &trial.mission, process),
+        memory: trial.memory,
+        processes: Some(processes()),
         ..ContainerRequest::default()
     }
+}
+
+/// How many processes and threads a container may have: what a notebook that forks without end leaves of the machine is
+/// enough to end it. Libraries start a thread for each processor, in each kernel.
+fn processes() -> u64 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    (2048 * processors).max(4096)
 }
 
 /// The labels of a container that `process` started, by which a later floe knows whether anybody still needs it.
@@ -243,7 +258,7 @@ async fn observe(
     if stage.script {
         let verdict = match cut {
             Some(cut) => Verdict::Failed(cut.cause()),
-            None => verdict(exit, watch.failed),
+            None => verdict(exit, &watch),
         };
         events.emit(Event::TestFinished(TestFinished {
             seconds: started.elapsed().as_secs_f64(),
@@ -288,11 +303,12 @@ async fn end(
 }
 
 /// The verdict on the mission's own script.
-fn verdict(exit: ContainerExit, failed: usize) -> Verdict {
+fn verdict(exit: ContainerExit, watch: &Watch) -> Verdict {
     match exit.code {
-        0 => Verdict::Passed,
+        0 if watch.begun => Verdict::Passed,
+        0 => Verdict::Failed(Cause::new(CauseKind::NotRun, UNHEARD)),
         // The code of `test-environments`, passed on by a script under `set -e`.
-        100 if failed > 0 => Verdict::Skipped {
+        100 if watch.failed > 0 => Verdict::Skipped {
             reason: "it stopped when other tests failed".to_owned(),
         },
         _ if exit.out_of_memory && exit.code == 137 => {
@@ -310,12 +326,9 @@ fn problem(stage: &Stage, exit: ContainerExit, watch: &Watch) -> Option<String> 
     // A script's exit code is its own test; without one it is that of the agent.
     match exit.code {
         _ if stage.script => None,
-        0 if watch.suites == 0 => Some(
-            "the container ended with exit code 0 before any test began; does the image's entrypoint run its arguments?"
-                .to_owned(),
-        ),
+        0 if !watch.begun => Some(UNHEARD.to_owned()),
         0 | 100 => None,
-        4 if watch.suites == 0 => None,
+        4 if !watch.begun => None,
         _ if exit.out_of_memory => Some("the container was killed for memory".to_owned()),
         code => Some(format!(
             "{} ended with exit code {code}: {}",

@@ -69,6 +69,7 @@ fn events() -> Vec<Event> {
             total: 2,
         },
         Event::RunStarted(begun),
+        Event::ScriptStarted { format: FORMAT },
         Event::SuiteStarted {
             format: FORMAT,
             tests: vec![id()],
@@ -117,6 +118,7 @@ fn is_listed(event: &Event) {
         | Event::ImageFinished { .. }
         | Event::PushProgress { .. }
         | Event::RunStarted(_)
+        | Event::ScriptStarted { .. }
         | Event::SuiteStarted { .. }
         | Event::TestStarted { .. }
         | Event::TestSlow { .. }

@@ -82,7 +82,7 @@ pub async fn run(name: &str, arguments: Vec<OsString>) -> Result<(), Failure> {
         }
         Applet::TestEnvironments {
             script: Some(script), ..
-        } => script::run(&script).await,
+        } => script::run(&script, events).await,
         Applet::TestEnvironments {
             run,
             selection,

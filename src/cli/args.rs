@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::trial::{ForeignArgs, RunArgs, SelectionArgs};
+use crate::quantity::Size;
 use crate::reference::EnvironmentName;
 
 /// Turns the definition of a JupyterHub user image into a tested, pushed container image.
@@ -265,6 +266,9 @@ pub struct TestArgs {
     /// How to run them.
     #[command(flatten)]
     pub run: RunArgs,
+    /// How much memory the container may take, e.g. 8G, the limit that a hub sets for its users
+    #[arg(long, value_name = "SIZE")]
+    pub container_memory: Option<Size>,
     /// Any image.
     #[command(flatten)]
     pub foreign: ForeignArgs,
@@ -278,6 +282,7 @@ impl TestArgs {
         let flags = [
             ("TEST_JOBS", run.jobs.map(|jobs| jobs.to_string())),
             ("TEST_MEMORY", run.memory.map(|memory| memory.to_string())),
+            ("CONTAINER_MEMORY", self.container_memory.map(|size| size.to_string())),
             ("CELL_TIMEOUT", run.cell_timeout.map(|limit| limit.to_string())),
             ("NOTEBOOK_TIMEOUT", run.notebook_timeout.map(|limit| limit.to_string())),
             ("RUN_TIMEOUT", run.run_timeout.map(|limit| limit.to_string())),

@@ -169,7 +169,7 @@ impl Failure {
                 "install Docker Engine (Debian: `apt-get install docker.io`) and start it (`systemctl start docker`, \
                  or `dockerd &` without systemd); DOCKER_HOST names another socket",
             ),
-            EngineError::Request { temporary: true, .. } => {
+            EngineError::Gone { .. } | EngineError::Request { temporary: true, .. } => {
                 Self::new(ExitCode::Unavailable, message).hint("this may pass: try again")
             }
             // The display has shown what the step printed last.

@@ -93,6 +93,12 @@ pub const SETTINGS: &[Setting] = &[
                 takes is known from earlier runs. Empty: what the container may use, or the machine has left.",
     },
     Setting {
+        name: "CONTAINER_MEMORY",
+        default: "",
+        about: "How much memory the containers that tests run in may take, e.g. 8G, the limit that a hub sets for its users:\n\
+                a test that needs more fails with OOM. Empty: no limit.",
+    },
+    Setting {
         name: "CELL_TIMEOUT",
         default: "600",
         about: "How long one notebook cell may take: seconds, or 90s, 10m, 1h. The settings of an environment\n\

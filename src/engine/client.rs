@@ -102,7 +102,7 @@ impl Docker {
             let mut piece = match piece {
                 None => return Ok(passed),
                 Some(Ok(piece)) => piece.into_bytes(),
-                Some(Err(error)) => return Err(self.failed(about("follow", container), error)),
+                Some(Err(error)) => return Err(self.gone("follow", container, error)),
             };
             let known = left.min(piece.len());
             left -= known;
@@ -124,6 +124,17 @@ impl Docker {
                 Err(self.failed(about(&format!("send {signal} to"), container), error))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The error of a request about a container that should be there.
+    fn gone(&self, action: &str, container: &Container, error: Error) -> EngineError {
+        match status(&error) {
+            // 409: it is being removed.
+            Some(404 | 409) => EngineError::Gone {
+                container: short(container).to_owned(),
+            },
+            _ => self.failed(about(action, container), error),
         }
     }
 
@@ -236,7 +247,7 @@ impl Engine for Docker {
     }
 
     async fn wait(&self, container: &Container) -> Result<ContainerExit, EngineError> {
-        let failed = |error| self.failed(about("wait for", container), error);
+        let failed = |error| self.gone("wait for", container, error);
         let mut waiting = pin!(self.docker.wait_container(&container.id, None::<WaitContainerOptions>));
         let code = match waiting.next().await {
             Some(Ok(answer)) => answer.status_code,
@@ -342,10 +353,11 @@ impl Engine for Docker {
 }
 
 fn about(action: &str, container: &Container) -> String {
-    format!(
-        "{action} the container {}",
-        container.id.get(..12).unwrap_or(&container.id)
-    )
+    format!("{action} the container {}", short(container))
+}
+
+fn short(container: &Container) -> &str {
+    container.id.get(..12).unwrap_or(&container.id)
 }
 
 fn image(inspected: ImageInspect) -> Option<Image> {

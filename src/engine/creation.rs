@@ -21,8 +21,8 @@ const PIECE: usize = 256 * 1024;
 
 /// The configuration of a container.
 pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
-    let bytes = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let memory = request.memory.map(bytes);
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let memory = request.memory.map(number);
     ContainerCreateBody {
         image: Some(request.image.clone()),
         entrypoint: request.entrypoint.clone(),
@@ -32,7 +32,8 @@ pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
         host_config: Some(HostConfig {
             memory,
             memory_swap: memory,
-            shm_size: request.shm_size.map(bytes),
+            pids_limit: request.processes.map(number),
+            shm_size: request.shm_size.map(number),
             log_config: Some(log_config()),
             ..HostConfig::default()
         }),

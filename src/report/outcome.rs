@@ -111,6 +111,7 @@ impl Tally {
                 self.format(*format);
                 self.expected.extend(tests);
             }
+            Event::ScriptStarted { format } => self.format(*format),
             Event::TestStarted { id, .. } => self.started.extend([id]),
             Event::TestFinished(test) => self.test_finished(test),
             Event::SuiteFinished { summary } => {
@@ -194,7 +195,7 @@ impl Tally {
             summary.count(&test.verdict);
         }
         // Of a part of a divided run, the other parts may hold all that runs.
-        let problems = self.all_problems(self.received.ran() > 0 || self.part().is_some());
+        let problems = self.all_problems(self.any_ran() || self.part().is_some());
         let mut notes = self.notes.clone();
         if let Some(part) = self.part() {
             notes.push(format!(
@@ -229,6 +230,12 @@ impl Tally {
     #[must_use]
     pub fn received(&self) -> Summary {
         self.received
+    }
+
+    /// Whether any test ran, to its end or not.
+    #[must_use]
+    pub fn any_ran(&self) -> bool {
+        self.received.ran() > 0 || !self.started.order.is_empty()
     }
 
     /// How many tests are known to be expected.

@@ -168,6 +168,7 @@ impl Sink for Redacted {
             Event::ImageUpToDate { .. }
             | Event::ImageFinished { .. }
             | Event::RunStarted(_)
+            | Event::ScriptStarted { .. }
             | Event::SuiteStarted { .. }
             | Event::TestStarted { .. }
             | Event::TestSlow { .. }

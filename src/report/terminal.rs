@@ -122,6 +122,7 @@ impl State {
             | Event::StepFinished { .. }
             | Event::PushProgress { .. } => self.build.take(event, self.show, &self.screen),
             Event::RunStarted(_)
+            | Event::ScriptStarted { .. }
             | Event::SuiteStarted { .. }
             | Event::TestStarted { .. }
             | Event::TestSlow { .. }

@@ -16,6 +16,7 @@ fn trial(image: &Digest, script: bool) -> Trial {
         definitions: None,
         limit: None,
         stages: vec![Stage::suite(script)],
+        memory: None,
         environment: BTreeMap::new(),
         directory: std::env::temp_dir(),
     }
@@ -102,9 +103,12 @@ async fn the_agents_events_and_other_output_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_script_passes_by_its_exit_code_and_fails_by_any_other() {
-    let (_, events, _) = run_one(Vec::new(), Some(exit(0)), true).await;
+async fn a_script_that_began_passes_by_its_exit_code_and_fails_by_any_other() {
+    let begun = said(&[Event::ScriptStarted { format: FORMAT }]);
+    let (_, events, _) = run_one(begun, Some(exit(0)), true).await;
     assert_eq!(script_verdict(&events), Some(&Verdict::Passed));
+    let (_, events, _) = run_one(Vec::new(), Some(exit(0)), true).await;
+    assert!(matches!(script_verdict(&events), Some(Verdict::Failed(cause)) if cause.kind == CauseKind::NotRun));
     let (_, events, _) = run_one(b"why\n".to_vec(), Some(exit(3)), true).await;
     assert!(matches!(script_verdict(&events), Some(Verdict::Failed(cause)) if cause.message == "exit code 3"));
 }

@@ -7,7 +7,8 @@ use crate::event::{Event, FORMAT, Sink, TestFinished, Verdict};
 #[derive(Default)]
 pub(super) struct Watch {
     decoder: Decoder,
-    pub(super) suites: usize,
+    /// Whether the agent began to run tests or the mission's script.
+    pub(super) begun: bool,
     pub(super) failed: usize,
     pub(super) problem: Option<String>,
     tail: String,
@@ -38,8 +39,8 @@ impl Watch {
             }
             Piece::Record(record) => {
                 match &record.event {
-                    Event::SuiteStarted { format, .. } => {
-                        self.suites += 1;
+                    Event::ScriptStarted { format } | Event::SuiteStarted { format, .. } => {
+                        self.begun = true;
                         if *format != FORMAT {
                             self.problem = Some(format!(
                                 "the image's agent speaks version {format} of the event format, this floe {FORMAT}; build the image again"

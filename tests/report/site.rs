@@ -14,21 +14,22 @@ pub struct Site {
     pub repository: Repository,
     base: String,
     id: String,
+    engine: Option<String>,
 }
 
 impl Site {
     /// A repository in which the test of the mission runs `script`, by `sh`.
     pub fn new(script: &str) -> Self {
+        Self::on(None, script)
+    }
+
+    /// The same on the engine at an address, if it is not this machine's.
+    pub fn on(engine: Option<&str>, script: &str) -> Self {
         let repository = Repository::new();
         let base = format!("floe-test-report:{}", std::process::id());
         let archive = repository.path().join("base.tar");
         rootfs::write(&archive, &base);
-        let imported = Command::new("docker")
-            .arg("import")
-            .arg(&archive)
-            .arg(&base)
-            .output()
-            .unwrap();
+        let imported = docker(engine).arg("import").arg(&archive).arg(&base).output().unwrap();
         assert!(imported.status.success(), "{imported:?}");
         let id = String::from_utf8(imported.stdout).unwrap().trim().to_owned();
         fs::remove_file(archive).unwrap();
@@ -39,7 +40,13 @@ impl Site {
         let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY environments/ /opt/environments/\n";
         repository.write("missions/tiny/Dockerfile", dockerfile);
         repository.write("missions/tiny/environments/test", &format!("#! /bin/sh\n{script}\n"));
-        let site = Self { repository, base, id };
+        let engine = engine.map(str::to_owned);
+        let site = Self {
+            repository,
+            base,
+            id,
+            engine,
+        };
         site.command(&["build", "tiny"]).expect(0);
         site
     }
@@ -56,6 +63,9 @@ impl Site {
             .env("BASE_IMAGE", &self.base)
             .env("USE_FROZEN", "1")
             .env("TEST_SERVER", "0");
+        if let Some(engine) = &self.engine {
+            command.env("DOCKER_HOST", engine);
+        }
         command
     }
 
@@ -75,7 +85,15 @@ impl Drop for Site {
             .and_then(|text| serde_json::from_slice::<Inputs>(&text).ok());
         let common = inputs.map(|inputs| format!("floe/common:{}", inputs.digest().short()));
         for image in common.iter().chain([&self.id]) {
-            let _ = Command::new("docker").args(["rmi", "--force", image]).output();
+            let _ = docker(self.engine.as_deref()).args(["rmi", "--force", image]).output();
         }
     }
+}
+
+fn docker(engine: Option<&str>) -> Command {
+    let mut command = Command::new("docker");
+    if let Some(engine) = engine {
+        command.env("DOCKER_HOST", engine);
+    }
+    command
 }

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::signals::Signals;
+use crate::event::{Event, FORMAT, Sink};
 
 /// How long agents may take to end their tests.
 const AGENTS: Duration = Duration::from_secs(15);
@@ -25,9 +26,10 @@ const SCRIPT: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the script and ends as it does.
-pub async fn run(script: &Path) -> Result<(), Failure> {
+pub async fn run(script: &Path, events: &dyn Sink) -> Result<(), Failure> {
     let signals = Signals::listen()
         .map_err(|error| Failure::new(ExitCode::Internal, format!("interrupts cannot be heard: {error}")))?;
+    events.emit(Event::ScriptStarted { format: FORMAT });
     let mut child = Command::new(script)
         .process_group(0)
         .spawn()

@@ -105,6 +105,7 @@ fn prepare(session: &Session, chosen: &Chosen, image: &Built, asked: &Asked) -> 
         selected: Some(chosen.digest()),
         definitions: Some(chosen.definitions.clone()),
         limit: request.run_limit(),
+        memory: settings.container_memory.map(|size| size.0),
         stages: Vec::new(),
         environment: request.variables(),
         directory: session.state.run(&run),

@@ -39,7 +39,15 @@ pub fn of_cell(
                 count,
             };
             line = traceback::line(&traceback, &value, executed);
-            (raised_cause(&name, &value), traceback)
+            let mut cause = raised_cause(&name, &value);
+            // Whoever lost a process says so in words of its own.
+            if watch.kills() > 0 {
+                cause.kind = CauseKind::Oom;
+                cause
+                    .message
+                    .push_str(" (meanwhile a process was killed at the memory limit)");
+            }
+            (cause, traceback)
         }
         CellEnd::AskedToExit => {
             let message = "the cell asked the kernel to exit";

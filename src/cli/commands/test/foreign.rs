@@ -181,6 +181,7 @@ fn prepare(session: &Session, reference: &str, args: &TestArgs, image: &Image, t
         expected: tests.ids,
         definitions: None,
         limit: request.run_limit(),
+        memory: settings.container_memory.map(|size| size.0),
         environment,
         directory: session.state.run(&run),
         run,

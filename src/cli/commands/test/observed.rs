@@ -22,7 +22,7 @@ use crate::trial::{self, Trial};
 pub struct Observed {
     /// What it amounts to.
     pub outcome: Outcome,
-    /// Whether any test was reported.
+    /// Whether any test ran, to its end or not.
     ran: bool,
 }
 
@@ -79,7 +79,7 @@ pub async fn run(
         return Err(Failure::new(code, "interrupted; the container is removed"));
     }
     Ok(Observed {
-        ran: watched.tally().received().ran() > 0,
+        ran: watched.tally().any_ran(),
         outcome,
     })
 }
