@@ -146,7 +146,18 @@ pub struct Kernel {
     process: Running,
     connection: Connection,
     interrupt: Interrupt,
+    farewell: Farewell,
     numbers: Numbers,
+}
+
+/// Where a kernel is asked to end.
+#[derive(Debug)]
+enum Farewell {
+    /// Where the protocol has it.
+    Control,
+    /// Where ipykernel takes it, too. Asked on the other channel, it often waits ten seconds for a thread that it has
+    /// stopped already.
+    Shell,
 }
 
 impl Kernel {
@@ -204,6 +215,11 @@ impl Kernel {
                     process,
                     connection,
                     interrupt: launch.spec.interrupt,
+                    farewell: if launch.spec.is_ipykernel() {
+                        Farewell::Shell
+                    } else {
+                        Farewell::Control
+                    },
                     numbers,
                 })
             }
@@ -232,7 +248,11 @@ impl Kernel {
     /// Asks the kernel to end, kills it and all it started, and says how it ended and what it printed itself.
     pub async fn end(mut self) -> Ended {
         let request = ShutdownRequest { restart: false };
-        let asked = self.connection.control.send(request.into()).await.is_ok();
+        let channel = match self.farewell {
+            Farewell::Control => &mut self.connection.control,
+            Farewell::Shell => &mut self.connection.shell,
+        };
+        let asked = channel.send(request.into()).await.is_ok();
         if asked && self.ends().await {
             return self.process.end_gently().await;
         }

@@ -212,7 +212,9 @@ impl KernelSpec {
             .collect()
     }
 
-    fn is_ipykernel(&self) -> bool {
+    /// Whether this starts ipykernel as it is usually started.
+    #[must_use]
+    pub fn is_ipykernel(&self) -> bool {
         self.arguments
             .windows(2)
             .any(|pair| pair[0] == "-m" && matches!(pair[1].as_str(), "ipykernel_launcher" | "ipykernel"))

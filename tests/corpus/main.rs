@@ -155,11 +155,81 @@ mod long {
     fn notebooks_that_people_ship_get_the_verdict_of_nbclient_or_a_better_one() {
         super::compare();
     }
+
+    #[test]
+    #[ignore = "needs packages of hundreds of megabytes"]
+    fn a_forked_kernel_draws_and_shows_what_a_new_one_does() {
+        super::draw();
+    }
+}
+
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
+    fs::create_dir_all(&root).unwrap();
+    root
+}
+
+/// Cells whose outputs do not differ from run to run, but in the IDs of widgets.
+const SHOWING: &str = r#"{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [
+    {"cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source":
+        "import matplotlib, numpy as np, pandas as pd\nfrom matplotlib import pyplot as plt\nmatplotlib.get_backend()"},
+    {"cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source":
+        "x = np.linspace(0, 7, 200)\nfig, ax = plt.subplots()\nax.plot(x, np.sin(x)); ax.set_title(r'$\\sin x$');"},
+    {"cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source":
+        "plt.hist(x, 9, edgecolor='k')"},
+    {"cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source":
+        "pd.DataFrame({'x': x, 'y': pd.date_range('2020', periods=200)}).describe()"},
+    {"cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source":
+        "import ipywidgets\nslider = ipywidgets.IntSlider(3)\ndisplay(slider)\nslider.observe(print, 'value')\nslider.value = 5"},
+    {"cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source":
+        "out = ipywidgets.Output()\nwith out: print('in the widget')\nout.outputs"}
+]}"#;
+
+/// The outputs of all cells of an executed notebook, without what differs from run to run.
+fn outputs(notebook: &Path) -> String {
+    fn forget(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.insert("model_id".to_owned(), serde_json::Value::Null);
+                fields.values_mut().for_each(forget);
+            }
+            serde_json::Value::Array(values) => values.iter_mut().for_each(forget),
+            _ => {}
+        }
+    }
+    let mut notebook: serde_json::Value = serde_json::from_slice(&fs::read(notebook).unwrap()).unwrap();
+    forget(&mut notebook["cells"]);
+    serde_json::to_string_pretty(&notebook["cells"]).unwrap()
+}
+
+fn draw() {
+    let venv = installation(&root());
+    let directory = tempfile::tempdir().unwrap();
+    let notebooks = ["a.ipynb", "b.ipynb"].map(|name| directory.path().join(name));
+    for notebook in &notebooks {
+        fs::write(notebook, SHOWING).unwrap();
+    }
+    let executed = |option: &[&str], name: &str| {
+        let artifacts = directory.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
+        command
+            .args(["applet", "test-notebooks"])
+            .args(option)
+            .args(["base", "a.ipynb", "b.ipynb"])
+            .env("CONDA_DIR", &venv)
+            .env("FLOE_ARTIFACTS", &artifacts)
+            .current_dir(directory.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        outputs(&artifacts.join("notebooks/base/b.ipynb"))
+    };
+    let (cold, warm) = (executed(&["--cold"], "cold"), executed(&[], "warm"));
+    assert!(cold.contains("image/png") && cold.contains("widget-view"), "{cold}");
+    assert_eq!(warm, cold);
 }
 
 fn compare() {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
-    fs::create_dir_all(&root).unwrap();
+    let root = root();
     let venv = installation(&root);
     let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let listed = listed();

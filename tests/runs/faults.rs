@@ -1,7 +1,7 @@
 //! What a run survives: want of memory, floods of processes, and engines and people that take its container away.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use floe::event::CauseKind;
 
 use crate::repository::Ended;
 use crate::site::Site;
-use crate::{add, containers, failures, last, mission, running, runs};
+use crate::{add, containers, failures, last, mission, running, started};
 
 /// Takes memory until there is none.
 const GREEDY: &str = "taken = []\nwhile True: taken.append(b'x' * 2**24)";
@@ -108,18 +108,7 @@ fn an_engine_that_is_restarted_while_tests_run_costs_the_run_and_nothing_more() 
     let mut engine = Engine::start();
     let site = Site::on(Some(&engine.address()), "sleep 3600");
     for signal in ["-TERM", "-KILL"] {
-        let earlier = runs(&site.repository);
-        let mut command = site.prepared(&["test", "tiny"]);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_mins(1);
-        let begun = |run: &PathBuf| {
-            let log = fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
-            log.contains("test-started")
-        };
-        while !runs(&site.repository).difference(&earlier).any(begun) {
-            assert!(Instant::now() < deadline, "no test began");
-            sleep(Duration::from_millis(100));
-        }
+        let child = started(&site.repository, site.prepared(&["test", "tiny"]), "tiny::test");
         engine.restart(signal);
         let ended = Ended::of(child.wait_with_output().unwrap());
         assert!([75, 100].contains(&ended.code), "{ended:#?}");

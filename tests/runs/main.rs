@@ -100,8 +100,12 @@ fn containers(mission: &str) -> String {
 
 /// A call of floe that runs until it is interrupted, once a test of this kind has begun.
 fn running(repository: &Repository, arguments: &[&str], kind: &str) -> Child {
+    started(repository, repository.command(arguments), kind)
+}
+
+/// The same with a command that was prepared for this repository.
+fn started(repository: &Repository, mut command: Command, kind: &str) -> Child {
     let earlier = runs(repository);
-    let mut command = repository.command(arguments);
     let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_mins(2);
     let begun = |run: &PathBuf| {

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use floe::event::Event;
+use floe::kernel::warm::Server;
+use floe::kernel::{Kernel, Launch};
+use floe::process::Exit;
 use serde_json::json;
 
 use crate::case::{Case, Run};
@@ -146,6 +149,31 @@ async fn a_server_that_dies_takes_no_notebook_with_it() {
         notes[0].starts_with("cal: a kernel is started anew, since "),
         "{notes:?}"
     );
+}
+
+#[tokio::test]
+async fn every_kernel_ends_by_itself_when_it_is_asked_to() {
+    let case = Case::new();
+    let options = &case.options;
+    floe::process::adopt_orphans().unwrap();
+    let spec = options.kernels.find("cal").unwrap();
+    let launch = Launch {
+        spec: &spec,
+        python: &options.conda_dir.join("bin/python"),
+        directory: &options.scratch,
+        environment: &options.variables,
+        scratch: &options.scratch,
+        ready: options.ready_timeout,
+    };
+    let (launcher, _) = spec.launcher(launch.python, launch.directory).unwrap();
+    let variables = launch.variables();
+    let server = Server::start(&launcher, &variables, launch.scratch, launch.ready);
+    let server = server.await.unwrap();
+    for _ in 0..20 {
+        let kernel = Kernel::fork(launch, &server).await.unwrap();
+        assert_eq!(kernel.end().await.exit, Some(Exit::Code(0)));
+    }
+    server.end().await;
 }
 
 #[tokio::test]
