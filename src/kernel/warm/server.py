@@ -202,8 +202,30 @@ def moved(path, directory):
     return path
 
 
+def leave():
+    """Ends the process as the interpreter does, but for taking its modules apart.
+
+    That takes a third of the time of importing them, and what a notebook made itself is gone by then. Where this fails,
+    the interpreter ends as it always does.
+    """
+    import atexit
+    import ctypes
+    import threading
+
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    # What libraries in other languages have to do at the end is done while no other thread runs Python.
+    ctypes.PyDLL(None).exit(0)
+
+
 if main(int(sys.argv[1]), *sys.argv[2:]):
     import runpy
 
-    # What the interpreter itself calls for `-m`. The process ends as any other does when this returns.
+    # What the interpreter itself calls for `-m`.
     runpy._run_module_as_main("ipykernel_launcher")
+    try:
+        leave()
+    except Exception:
+        pass
