@@ -327,6 +327,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_daemon_among_hundreds_of_others_is_told() {
+        let script = "exec >/dev/null 2>&1; for i in $(seq 150); do sleep 1000 & done; setsid sleep 1000 & sleep 1";
+        let running = Running::spawn(sh(script)).unwrap();
+        running.exited().await;
+        let left = running.end_gently().await.left_behind;
+        assert_eq!(left.iter().filter(|left| left.daemon).count(), 1, "{}", left.len());
+    }
+
+    #[tokio::test]
     async fn a_grandchild_that_holds_the_output_open_delays_nobody() {
         let finished = run(sh("sleep 1000 & echo done"), LONG, LONG).await.unwrap();
         assert_eq!(finished.ended.output, "done\n");

@@ -16,10 +16,6 @@ const ROUNDS: usize = 200;
 
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How many processes are looked at before some are killed: among thousands that run all the time a look at each takes
-/// minutes, and one signal ends most of them.
-const AT_ONCE: usize = 100;
-
 /// How long what is left may take to notice that it is alone, as the helpers of joblib and multiprocessing do, and how
 /// long if it has a session of its own.
 const NOTICE: Duration = Duration::from_millis(200);
@@ -100,6 +96,10 @@ impl Strays {
     /// Kills until nothing is left, and tells what was left besides the child itself.
     pub async fn kill(&mut self) -> Vec<Left> {
         let mut left = None;
+        if let Some(group) = self.group {
+            // Among thousands that run all the time, a look at each would take minutes.
+            let _ = kill_process_group(group, Signal::STOP);
+        }
         for _ in 0..ROUNDS {
             let members = self.members();
             if left.is_none() {
@@ -155,14 +155,13 @@ impl Strays {
         }
     }
 
-    /// The living processes of the group and those with the mark, or some of them.
+    /// The living processes of the group and those with the mark.
     fn members(&self) -> Vec<Member> {
         let living = processes().filter(|process| !matches!(process.state, 'Z' | 'X'));
         let others = living.filter(|process| process.pid != getpid());
         // The leader of a session may be out of sight, in a namespace without this process: then it has no ID.
         let session = process(getpid()).and_then(|process| process.session);
-        let members = others.filter_map(|process| self.member(process, session));
-        members.take(AT_ONCE).collect()
+        others.filter_map(|process| self.member(process, session)).collect()
     }
 
     fn member(&self, process: Process, session: Option<Pid>) -> Option<Member> {
