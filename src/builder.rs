@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use crate::compose::Place;
 use crate::engine::{BuildRequest, Credentials, Engine, EngineError, Image};
 use crate::event::{Event, Sink};
+use crate::image::{self, label};
 use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
 use crate::reference::{Digest, ImageTag};
+use crate::repository;
 use crate::state::State;
 use rootfs::RootfsError;
-
-/// The label that holds the digest of an image's inputs.
-pub const INPUT_DIGEST: &str = "org.floe.input-digest";
 
 /// How long to wait before each new try of a build that failed for a temporary reason.
 pub const RETRIES: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(10)];
@@ -319,14 +318,18 @@ fn said(image: &ImagePlan, error: &EngineError) -> Option<String> {
         .rev()
         .find_map(|line| line.trim().strip_prefix("error: "))?;
     Some(match &image.mission {
-        Some(mission) => line.replace("/opt/environments/", &format!("missions/{mission}/environments/")),
+        Some(mission) => line.replace(
+            image::ENVIRONMENTS,
+            &repository::environments(mission).to_string_lossy(),
+        ),
         None => line.to_owned(),
     })
 }
 
 async fn up_to_date(engine: &dyn Engine, reference: &ImageTag, inputs: &Inputs) -> Result<Option<Image>, EngineError> {
     let found = engine.image(&reference.to_string()).await?;
-    Ok(found.filter(|image| image.labels.get(INPUT_DIGEST).map(String::as_str) == Some(inputs.digest().as_str())))
+    Ok(found
+        .filter(|image| image.labels.get(label::INPUT_DIGEST).map(String::as_str) == Some(inputs.digest().as_str())))
 }
 
 fn tag(image: &ImagePlan, inputs: &Inputs) -> ImageTag {
@@ -358,17 +361,17 @@ fn request(
     args.insert("BASE_IMAGE".to_owned(), parent.reference.clone());
     args.extend(options.proxies.clone());
     let mut labels = BTreeMap::from([
-        (INPUT_DIGEST.to_owned(), inputs.digest().to_string()),
-        ("org.floe.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        (label::INPUT_DIGEST.to_owned(), inputs.digest().to_string()),
+        (label::VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
     ]);
     labels.extend(
         image
             .mission
             .as_ref()
-            .map(|name| ("org.floe.mission".to_owned(), name.to_string())),
+            .map(|name| (label::MISSION.to_owned(), name.to_string())),
     );
     let commit = options.commits.get(&image.name);
-    labels.extend(commit.map(|commit| ("org.floe.commit".to_owned(), commit.clone())));
+    labels.extend(commit.map(|commit| (label::COMMIT.to_owned(), commit.clone())));
     BuildRequest {
         image: image.name.clone(),
         dockerfile: image.dockerfile.text.clone(),

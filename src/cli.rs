@@ -17,7 +17,7 @@ use std::process;
 
 use clap::Parser as _;
 
-use crate::plan::APPLETS;
+use crate::image::applet;
 use failure::{ExitCode, Failure};
 
 /// Runs floe with the arguments of this process. The first one, the program's own name, may be that of an applet.
@@ -38,7 +38,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 async fn dispatch(words: Vec<OsString>) -> Result<(), Failure> {
-    if let Some(applet) = applet(&words) {
+    if let Some(applet) = called_as(&words) {
         return applets::run(&applet, words.into_iter().skip(1).collect()).await;
     }
     let cli = match args::Cli::try_parse_from(words) {
@@ -53,9 +53,9 @@ async fn dispatch(words: Vec<OsString>) -> Result<(), Failure> {
 }
 
 /// The applet that the program was called as, e.g. `/opt/common-scripts/env-clone`.
-fn applet(words: &[OsString]) -> Option<String> {
+fn called_as(words: &[OsString]) -> Option<String> {
     let name = Path::new(words.first()?).file_name()?.to_str()?;
-    APPLETS.contains(&name).then(|| name.to_owned())
+    applet::ALL.contains(&name).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -69,8 +69,17 @@ mod tests {
     }
 
     #[test]
+    fn every_applet_that_images_link_to_has_a_command_line_and_no_other() {
+        let mut names = applets::names();
+        let mut linked = applet::ALL.to_vec();
+        names.sort_unstable();
+        linked.sort_unstable();
+        assert_eq!(names, linked);
+    }
+
+    #[test]
     fn the_programs_name_selects_the_applet() {
-        let of = |name: &str| applet(&[OsString::from(name)]);
+        let of = |name: &str| called_as(&[OsString::from(name)]);
         assert_eq!(of("/opt/common-scripts/env-clone").as_deref(), Some("env-clone"));
         assert_eq!(of("test-imports").as_deref(), Some("test-imports"));
         assert_eq!(of("/usr/bin/floe"), None);

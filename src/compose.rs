@@ -12,6 +12,8 @@ mod template;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::image;
+use crate::image::applet::ENV_EXPORT;
 use crate::reference::EnvironmentName;
 
 pub use generate::Stage;
@@ -96,7 +98,7 @@ pub fn single(source: &Source, mounts: &Mounts) -> Composed {
 pub fn export(environments: &[EnvironmentName], directory: &str, mounts: &Mounts) -> Composed {
     let exports = environments
         .iter()
-        .map(|name| format!("/opt/common-scripts/env-export {name} --to {directory}"));
+        .map(|name| format!("{} {name} --to {directory}", image::program(ENV_EXPORT)));
     let commands = std::iter::once(format!("mkdir -p {directory}")).chain(exports);
     let run = commands.collect::<Vec<_>>().join(" \\\n && ");
     let mut draft = Draft::default();

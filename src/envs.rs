@@ -38,9 +38,6 @@ use change::make;
 use layout::INCOMPLETE;
 use variables::read as read_variables;
 
-/// The base environment: `$CONDA_DIR` itself.
-pub const BASE: &str = "base";
-
 /// What installs packages.
 #[derive(Debug, Clone)]
 pub struct Tools {

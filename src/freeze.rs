@@ -16,8 +16,10 @@ use crate::context::Context;
 use crate::engine::{BuildRequest, ContainerRequest, Engine, EngineError};
 use crate::event::Sink;
 use crate::host::Owner;
+use crate::image::label;
 use crate::plan::{FrozenFile, ImagePlan};
 use crate::reference::{Digest, EnvironmentName};
+use crate::repository::Repository;
 use crate::spec::SpecError;
 use crate::spec::changes::Changes;
 use crate::spec::frozen::Frozen;
@@ -109,7 +111,7 @@ pub async fn export(
         args,
         secrets: options.secrets.clone(),
         // An image of this call's own: another floe that exports the same removes its one.
-        labels: BTreeMap::from([("org.floe.freeze".to_owned(), Uuid::new_v4().to_string())]),
+        labels: BTreeMap::from([(label::FREEZE.to_owned(), Uuid::new_v4().to_string())]),
         tags: Vec::new(),
         no_cache: false,
     };
@@ -140,15 +142,15 @@ async fn fetch(image: &Digest, name: &str, engine: &dyn Engine, destination: &Pa
     copied.map(drop)
 }
 
-/// Writes `frozen` to its place below `root`, unless it is there already. `floating` says whether the image was built
+/// Writes `frozen` to its place in `repository`, unless it is there already. `floating` says whether the image was built
 /// from the floating specs as they are now; a frozen spec made from a frozen one stays as old as that one was.
 pub fn keep(
-    root: &Path,
+    repository: &Repository,
     file: &FrozenFile,
     mut frozen: Frozen,
     floating: bool,
 ) -> Result<Option<Written>, FreezeError> {
-    let path = root.join(&file.path);
+    let path = repository.path(&file.path);
     let previous = if path.exists() {
         Some(Frozen::load(&path)?)
     } else {

@@ -10,30 +10,19 @@ mod mission;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use frozen::{FrozenFile, base_frozen, shared_specs};
+pub use frozen::{FrozenFile, shared_specs};
 pub use inputs::Inputs;
 
 use crate::compose::{self, ComposeError, Composed, Mounts};
 use crate::config::{BaseImage, Settings};
 use crate::context::{Context, ContextError, Overlay};
-use crate::reference::{Digest, EnvironmentName, MissionName};
+use crate::image::applet;
+use crate::reference::{Digest, MissionName};
+use crate::repository::{self, Repository};
 use crate::spec::env::SpecError;
 
-/// The applets that the agent answers to inside an image, under `/opt/common-scripts/`.
-pub const APPLETS: &[&str] = &[
-    "env-create",
-    "env-clone",
-    "env-update",
-    "env-export",
-    "env-stage",
-    "install-common",
-    "kernel-setup",
-    "test-imports",
-    "test-notebooks",
-    "test-environment",
-    "test-environments",
-    "test-server",
-];
+/// The agent in the context of the common image.
+const AGENT: &str = "common-scripts/floe";
 
 /// Everything that is to be built.
 #[derive(Debug, Clone)]
@@ -112,7 +101,7 @@ impl ImagePlan {
             inputs.text(name, value);
         }
         for (path, digest) in &self.files {
-            let agent = path.ends_with("common-scripts/floe");
+            let agent = path == Path::new(AGENT);
             let name = if agent {
                 inputs::AGENT.into()
             } else {
@@ -128,12 +117,12 @@ impl ImagePlan {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// There is no such mission.
-    #[error("there is no mission {name:?}; missions/ holds {}", list(.known))]
+    #[error("there is no mission \"{name}\"; missions/ holds {}", list(.known))]
     UnknownMission {
         /// The name that was asked for.
-        name: String,
+        name: MissionName,
         /// The missions there are.
-        known: Vec<String>,
+        known: Vec<MissionName>,
     },
     /// A file that composing needs cannot be used.
     #[error(transparent)]
@@ -146,54 +135,26 @@ pub enum PlanError {
     Context(#[from] ContextError),
 }
 
-fn list(names: &[String]) -> String {
+fn list(names: &[MissionName]) -> String {
     if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
+        return "none".to_owned();
     }
+    names.iter().map(MissionName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The missions under `root`, in name order.
-#[must_use]
-pub fn missions(root: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(root.join("missions")).into_iter().flatten().flatten();
-    let mut names = entries
-        .filter(|entry| entry.path().is_dir())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.parse::<MissionName>().is_ok())
-        .collect::<Vec<_>>();
-    names.sort();
-    names
-}
-
-/// The environments that the image of a mission holds, as far as its files tell: the base environment, and one for each
-/// directory below `environments`.
-#[must_use]
-pub fn environments(environments: &Path) -> Vec<EnvironmentName> {
-    let entries = std::fs::read_dir(environments).into_iter().flatten().flatten();
-    let below = entries
-        .filter(|entry| entry.path().is_dir())
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut names = below.chain("base".parse()).collect::<Vec<EnvironmentName>>();
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// Plans the images of `missions` from the files under `root`. `agent` is floe's own program, which goes into the common
+/// Plans the images of `missions` from the files of `repository`. `agent` is floe's own program, which goes into the common
 /// image; `mounts` is what every `RUN` gets.
 pub fn load(
-    root: &Path,
+    repository: &Repository,
     missions: &[MissionName],
     settings: &Settings,
     agent: &Path,
     mounts: &Mounts,
 ) -> Result<BuildPlan, PlanError> {
-    let known = self::missions(root);
-    if let Some(unknown) = missions.iter().find(|name| !known.contains(&name.to_string())) {
+    let known = repository.missions();
+    if let Some(unknown) = missions.iter().find(|name| !known.contains(name)) {
         return Err(PlanError::UnknownMission {
-            name: unknown.to_string(),
+            name: unknown.clone(),
             known,
         });
     }
@@ -202,10 +163,10 @@ pub fn load(
         BaseImage::Reference(reference) => Base::Reference(reference.clone()),
         BaseImage::Debian => {
             images.push(shared(
-                root,
+                repository,
                 "base",
-                "common/base",
-                Context::new(root.join("common/base")),
+                repository::BASE,
+                Context::new(repository.path(repository::BASE)),
                 None,
                 settings,
                 mounts,
@@ -217,14 +178,14 @@ pub fn load(
             })
         }
     };
-    let shared_specs = frozen::shared_specs(root)?;
-    let base_frozen = Vec::from_iter(frozen::of_base(root, &shared_specs, settings)?);
-    let context = with_agent(Context::new(root.join("common")), agent);
-    let context = less_frozen(context, "common", &base_frozen, settings);
+    let shared_specs = frozen::shared_specs(repository)?;
+    let base_frozen = Vec::from_iter(frozen::of_base(repository, &shared_specs, settings)?);
+    let context = with_agent(Context::new(repository.path(repository::COMMON)), agent);
+    let context = less_frozen(context, repository::COMMON, &base_frozen, settings);
     let mut common = shared(
-        root,
+        repository,
         "common",
-        "common",
+        repository::COMMON,
         context,
         images.len().checked_sub(1),
         settings,
@@ -234,15 +195,14 @@ pub fn load(
     images.push(common);
     let common = images.len() - 1;
     for name in missions {
-        let directory = PathBuf::from("missions").join(name.as_str());
-        let mission::Mission { body, environments } =
-            mission::load(root, &directory, name.as_str(), settings.use_frozen)?;
+        let directory = repository::mission(name);
+        let mission::Mission { body, environments } = mission::load(repository, name, settings.use_frozen)?;
         let frozen = environments
             .iter()
-            .map(|files| frozen::of_environment(root, files, &shared_specs))
+            .map(|files| frozen::of_environment(repository, files, &shared_specs))
             .collect::<Result<Vec<_>, _>>()?;
-        let context = Context::new(root.join(&directory)).with("environments", Overlay::Directory);
-        let trailer = compose::load(root, "common/Dockerfile.trailer")?;
+        let context = Context::new(repository.path(&directory)).with(repository::ENVIRONMENTS, Overlay::Directory);
+        let trailer = compose::load(repository.root(), repository::TRAILER)?;
         images.push(planned(ImagePlan {
             name: format!("mission {name}"),
             repository: format!("floe/{name}"),
@@ -252,7 +212,7 @@ pub fn load(
             // The trailer copies environments/, which a mission may do without.
             context: less_frozen(context, &directory, &frozen, settings),
             args: arguments(settings),
-            paths: vec![directory, "common".into()],
+            paths: vec![directory, repository::COMMON.into()],
             frozen,
             files: BTreeMap::new(),
         })?);
@@ -262,7 +222,7 @@ pub fn load(
 
 /// The base or common image, from the Dockerfile in `directory`.
 fn shared(
-    root: &Path,
+    repository: &Repository,
     name: &str,
     directory: &str,
     context: Context,
@@ -270,7 +230,7 @@ fn shared(
     settings: &Settings,
     mounts: &Mounts,
 ) -> Result<ImagePlan, PlanError> {
-    let source = compose::load(root, Path::new(directory).join("Dockerfile"))?;
+    let source = compose::load(repository.root(), Path::new(directory).join("Dockerfile"))?;
     planned(ImagePlan {
         name: name.to_owned(),
         repository: format!("floe/{name}"),
@@ -315,8 +275,11 @@ fn with_agent(context: Context, agent: &Path) -> Context {
         source: agent.to_owned(),
         mode: 0o755,
     };
-    let context = context.with("common-scripts/floe", program);
-    APPLETS.iter().fold(context, |context, applet| {
-        context.with(format!("common-scripts/{applet}"), Overlay::Symlink("floe".into()))
+    let context = context.with(AGENT, program);
+    applet::ALL.iter().fold(context, |context, applet| {
+        context.with(
+            format!("{}/{applet}", repository::SCRIPTS),
+            Overlay::Symlink("floe".into()),
+        )
     })
 }

@@ -103,6 +103,22 @@ impl FromStr for EnvironmentName {
     }
 }
 
+impl EnvironmentName {
+    const BASE: &str = "base";
+
+    /// The environment that a base image brings, and that others start from.
+    #[must_use]
+    pub fn base() -> Self {
+        Self(Self::BASE.to_owned())
+    }
+
+    /// Whether it is the base environment.
+    #[must_use]
+    pub fn is_base(&self) -> bool {
+        self.0 == Self::BASE
+    }
+}
+
 fn well_formed(text: &str, allowed: impl Fn(char) -> bool) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     text.len() <= 100 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(allowed)

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::browser::{Browser, Trouble};
 use self::hub::Hub;
 use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, TestFinished, Verdict};
+use crate::image;
 use crate::process::{Exit, Running};
 use crate::reference::{EnvironmentName, TestId};
 
@@ -237,7 +238,7 @@ impl Server {
             let message = format!("the server offers no such kernel; it offers {}", offered.join(", "));
             return Err(Cause::new(CauseKind::Error, message));
         };
-        self.asked(self.browser.kernel(name)).await
+        self.asked(self.browser.kernel(&name)).await
     }
 
     /// The answer to a question, or why there is none.
@@ -257,14 +258,11 @@ impl Server {
     }
 }
 
-/// The kernel of an environment among those that are offered. That of the base environment has its own name only if
-/// somebody gave it one; Jupyter itself installs it as `python3`.
-fn kernel<'a>(environment: &'a str, offered: &[String]) -> Option<&'a str> {
-    let is_offered = |name: &str| offered.iter().any(|offered| offered == name);
-    if is_offered(environment) {
-        return Some(environment);
-    }
-    (environment == "base" && is_offered("python3")).then_some("python3")
+/// The kernel of an environment among those that are offered.
+fn kernel(environment: &str, offered: &[String]) -> Option<String> {
+    let environment = environment.parse::<EnvironmentName>().ok()?;
+    let is_offered = |name: &&str| offered.iter().any(|offered| offered == name);
+    image::kernels(&environment).find(is_offered).map(str::to_owned)
 }
 
 fn ended(exit: Exit) -> Cause {

@@ -20,22 +20,9 @@ use self::watch::Watch;
 use crate::engine::{Container, ContainerExit, ContainerRequest, Engine, EngineError};
 use crate::event::{Cause, CauseKind, Event, Part, RunStarted, Sink, TestFinished, Verdict};
 use crate::host::Owner;
+use crate::image::label::{MISSION, PID, RUN, STARTED};
+use crate::image::variable::{ARTIFACTS, EVENTS};
 use crate::reference::{Digest, TestId};
-
-/// The label of a run's container that holds the run's ID; by it floe finds its own.
-pub const RUN: &str = "org.floe.run";
-
-const PID: &str = "org.floe.pid";
-const STARTED: &str = "org.floe.started";
-
-/// The variable that tells the agent that its host listens for events.
-pub const EVENTS: &str = "FLOE_EVENTS";
-
-/// The variable that tells the agent where to leave executed notebooks.
-pub const ARTIFACTS: &str = "FLOE_ARTIFACTS";
-
-/// The variable that tells the agent where tests are, if not in `/opt/environments`.
-pub const ENVIRONMENTS: &str = "FLOE_ENVIRONMENTS";
 
 const ARTIFACTS_DIRECTORY: &str = "/tmp/floe-artifacts";
 
@@ -205,7 +192,7 @@ fn processes() -> u64 {
 pub fn labels(run: &str, mission: &str, process: &Owner) -> BTreeMap<String, String> {
     BTreeMap::from([
         (RUN.to_owned(), run.to_owned()),
-        ("org.floe.mission".to_owned(), mission.to_owned()),
+        (MISSION.to_owned(), mission.to_owned()),
         (PID.to_owned(), process.pid.to_string()),
         (STARTED.to_owned(), process.started.clone()),
     ])

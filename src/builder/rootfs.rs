@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use tokio::process::Command;
 
-use super::INPUT_DIGEST;
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Sink};
+use crate::image::label::INPUT_DIGEST;
 use crate::plan::Rootfs;
 use crate::reference::{Digest, ImageTag};
 

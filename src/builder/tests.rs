@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::engine::fake::Fake;
 use crate::event::Memory;
 use crate::plan;
+use crate::repository::Repository;
 
 /// A repository with the mission `m`, whose own Dockerfile has a failing line 3, on the base image `upstream:1`.
 fn repository() -> tempfile::TempDir {
@@ -32,7 +33,14 @@ fn plan_of(root: &Path) -> BuildPlan {
     let environment = |name: &str| (name == "BASE_IMAGE").then(|| "upstream:1".to_owned());
     let settings: Settings = crate::config::resolve(&BTreeMap::new(), environment, &BTreeMap::new()).unwrap();
     let missions = ["m".parse().unwrap()];
-    plan::load(root, &missions, &settings, &root.join("agent"), &Mounts::default()).unwrap()
+    plan::load(
+        &Repository::at(root),
+        &missions,
+        &settings,
+        &root.join("agent"),
+        &Mounts::default(),
+    )
+    .unwrap()
 }
 
 fn engine() -> Fake {
@@ -82,7 +90,7 @@ async fn images_are_chained_by_references_that_cannot_move() {
     assert!(upstream.starts_with("floe/upstream:"), "{upstream}");
     assert_eq!(requests[1].args["BASE_IMAGE"], built[0].reference.to_string());
     assert_eq!(
-        requests[1].labels[INPUT_DIGEST].get(7..19),
+        requests[1].labels[label::INPUT_DIGEST].get(7..19),
         Some(built[1].reference.tag.as_str())
     );
 }

@@ -17,6 +17,7 @@ use super::failure::{ExitCode, Failure};
 use super::output;
 use crate::envs;
 use crate::event::Event;
+use crate::image::applet;
 use crate::reference::{EnvironmentName, TestId};
 use crate::server;
 use crate::spec::frozen::Frozen;
@@ -64,7 +65,7 @@ pub async fn run(name: &str, arguments: Vec<OsString>) -> Result<(), Failure> {
         }
         Applet::TestImports { run, words } => {
             let (kernel, modules) = suite::split_kernel(&words, |name| machine.has_environment(name));
-            let environment = kernel.map_or_else(|| "base".parse(), Ok)?;
+            let environment = kernel.unwrap_or_else(EnvironmentName::base);
             let plan = TestPlan::imports(&environment, modules);
             machine.test(&plan, &machine.request(&run)?, events).await
         }
@@ -112,12 +113,22 @@ pub async fn run(name: &str, arguments: Vec<OsString>) -> Result<(), Failure> {
     }
 }
 
+#[cfg(test)]
+pub(super) fn names() -> Vec<String> {
+    use clap::CommandFactory as _;
+    let command = Applet::command();
+    command
+        .get_subcommands()
+        .map(|applet| applet.get_name().to_owned())
+        .collect()
+}
+
 /// The command lines of the applets. Each is the name of a program.
 #[derive(Debug, Parser)]
 #[command(name = "floe applet", bin_name = "", version, disable_help_subcommand = true)]
 enum Applet {
     /// Create an environment, from an environment.yml if one is given
-    #[command(name = "env-create")]
+    #[command(name = applet::ENV_CREATE)]
     EnvCreate {
         /// The new environment
         environment: EnvironmentName,
@@ -125,7 +136,7 @@ enum Applet {
         file: Option<PathBuf>,
     },
     /// Create an environment as a copy of another one; works offline
-    #[command(name = "env-clone")]
+    #[command(name = applet::ENV_CLONE)]
     EnvClone {
         /// The environment to copy, e.g. `base`
         source: EnvironmentName,
@@ -133,7 +144,7 @@ enum Applet {
         environment: EnvironmentName,
     },
     /// Install what spec files (.yml, .conda, .pip) list into an environment
-    #[command(name = "env-update")]
+    #[command(name = applet::ENV_UPDATE)]
     EnvUpdate {
         /// The environment
         environment: EnvironmentName,
@@ -142,7 +153,7 @@ enum Applet {
         files: Vec<PathBuf>,
     },
     /// Print the frozen spec of an environment, from what is installed in it
-    #[command(name = "env-export")]
+    #[command(name = applet::ENV_EXPORT)]
     EnvExport {
         /// The environment
         environment: EnvironmentName,
@@ -154,13 +165,13 @@ enum Applet {
         offline: bool,
     },
     /// Install what all environments share into an environment
-    #[command(name = "install-common")]
+    #[command(name = applet::INSTALL_COMMON)]
     InstallCommon {
         /// The environment
         environment: EnvironmentName,
     },
     /// Move a finished environment below a directory, normalized, as one layer's content
-    #[command(name = "env-stage")]
+    #[command(name = applet::ENV_STAGE)]
     EnvStage {
         /// The environment
         environment: EnvironmentName,
@@ -168,13 +179,13 @@ enum Applet {
         directory: PathBuf,
     },
     /// Register environments as Jupyter kernels; all of them, if none is named
-    #[command(name = "kernel-setup")]
+    #[command(name = applet::KERNEL_SETUP)]
     KernelSetup {
         /// The environments
         environments: Vec<EnvironmentName>,
     },
     /// Import modules, each in a process of its own
-    #[command(name = "test-imports")]
+    #[command(name = applet::TEST_IMPORTS)]
     TestImports {
         #[command(flatten)]
         run: RunArgs,
@@ -183,7 +194,7 @@ enum Applet {
         words: Vec<String>,
     },
     /// Execute notebooks on a kernel; `!` before one runs it alone, `#` skips it
-    #[command(name = "test-notebooks")]
+    #[command(name = applet::TEST_NOTEBOOKS)]
     TestNotebooks {
         #[command(flatten)]
         run: RunArgs,
@@ -194,7 +205,7 @@ enum Applet {
         notebooks: Vec<String>,
     },
     /// Run the tests of one environment
-    #[command(name = "test-environment")]
+    #[command(name = applet::TEST_ENVIRONMENT)]
     TestEnvironment {
         #[command(flatten)]
         run: RunArgs,
@@ -202,7 +213,7 @@ enum Applet {
         environment: EnvironmentName,
     },
     /// Start the image's server as a hub does, and see whether it answers, loads JupyterLab and starts kernels
-    #[command(name = "test-server")]
+    #[command(name = applet::TEST_SERVER)]
     TestServer {
         /// Its tests, e.g. `roman-cal::server::kernel`; for all environments, if none is named
         tests: Vec<TestId>,
@@ -214,7 +225,7 @@ enum Applet {
         command: Vec<String>,
     },
     /// Run the tests of all environments
-    #[command(name = "test-environments")]
+    #[command(name = applet::TEST_ENVIRONMENTS)]
     TestEnvironments {
         #[command(flatten)]
         run: RunArgs,

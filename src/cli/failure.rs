@@ -11,6 +11,7 @@ use crate::context::ContextError;
 use crate::engine::{EngineError, fault};
 use crate::envs::EnvsError;
 use crate::freeze::FreezeError;
+use crate::git::GitError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
 use crate::reference::ReferenceError;
@@ -152,6 +153,12 @@ impl From<FreezeError> for Failure {
 impl From<ContextError> for Failure {
     fn from(error: ContextError) -> Self {
         Self::new(ExitCode::Invalid, error.to_string())
+    }
+}
+
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        Self::new(ExitCode::Internal, error.to_string())
     }
 }
 

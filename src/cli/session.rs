@@ -14,17 +14,18 @@ use crate::config::{self, Settings, setup_env};
 use crate::engine::Credentials;
 use crate::engine::client::Docker;
 use crate::event::Sink;
-use crate::host;
+use crate::git;
 use crate::plan::{self, BuildPlan};
 use crate::reference::MissionName;
 use crate::report::redact::{Redacted, Secrets};
 use crate::report::terminal::Terminal;
+use crate::repository::{self, Repository};
 use crate::state::State;
 
 /// One call of floe on a repository.
 pub struct Session {
-    /// The repository's root.
-    pub root: PathBuf,
+    /// The repository.
+    pub repository: Repository,
     /// The settings.
     pub settings: Settings,
     /// floe's own state.
@@ -39,26 +40,30 @@ impl Session {
     /// Finds the repository and resolves the settings.
     pub fn open(global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
         let directory = directory(&global)?;
-        let root = host::repository(&directory).ok_or_else(|| {
+        let repository = Repository::around(&directory).ok_or_else(|| {
             let message = format!(
                 "{} lies in no repository with missions/ and common/",
                 directory.display()
             );
             Failure::new(ExitCode::Invalid, message).hint("change to one, or name it with --directory")
         })?;
-        Self::of(root, global, flags)
+        Self::of(repository, global, flags)
     }
 
     /// Resolves the settings of the repository, if there is one, for what needs none: without one, floe's own state is
     /// kept in the directory itself.
     pub fn open_anywhere(global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
         let directory = directory(&global)?;
-        Self::of(host::repository(&directory).unwrap_or(directory), global, flags)
+        Self::of(
+            Repository::around(&directory).unwrap_or_else(|| Repository::at(directory)),
+            global,
+            flags,
+        )
     }
 
-    fn of(root: PathBuf, global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
+    fn of(repository: Repository, global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
-        let file = read_setup_env(&root.join("setup-env"), &environment)?;
+        let file = read_setup_env(&repository.path(repository::SETUP_ENV), &environment)?;
         let mut all = global.settings();
         all.extend(flags.iter().map(|(name, value)| (*name, value.clone())));
         let settings = config::resolve(&all, environment, &file)?;
@@ -66,8 +71,8 @@ impl Session {
         output::hide(secrets.clone());
         Ok(Self {
             secrets,
-            state: State::of(&root),
-            root,
+            state: State::of(repository.root()),
+            repository,
             settings,
             global,
         })
@@ -75,17 +80,17 @@ impl Session {
 
     /// The missions that a command is for: those named, all, or the one that the settings name.
     pub fn missions(&self, selection: &Missions) -> Result<Vec<MissionName>, Failure> {
-        let names = if selection.all_missions {
-            plan::missions(&self.root)
-        } else if selection.missions.is_empty() {
-            return Ok(vec![self.mission(None)?]);
-        } else {
-            selection.missions.clone()
-        };
-        if names.is_empty() {
-            return Err(Failure::new(ExitCode::NothingRan, "missions/ holds no mission"));
+        if selection.all_missions {
+            let all = self.repository.missions();
+            if all.is_empty() {
+                return Err(Failure::new(ExitCode::NothingRan, "missions/ holds no mission"));
+            }
+            return Ok(all);
         }
-        names.iter().map(|name| Ok(name.parse()?)).collect()
+        if selection.missions.is_empty() {
+            return Ok(vec![self.mission(None)?]);
+        }
+        selection.missions.iter().map(|name| Ok(name.parse()?)).collect()
     }
 
     /// One mission: the named one, or the one that the settings name.
@@ -94,7 +99,8 @@ impl Session {
             (Some(name), _) => Ok(name.parse()?),
             (None, Some(mission)) => Ok(mission.clone()),
             (None, None) => {
-                let known = plan::missions(&self.root).join(", ");
+                let known = self.repository.missions();
+                let known = known.iter().map(MissionName::as_str).collect::<Vec<_>>().join(", ");
                 Err(Failure::new(ExitCode::Usage, "no mission is named").hint(format!(
                     "name one of {known}, set MISSION in setup-env, or take --all-missions"
                 )))
@@ -102,18 +108,12 @@ impl Session {
         }
     }
 
-    /// The directory of a mission's environments.
-    #[must_use]
-    pub fn environments(&self, mission: &MissionName) -> PathBuf {
-        self.root.join("missions").join(mission.as_str()).join("environments")
-    }
-
     /// Plans the images of `missions`.
     pub fn plan(&self, missions: &[MissionName]) -> Result<BuildPlan, Failure> {
         let agent = std::env::current_exe()
             .map_err(|error| Failure::new(ExitCode::Internal, format!("floe's own program: {error}")))?;
         Ok(plan::load(
-            &self.root,
+            &self.repository,
             missions,
             &self.settings,
             &agent,
@@ -130,7 +130,7 @@ impl Session {
     /// How plans are carried out here.
     pub fn options(&self, plan: &BuildPlan, no_cache: bool) -> Result<builder::Options, Failure> {
         let commits = plan.images.iter().filter_map(|image| {
-            let commit = host::last_commit(&self.root, &image.paths)?;
+            let commit = git::last_commit(self.repository.root(), &image.paths)?;
             Some((image.name.clone(), commit))
         });
         let credentials = match &plan.base {
@@ -175,8 +175,8 @@ impl Session {
 }
 
 /// The repository around the directory that the call is for, if it is in one.
-pub fn repository(global: &Global) -> Result<Option<PathBuf>, Failure> {
-    Ok(host::repository(&directory(global)?))
+pub fn repository(global: &Global) -> Result<Option<Repository>, Failure> {
+    Ok(Repository::around(&directory(global)?))
 }
 
 /// The directory that the call is for.

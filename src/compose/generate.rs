@@ -2,11 +2,15 @@
 
 use tera::{Context, Tera};
 
+use crate::image;
+use crate::image::applet::ENV_STAGE;
+use crate::reference::EnvironmentName;
+
 /// One environment: what its stage copies and runs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Stage {
     /// The environment's name.
-    pub environment: String,
+    pub environment: EnvironmentName,
     /// The spec files to copy, relative to the build's context.
     pub files: Vec<String>,
     /// The commands that install it, in order.
@@ -16,18 +20,18 @@ pub struct Stage {
 /// Every stage starts from the common image and depends on nothing but its own files, so the builder runs them in
 /// parallel and rebuilds one alone. `env-stage` leaves a normalized tree under `/floe`.
 const STAGES: &str = r#"ARG BASE_IMAGE
-{% for stage in stages %}{% if stage.environment != "base" %}
+{% for stage in stages %}{% if stage.environment != base %}
 FROM ${BASE_IMAGE} AS env-{{ stage.environment | lower }}
 USER root
 COPY {{ stage.files | json_encode() }}
 RUN {{ stage.commands | join(sep=" \
  && ") }} \
- && /opt/common-scripts/env-stage {{ stage.environment }} /floe
+ && {{ env_stage }} {{ stage.environment }} /floe
 {% endif %}{% endfor %}"#;
 
 /// `COPY --from … /floe/ /` makes of a stage's tree a layer whose digest depends on the environment's content alone. The
 /// base environment is part of the common image already: what a mission adds to it is installed in place.
-const LAYERS: &str = r#"{% for stage in stages %}{% if stage.environment == "base" -%}
+const LAYERS: &str = r#"{% for stage in stages %}{% if stage.environment == base -%}
 COPY {{ stage.files | json_encode() }}
 RUN {{ stage.commands | join(sep=" \
  && ") }}
@@ -55,13 +59,15 @@ fn render(template: &str, stages: &[Stage]) -> String {
     let stages = stages.iter().cloned().map(with_destination).collect::<Vec<_>>();
     let mut context = Context::new();
     context.insert("stages", &stages);
+    context.insert("base", &EnvironmentName::base());
+    context.insert("env_stage", &image::program(ENV_STAGE));
     // The templates are constants and their context always complete; the tests below render them.
     Tera::one_off(template, &context, false).unwrap_or_default()
 }
 
 /// `COPY` in its JSON form takes names with blanks; its last element is where the files go.
 fn with_destination(mut stage: Stage) -> Stage {
-    let directory = format!("/opt/environments/{}/", stage.environment);
+    let directory = format!("{}/{}/", image::ENVIRONMENTS, stage.environment);
     stage.files.push(directory);
     stage
 }
@@ -73,7 +79,7 @@ mod tests {
     #[test]
     fn each_environment_is_a_stage_of_its_own_and_one_layer() {
         let stage = |name: &str| Stage {
-            environment: name.to_owned(),
+            environment: name.parse().unwrap(),
             files: vec![format!("environments/{name}/{name}.pip")],
             commands: ["env-clone base", "env-update"]
                 .iter()

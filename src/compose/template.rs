@@ -128,7 +128,7 @@ mod tests {
 
     fn stage() -> Stage {
         Stage {
-            environment: "cal".to_owned(),
+            environment: "cal".parse().unwrap(),
             files: vec!["environments/cal/cal.pip".to_owned()],
             commands: vec!["/opt/common-scripts/env-clone base cal".to_owned()],
         }

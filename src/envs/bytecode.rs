@@ -11,6 +11,7 @@ use std::process::Command;
 use super::error::io_error;
 use super::{EnvsError, installer, tree};
 use crate::event::Sink;
+use crate::image;
 use crate::reference::EnvironmentName;
 
 const PROGRAM: &str = include_str!("bytecode.py");
@@ -36,7 +37,7 @@ pub(super) fn compile_in(
     directories: &[PathBuf],
     sink: &dyn Sink,
 ) -> Result<(), EnvsError> {
-    let python = prefix.join("bin/python");
+    let python = image::python(prefix);
     if directories.is_empty() || !python.exists() {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use self::record::{Holds, Records};
 use self::text::Written;
 use super::error::io_error;
 use super::tree::{self, Change};
-use super::{BASE, EnvsError, INCOMPLETE, Layout, bytecode, make};
+use super::{EnvsError, INCOMPLETE, Layout, bytecode, make};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;
 
@@ -41,7 +41,7 @@ pub fn env_clone(
     sink: &dyn Sink,
 ) -> Result<(), EnvsError> {
     let from = layout.complete(source)?;
-    let left_out = if source.as_str() == BASE {
+    let left_out = if source.is_base() {
         left_out_of_base(layout)?
     } else {
         Vec::new()

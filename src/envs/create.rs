@@ -6,6 +6,7 @@ use super::conda::{self, Addition, Manner};
 use super::installer::{List, Mode};
 use super::{EnvsError, Layout, Tools, bytecode, exact, make, update, variables, venv};
 use crate::event::{Event, Sink};
+use crate::image;
 use crate::reference::EnvironmentName;
 use crate::spec::env::{CondaSpec, EnvironmentSpec};
 use crate::spec::frozen::Frozen;
@@ -49,7 +50,7 @@ fn venv(
     sink: &dyn Sink,
 ) -> Result<(), EnvsError> {
     // The bounds are checked before anything is made.
-    let python = venv::python_version(&layout.conda_dir.join("bin/python"))?;
+    let python = venv::python_version(&image::python(&layout.conda_dir))?;
     let mut lines = venv::for_pip(&spec.conda, &python)?;
     lines.extend(spec.pip);
     make(layout, name, sink, |prefix| {

@@ -8,6 +8,7 @@ use super::create::say_so;
 use super::installer::{List, Mode, Pins};
 use super::{EnvsError, Layout, Tools, bytecode, make, update, variables, venv};
 use crate::event::{Event, Sink};
+use crate::image;
 use crate::reference::EnvironmentName;
 use crate::spec::env::CondaSpec;
 use crate::spec::frozen::Frozen;
@@ -116,7 +117,7 @@ fn fill(
 /// The python of a venv is the base environment's, which no package can change.
 fn check_python(frozen: &Frozen, yml: &Path, prefix: &Path) -> Result<(), EnvsError> {
     let Some(wanted) = &frozen.python else { return Ok(()) };
-    let found = venv::python_version(&prefix.join("bin/python"))?;
+    let found = venv::python_version(&image::python(prefix))?;
     if found == *wanted {
         return Ok(());
     }

@@ -23,6 +23,7 @@ use super::error::Refusal;
 use super::venv::python_version;
 use super::{EnvsError, Installer, Layout, read_variables};
 use crate::event::{Event, Sink};
+use crate::image;
 use crate::reference::EnvironmentName;
 use crate::spec::frozen::{CondaPackage, Frozen, PipPackage, hex, normalized};
 
@@ -54,8 +55,8 @@ pub fn env_export(
         ..Frozen::default()
     };
     frozen.variables.retain(|_, value| value != UNSET);
-    if records.is_empty() && prefix.join("bin/python").exists() {
-        frozen.python = Some(python_version(&prefix.join("bin/python"))?);
+    if records.is_empty() && image::python(&prefix).exists() {
+        frozen.python = Some(python_version(&image::python(&prefix))?);
     }
     frozen.conda = records
         .into_iter()
@@ -70,7 +71,7 @@ pub fn env_export(
             .iter()
             .map(|found| (normalized(&found.name), found.wheel.clone()))
             .collect::<BTreeMap<_, _>>();
-        let python = prefix.join("bin/python");
+        let python = image::python(&prefix);
         let python = Python::At(&python);
         index::complete(installer, name, &python, &mut frozen.pip, &wheels, sink)?;
     }

@@ -10,6 +10,7 @@ use std::thread;
 
 use super::error::{Culprit, EnvsError, io_error};
 use crate::event::{Event, Sink};
+use crate::image;
 use crate::reference::EnvironmentName;
 use crate::spec::frozen::normalized;
 
@@ -123,7 +124,7 @@ impl Installer {
     ) -> Result<(), EnvsError> {
         let lists = lists.iter().filter(|list| !list.is_empty()).collect::<Vec<_>>();
         let Some(first) = lists.first() else { return Ok(()) };
-        let python = prefix.join("bin/python");
+        let python = image::python(prefix);
         let mut input = Vec::new();
         // pip takes no hashes on its command line.
         let mut written = None;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::error::io_error;
-use super::{BASE, EnvsError, Layout, read_variables};
+use super::{EnvsError, Layout, read_variables};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;
 use crate::spec::env::display_name;
@@ -21,7 +21,7 @@ pub fn kernel_setup(layout: &Layout, names: &[EnvironmentName], sink: &dyn Sink)
         names.to_vec()
     };
     let mut written = Vec::new();
-    for name in names.iter().filter(|name| name.as_str() != BASE) {
+    for name in names.iter().filter(|name| !name.is_base()) {
         let prefix = layout.complete(name)?;
         if !has_ipykernel(&prefix)? {
             return Err(EnvsError::NoKernel { name: name.clone() });

@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::EnvsError;
 use super::error::io_error;
-use super::{BASE, EnvsError};
+use crate::image;
 use crate::reference::EnvironmentName;
 
 /// Lies in an environment that is being made or changed, and is removed when that is done: what was killed on the way
@@ -65,24 +66,20 @@ impl Layout {
     pub fn of_image(conda_dir: impl Into<PathBuf>) -> Self {
         Self {
             conda_dir: conda_dir.into(),
-            common_env: PathBuf::from("/opt/common-env"),
-            environments: PathBuf::from(crate::spec::env::ENVIRONMENTS_DIR),
+            common_env: image::COMMON_ENV.into(),
+            environments: image::ENVIRONMENTS.into(),
         }
     }
 
     /// Where the environment is, whether or not it exists.
     #[must_use]
     pub fn prefix(&self, name: &EnvironmentName) -> PathBuf {
-        if name.as_str() == BASE {
-            self.conda_dir.clone()
-        } else {
-            self.conda_dir.join("envs").join(name.as_str())
-        }
+        image::prefix(&self.conda_dir, name)
     }
 
     /// The complete environments under `$CONDA_DIR/envs`, in the order of names.
     pub fn installed(&self) -> Result<Vec<EnvironmentName>, EnvsError> {
-        let dir = self.conda_dir.join("envs");
+        let dir = image::environments_below(&self.conda_dir);
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -139,5 +136,5 @@ impl Layout {
 
 /// Without python, only what conda packages made can be an environment.
 fn is_complete(prefix: &Path) -> bool {
-    prefix.join("bin/python").exists() || prefix.join("conda-meta/history").exists()
+    image::python(prefix).exists() || prefix.join("conda-meta/history").exists()
 }

@@ -10,7 +10,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::error::io_error;
 use super::tree::{self, AsItIs};
-use super::{BASE, EnvsError, Layout, bytecode, kernelspec};
+use super::{EnvsError, Layout, bytecode, kernelspec};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;
 
@@ -23,7 +23,7 @@ pub const STAGED_TIME: i64 = 315_532_800;
 /// The directories above them are made like those that are there. Everything gets the owner of `$CONDA_DIR`.
 pub fn env_stage(layout: &Layout, name: &EnvironmentName, out: &Path, sink: &dyn Sink) -> Result<(), EnvsError> {
     let prefix = layout.complete(name)?;
-    if name.as_str() == BASE {
+    if name.is_base() {
         return Err(EnvsError::StageBase);
     }
     sink.emit(Event::Note {

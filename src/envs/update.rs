@@ -12,6 +12,7 @@ use super::installer::{List, Mode};
 use super::overridden::Overridden;
 use super::{EnvsError, Installer, Layout, Tools, bytecode, exact, variables, venv};
 use crate::event::{Event, Sink};
+use crate::image;
 use crate::reference::EnvironmentName;
 use crate::spec::env::{CondaSpec, EnvironmentSpec, SpecError, SpecKind, spec_files};
 use crate::spec::frozen::Frozen;
@@ -69,7 +70,7 @@ pub fn env_update(
         let done = install_pip(tools, name, &prefix, &lists.pip, mode, sink);
         undisturbed(done, changes_conda)
     } else {
-        let python = venv::python_version(&prefix.join("bin/python"))?;
+        let python = venv::python_version(&image::python(&prefix))?;
         let mut pip = lists.pip;
         for spec in &lists.conda {
             let lines = venv::for_pip(std::slice::from_ref(spec), &python)?;
@@ -208,7 +209,7 @@ pub(super) fn install_pip(
     let Some(first) = lists.iter().find(|list| !list.is_empty()) else {
         return Ok(());
     };
-    if !prefix.join("bin/python").exists() {
+    if !image::python(prefix).exists() {
         return Err(EnvsError::NoPython {
             name: name.clone(),
             file: first.file().to_owned(),

@@ -7,12 +7,13 @@ use std::process::Command;
 use super::error::io_error;
 use super::{EnvsError, Layout, installer};
 use crate::event::Sink;
+use crate::image;
 use crate::reference::EnvironmentName;
 use crate::spec::env::{CondaSpec, conda};
 
 /// Makes an empty venv of the interpreter behind the base environment.
 pub(super) fn make(layout: &Layout, name: &EnvironmentName, prefix: &Path, sink: &dyn Sink) -> Result<(), EnvsError> {
-    let mut venv = Command::new(layout.conda_dir.join("bin/python"));
+    let mut venv = Command::new(image::python(&layout.conda_dir));
     venv.args(["-m", "venv"]).arg(prefix);
     installer::run(venv, name, &[], &[], sink)
 }

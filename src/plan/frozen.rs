@@ -5,12 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{BaseImage, Settings};
 use crate::reference::{Digest, EnvironmentName};
+use crate::repository::{self, Repository};
 use crate::spec::env::{self, EnvironmentFiles, SpecError};
 use crate::spec::frozen::Frozen;
-
-/// The directory of the lists that all environments share, relative to the repository; the frozen spec of the base
-/// environment lies there, too.
-pub(super) const COMMON_ENV: &str = "common/common-env";
 
 /// An environment of an image, and where its frozen spec is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,68 +33,64 @@ impl FrozenFile {
 
 /// The frozen spec of one of a mission's environments.
 pub(super) fn of_environment(
-    root: &Path,
+    repository: &Repository,
     files: &EnvironmentFiles,
     shared: &[PathBuf],
 ) -> Result<FrozenFile, SpecError> {
     let specs = env::digest(files, shared)?;
     let path = files.directory.join(format!("{}-frozen.yml", files.name));
-    known(root, files.name.clone(), &path, specs)
+    known(repository, files.name.clone(), &path, specs)
 }
 
 /// The frozen spec of the base environment, which the common image brings. In a frozen build it must be there.
 ///
 /// `None` where the base image brings the base environment and `common/` adds nothing to it.
-pub(super) fn of_base(root: &Path, shared: &[PathBuf], settings: &Settings) -> Result<Option<FrozenFile>, SpecError> {
+pub(super) fn of_base(
+    repository: &Repository,
+    shared: &[PathBuf],
+    settings: &Settings,
+) -> Result<Option<FrozenFile>, SpecError> {
     if shared.is_empty() && settings.base_image != BaseImage::Debian {
         return Ok(None);
     }
-    let name = "base".parse::<EnvironmentName>().map_err(|source| SpecError::Name {
-        path: COMMON_ENV.into(),
-        source,
-    })?;
-    let path = root.join(base_frozen());
+    let path = repository.path(repository::base_frozen());
     if settings.use_frozen && !path.exists() {
-        let path = relative(root, &path);
-        return Err(SpecError::NotFrozen { path });
+        return Err(SpecError::NotFrozen {
+            path: repository::base_frozen(),
+        });
     }
     let mut read = shared.to_vec();
     let base = match &settings.base_image {
         BaseImage::Debian => {
-            read.push(root.join("common/base/requirements.txt"));
+            read.push(repository.path(repository::BASE).join("requirements.txt"));
             "debian"
         }
         BaseImage::Reference(reference) => reference,
     };
     let specs = env::digest_of(&read, base)?;
-    known(root, name, &path, specs).map(Some)
+    known(repository, EnvironmentName::base(), &path, specs).map(Some)
 }
 
-fn known(root: &Path, environment: EnvironmentName, path: &Path, specs: Digest) -> Result<FrozenFile, SpecError> {
+fn known(
+    repository: &Repository,
+    environment: EnvironmentName,
+    path: &Path,
+    specs: Digest,
+) -> Result<FrozenFile, SpecError> {
     let made_from = if path.exists() { Frozen::load(path)?.specs } else { None };
     Ok(FrozenFile {
         environment,
-        path: relative(root, path),
+        path: repository.relative(path).to_owned(),
         stale: made_from.is_some_and(|made_from| made_from != specs),
         specs,
     })
 }
 
-/// The frozen spec of the base environment, relative to the repository.
-#[must_use]
-pub fn base_frozen() -> PathBuf {
-    Path::new(COMMON_ENV).join("base-frozen.yml")
-}
-
 /// The spec files that all environments share; none where there is no such directory.
-pub fn shared_specs(root: &Path) -> Result<Vec<PathBuf>, SpecError> {
-    match env::spec_files(&root.join(COMMON_ENV)) {
+pub fn shared_specs(repository: &Repository) -> Result<Vec<PathBuf>, SpecError> {
+    match env::spec_files(&repository.path(repository::COMMON_ENV)) {
         Ok(files) => Ok(files.into_iter().filter(|file| !Frozen::is_frozen(file)).collect()),
         Err(SpecError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
-}
-
-fn relative(root: &Path, path: &Path) -> PathBuf {
-    path.strip_prefix(root).unwrap_or(path).to_owned()
 }

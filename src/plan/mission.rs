@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::PlanError;
 use crate::compose::{self, Body, ComposeError, Facts, Stage};
+use crate::image;
+use crate::reference::MissionName;
+use crate::repository::{self, Repository};
 use crate::spec::env::{self, EnvironmentFiles, SpecError};
 use crate::spec::frozen::Frozen;
 
@@ -13,11 +16,12 @@ pub(super) struct Mission {
     pub environments: Vec<EnvironmentFiles>,
 }
 
-/// Reads the mission `name` in `directory` (relative to `root`): its own Dockerfile in one of three forms, else its
+/// Reads the mission `name`: its own Dockerfile in one of three forms, else its
 /// environments.
-pub(super) fn load(root: &Path, directory: &Path, name: &str, frozen: bool) -> Result<Mission, PlanError> {
+pub(super) fn load(repository: &Repository, name: &MissionName, frozen: bool) -> Result<Mission, PlanError> {
+    let (root, directory) = (repository.root(), repository::mission(name));
     let own = |file: &str| Some(directory.join(file)).filter(|path| root.join(path).exists());
-    let found = environments(&root.join(directory).join("environments"));
+    let found = environments(&repository.environments(name));
     let (environments, body) = match (
         own("Dockerfile.custom"),
         own("Dockerfile.custom.tera"),
@@ -32,7 +36,7 @@ pub(super) fn load(root: &Path, directory: &Path, name: &str, frozen: bool) -> R
         (_, Some(template), _) => {
             let environments = with_specs(found)?;
             let facts = Facts {
-                mission: name.to_owned(),
+                mission: name.to_string(),
                 frozen,
             };
             let source = compose::load(root, template)?;
@@ -43,8 +47,7 @@ pub(super) fn load(root: &Path, directory: &Path, name: &str, frozen: bool) -> R
         _ => {
             let environments = found.into_iter().collect::<Result<Vec<_>, _>>()?;
             if environments.is_empty() {
-                let path = directory.to_owned();
-                return Err(ComposeError::Nothing { path }.into());
+                return Err(ComposeError::Nothing { path: directory }.into());
             }
             let stages = stages(&environments, frozen)?;
             (environments, Body::Generated(stages))
@@ -110,14 +113,11 @@ fn stage(files: &EnvironmentFiles, frozen: bool) -> Result<Stage, SpecError> {
         .exists()
         .then(|| "kernel.name".to_owned());
     Ok(Stage {
-        environment: name.to_owned(),
+        environment: files.name.clone(),
         files: names
             .chain(title)
             .map(|file| format!("environments/{name}/{file}"))
             .collect(),
-        commands: commands
-            .iter()
-            .map(|step| format!("/opt/common-scripts/{step}"))
-            .collect(),
+        commands: commands.iter().map(|step| image::program(&step.to_string())).collect(),
     })
 }

@@ -9,7 +9,7 @@ use rustix::process::{
 };
 
 /// The variable that marks a child and, by inheritance, all that it starts.
-pub const MARK: &str = "FLOE_PROCESS";
+pub const MARK: &str = crate::image::variable::PROCESS;
 
 /// How often the process table is searched: something that forks faster than this can kill is not caught by it.
 const ROUNDS: usize = 200;

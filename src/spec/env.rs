@@ -10,15 +10,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::image;
+use crate::image::applet::{ENV_CLONE, ENV_CREATE, ENV_UPDATE, INSTALL_COMMON};
 use crate::reference::EnvironmentName;
 
 pub use super::error::SpecError;
 pub use conda::CondaSpec;
 pub use digest::{digest, digest_of};
 pub use yml::EnvironmentSpec;
-
-/// Where the environments' directories are inside an image.
-pub const ENVIRONMENTS_DIR: &str = "/opt/environments";
 
 /// What a spec file lists, by its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,7 +161,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// The steps that make an environment inside an image, where its files are in [`ENVIRONMENTS_DIR`].
+/// The steps that make an environment inside an image, where its files are in [`image::ENVIRONMENTS`].
 ///
 /// In frozen mode the frozen spec alone counts, so it must be there. The base environment exists already: it is only
 /// ever updated.
@@ -170,30 +169,33 @@ pub fn recipe(files: &EnvironmentFiles, frozen: bool) -> Result<Vec<Step>, SpecE
     let name = files.name.to_string();
     let in_image = |path: &PathBuf| {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        format!("{ENVIRONMENTS_DIR}/{name}/{file}")
+        format!("{}/{name}/{file}", image::ENVIRONMENTS)
     };
-    let base = name == "base";
+    let base = files.name.is_base();
     if frozen {
         let missing = || SpecError::NotFrozen {
             path: files.directory.join(format!("{name}-frozen.yml")),
         };
         let file = in_image(files.frozen.as_ref().ok_or_else(missing)?);
-        let program = if base { "env-update" } else { "env-create" };
+        let program = if base { ENV_UPDATE } else { ENV_CREATE };
         return Ok(vec![Step::new(program, [name, file])]);
     }
     let mut steps = Vec::new();
     match &files.create {
-        Some(yml) if base => steps.push(Step::new("env-update", [name.clone(), in_image(yml)])),
-        Some(yml) => steps.push(Step::new("env-create", [name.clone(), in_image(yml)])),
+        Some(yml) if base => steps.push(Step::new(ENV_UPDATE, [name.clone(), in_image(yml)])),
+        Some(yml) => steps.push(Step::new(ENV_CREATE, [name.clone(), in_image(yml)])),
         None if base => {}
-        None => steps.push(Step::new("env-clone", ["base".to_owned(), name.clone()])),
+        None => steps.push(Step::new(
+            ENV_CLONE,
+            [EnvironmentName::base().to_string(), name.clone()],
+        )),
     }
     if !files.no_common && !base {
-        steps.push(Step::new("install-common", [name.clone()]));
+        steps.push(Step::new(INSTALL_COMMON, [name.clone()]));
     }
     if !files.updates.is_empty() {
         let updates = files.updates.iter().map(in_image);
-        steps.push(Step::new("env-update", std::iter::once(name.clone()).chain(updates)));
+        steps.push(Step::new(ENV_UPDATE, std::iter::once(name.clone()).chain(updates)));
     }
     Ok(steps)
 }

@@ -8,11 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::selection::Selection;
+use crate::image::variable::{self, TESTS};
 use crate::quantity::{Limit, MemoryLimit};
 use crate::reference::TestId;
-
-/// The variable that holds a request as JSON; where one variable is too short, those with `_2`, `_3` … continue it.
-pub const VARIABLE: &str = "FLOE_TESTS";
 
 /// The longest value that a variable gets: Linux refuses 128 KiB.
 const LONGEST: usize = 96 * 1024;
@@ -68,7 +66,7 @@ pub struct Expected {
 
 /// A request that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{VARIABLE} holds no request that this floe reads: {0}")]
+#[error("{TESTS} holds no request that this floe reads: {0}")]
 pub struct RequestError(#[from] serde_json::Error);
 
 impl Request {
@@ -81,7 +79,7 @@ impl Request {
         let mut variables = BTreeMap::new();
         for number in 1.. {
             let (piece, after) = rest.split_at(rest.floor_char_boundary(LONGEST));
-            variables.insert(name(number), piece.to_owned());
+            variables.insert(variable::tests(number), piece.to_owned());
             rest = after;
             if rest.is_empty() {
                 break;
@@ -92,7 +90,9 @@ impl Request {
 
     /// The request that variables carry; `None` if there is none.
     pub fn of_variables(read: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, RequestError> {
-        let text = (1..).map_while(|number| read(&name(number))).collect::<String>();
+        let text = (1..)
+            .map_while(|number| read(&variable::tests(number)))
+            .collect::<String>();
         if text.is_empty() {
             return Ok(None);
         }
@@ -103,21 +103,6 @@ impl Request {
     #[must_use]
     pub fn run_limit(&self) -> Option<Duration> {
         self.run_timeout.map(|limit| limit.0)
-    }
-}
-
-/// Whether a variable carries part of a request.
-#[must_use]
-pub fn is_variable(variable: &str) -> bool {
-    variable
-        .strip_prefix(VARIABLE)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-}
-
-fn name(number: usize) -> String {
-    match number {
-        1 => VARIABLE.to_owned(),
-        _ => format!("{VARIABLE}_{number}"),
     }
 }
 
@@ -132,7 +117,7 @@ mod tests {
 
     fn sent(request: &Request) -> Request {
         let variables = request.variables();
-        assert!(variables.keys().all(|name| is_variable(name)));
+        assert!(variables.keys().all(|name| variable::is_between_host_and_agent(name)));
         assert!(variables.values().all(|value| value.len() <= LONGEST));
         Request::of_variables(|name| variables.get(name).cloned())
             .unwrap()
@@ -171,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_no_request_is_told_from_none() {
         assert_eq!(Request::of_variables(|_| None).unwrap(), None);
-        let error = Request::of_variables(|name| (name == VARIABLE).then(|| r#"{"jbos": 1}"#.to_owned()));
+        let error = Request::of_variables(|name| (name == TESTS).then(|| r#"{"jbos": 1}"#.to_owned()));
         assert!(error.unwrap_err().to_string().contains("jbos"));
     }
 }

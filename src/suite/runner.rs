@@ -22,6 +22,7 @@ use self::servers::Servers;
 use super::settings::Settings;
 use super::{Subject, Test, TestPlan};
 use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, Verdict};
+use crate::image;
 use crate::kernel::spec::{JupyterDirectories, SearchPath};
 use crate::process::memory::OomCounter;
 use crate::process::{Ended, Exit};
@@ -129,11 +130,7 @@ impl Options {
     /// The prefix of an environment.
     #[must_use]
     pub fn prefix(&self, environment: &EnvironmentName) -> PathBuf {
-        if environment.as_str() == "base" {
-            self.conda_dir.clone()
-        } else {
-            self.conda_dir.join("envs").join(environment.as_str())
-        }
+        image::prefix(&self.conda_dir, environment)
     }
 }
 

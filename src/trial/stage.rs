@@ -3,16 +3,9 @@
 use std::time::Duration;
 
 use crate::context::Context;
+use crate::image;
+use crate::image::applet::{TEST_ENVIRONMENTS, TEST_SERVER};
 use crate::reference::{EnvironmentName, TestId};
-
-/// Where the agent's programs are in an image that floe built.
-const PROGRAMS: &str = "/opt/common-scripts";
-
-/// Where a mission's own test script is in its image.
-const SCRIPT: &str = "/opt/environments/test";
-
-/// Where an image that floe did not build is given the agent, and its tests below.
-const GIVEN: &str = "/opt/floe";
 
 /// What a container does.
 #[derive(Debug, Clone, Default)]
@@ -28,10 +21,10 @@ impl Stage {
     /// The tests of environments, with the mission's own script before them or without.
     #[must_use]
     pub fn suite(script: bool) -> Self {
-        let mut command = vec![format!("{PROGRAMS}/test-environments")];
+        let mut command = vec![image::program(TEST_ENVIRONMENTS)];
         if script {
             // The agent starts the script, since a shell that is the first process of a container hears no signals.
-            command.extend(["--script".to_owned(), SCRIPT.to_owned()]);
+            command.extend(["--script".to_owned(), image::MISSION_SCRIPT.to_owned()]);
         }
         Self {
             command,
@@ -43,7 +36,7 @@ impl Stage {
     /// Tests of the server that `command` starts, behind the image's own entrypoint as a hub's spawner has it.
     #[must_use]
     pub fn server(tests: &[TestId], timeout: Duration, command: &[String]) -> Self {
-        let mut words = vec![format!("{PROGRAMS}/test-server")];
+        let mut words = vec![image::program(TEST_SERVER)];
         words.extend(["--timeout".to_owned(), timeout.as_secs().max(1).to_string()]);
         words.extend(tests.iter().map(ToString::to_string));
         if !command.is_empty() {
@@ -63,12 +56,12 @@ impl Stage {
     #[must_use]
     pub fn with_agent(mut self, agent: Context, environment: &EnvironmentName, tests: Context) -> Self {
         let tests_directory = format!("{}/{environment}/tests", Self::given_environments());
-        self.files = vec![(GIVEN.to_owned(), agent), (tests_directory, tests)];
+        self.files = vec![(image::GUEST.to_owned(), agent), (tests_directory, tests)];
         let mut words = std::mem::take(&mut self.command).into_iter();
         let applet = words.next().unwrap_or_default();
         let applet = applet.rsplit('/').next().unwrap_or_default().to_owned();
-        let agent = [format!("{GIVEN}/floe"), "applet".to_owned(), applet.clone()];
-        if applet == "test-server" {
+        let agent = [format!("{}/floe", image::GUEST), "applet".to_owned(), applet.clone()];
+        if applet == TEST_SERVER {
             self.command = agent.into_iter().chain(words).collect();
         } else {
             self.entrypoint = Some(agent.to_vec());
@@ -80,7 +73,7 @@ impl Stage {
     /// Where the tests lie that [`Stage::with_agent`] brings along.
     #[must_use]
     pub fn given_environments() -> String {
-        format!("{GIVEN}/environments")
+        format!("{}/environments", image::GUEST)
     }
 
     /// What the container runs, in one word.

@@ -16,6 +16,7 @@ use crate::cli::output;
 use crate::cli::signals::Signals;
 use crate::envs::{self, Installer, Layout, Tools};
 use crate::event::{Event, FORMAT, Sink, Summary};
+use crate::image::{self, variable};
 use crate::kernel::spec::{JupyterDirectories, SearchPath};
 use crate::process;
 use crate::quantity::Limit;
@@ -24,10 +25,9 @@ use crate::report::json::Wire;
 use crate::report::terminal::Terminal;
 use crate::server;
 use crate::suite::TestPlan;
-use crate::suite::request::{self, Request};
+use crate::suite::request::Request;
 use crate::suite::runner::policy::Policy;
 use crate::suite::runner::{self, Options, available};
-use crate::trial;
 
 /// The limits where nothing says anything else, those of `setup-env`: of a cell, and of all else.
 const CELL: Limit = Limit(Duration::from_mins(10));
@@ -50,9 +50,9 @@ pub struct Asked {
 
 impl Machine {
     pub fn of_environment() -> Result<Self, Failure> {
-        let conda_dir = variable("CONDA_DIR").map_or_else(base_environment, PathBuf::from);
+        let conda_dir = setting("CONDA_DIR").map_or_else(base_environment, PathBuf::from);
         let mut layout = Layout::of_image(conda_dir.clone());
-        if let Some(directory) = variable(trial::ENVIRONMENTS) {
+        if let Some(directory) = setting(variable::ENVIRONMENTS) {
             layout.environments = PathBuf::from(directory);
         }
         Ok(Self {
@@ -62,7 +62,7 @@ impl Machine {
             },
             layout,
             conda_dir,
-            observed: variable(trial::EVENTS).is_some(),
+            observed: setting(variable::EVENTS).is_some(),
         })
     }
 
@@ -72,11 +72,13 @@ impl Machine {
 
     /// The base environment and all others that are there.
     pub fn environments(&self) -> Vec<EnvironmentName> {
-        let entries = std::fs::read_dir(self.conda_dir.join("envs")).into_iter().flatten();
+        let entries = std::fs::read_dir(image::environments_below(&self.conda_dir))
+            .into_iter()
+            .flatten();
         let names = entries
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let mut names = names.chain("base".parse()).collect::<Vec<EnvironmentName>>();
+        let mut names = names.chain([EnvironmentName::base()]).collect::<Vec<EnvironmentName>>();
         names.sort();
         names
     }
@@ -93,7 +95,7 @@ impl Machine {
     /// What is asked for: by the options of this call, by the host, and by the variables of `setup-env`.
     #[expect(clippy::unused_self, reason = "the variables are those of the machine")]
     pub fn request(&self, options: &RunArgs) -> Result<Asked, Failure> {
-        let of_host = Request::of_variables(variable)?;
+        let of_host = Request::of_variables(setting)?;
         let by_host = of_host.is_some();
         let request = match of_host {
             Some(request) => request,
@@ -186,13 +188,13 @@ impl Machine {
             grace: Duration::from_secs(5),
             settle: Duration::from_secs(10),
             notebook_output: 10 << 20,
-            artifacts: variable(trial::ARTIFACTS).map_or_else(|| scratch.join("floe-artifacts"), PathBuf::from),
+            artifacts: setting(variable::ARTIFACTS).map_or_else(|| scratch.join("floe-artifacts"), PathBuf::from),
             scratch,
             kernels: SearchPath::new(&JupyterDirectories {
                 jupyter_path: std::env::var_os("JUPYTER_PATH"),
-                data_directory: variable("JUPYTER_DATA_DIR").map(PathBuf::from),
-                xdg_data_home: variable("XDG_DATA_HOME").map(PathBuf::from),
-                home: variable("HOME").map(PathBuf::from),
+                data_directory: setting("JUPYTER_DATA_DIR").map(PathBuf::from),
+                xdg_data_home: setting("XDG_DATA_HOME").map(PathBuf::from),
+                home: setting("HOME").map(PathBuf::from),
                 prefix: self.conda_dir.clone(),
             }),
             variables: variables(),
@@ -235,19 +237,17 @@ fn verdict(summary: Summary) -> Result<(), Failure> {
 /// itself reads its result.
 fn variables() -> BTreeMap<OsString, OsString> {
     std::env::vars_os()
-        .filter(|(name, _)| name.to_str().is_none_or(|name| !between_floes(name)))
+        .filter(|(name, _)| {
+            name.to_str()
+                .is_none_or(|name| !variable::is_between_host_and_agent(name))
+        })
         .collect()
-}
-
-/// Whether a variable is one by which a host speaks to its agent.
-fn between_floes(name: &str) -> bool {
-    [trial::EVENTS, trial::ARTIFACTS, trial::ENVIRONMENTS].contains(&name) || request::is_variable(name)
 }
 
 /// Where the base environment is, if no variable says it: where images of Jupyter have it, else that of the python on the
 /// PATH.
 fn base_environment() -> PathBuf {
-    let usual = PathBuf::from("/opt/conda");
+    let usual = PathBuf::from(image::CONDA_DIR);
     if usual.join("bin").is_dir() {
         return usual;
     }
@@ -260,7 +260,7 @@ fn base_environment() -> PathBuf {
 
 /// The value of a variable, read.
 fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<Option<T>, Failure> {
-    let parsed = variable(name).map(|text| text.parse::<T>()).transpose();
+    let parsed = setting(name).map(|text| text.parse::<T>()).transpose();
     parsed.map_err(|error| Failure::new(ExitCode::Invalid, format!("environment variable {name}: {error}")))
 }
 
@@ -269,7 +269,7 @@ fn installer(conda_dir: &Path) -> Installer {
     match Installer::of(conda_dir) {
         Installer::Uv { program, .. } => Installer::Uv {
             program,
-            cache: variable("UV_CACHE_DIR").map(PathBuf::from),
+            cache: setting("UV_CACHE_DIR").map(PathBuf::from),
         },
         Installer::Pip => Installer::Pip,
     }
@@ -278,13 +278,13 @@ fn installer(conda_dir: &Path) -> Installer {
 /// What the site says about conda: the base environment's own `.condarc`, then the file that CONDARC names.
 fn conda(conda_dir: &Path) -> Result<envs::conda::Config, Failure> {
     let mut config = envs::conda::Config {
-        certificates: variable("SSL_CERT_FILE").map(PathBuf::from),
+        certificates: setting("SSL_CERT_FILE").map(PathBuf::from),
         // It may list several, of which conda, too, writes to the first.
-        cache: variable("CONDA_PKGS_DIRS").and_then(|list| list.split(',').next().map(|dir| PathBuf::from(dir.trim()))),
-        cuda: variable("CONDA_OVERRIDE_CUDA"),
+        cache: setting("CONDA_PKGS_DIRS").and_then(|list| list.split(',').next().map(|dir| PathBuf::from(dir.trim()))),
+        cuda: setting("CONDA_OVERRIDE_CUDA"),
         ..envs::conda::Config::default()
     };
-    let site = variable("CONDARC").map(PathBuf::from);
+    let site = setting("CONDARC").map(PathBuf::from);
     for file in [Some(conda_dir.join(".condarc")), site].into_iter().flatten() {
         config.read(&file).map_err(envs::EnvsError::from)?;
     }
@@ -292,6 +292,6 @@ fn conda(conda_dir: &Path) -> Result<envs::conda::Config, Failure> {
 }
 
 /// The value of an environment variable that is set to something.
-fn variable(name: &str) -> Option<String> {
+fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

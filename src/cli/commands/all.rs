@@ -23,10 +23,10 @@ pub async fn run(
     for mission in missions {
         let image = image_of(&built, mission)?;
         let mut tested = false;
-        let definitions = definitions::digest(&session.environments(mission))?;
+        let definitions = definitions::digest(&session.repository.environments(mission))?;
         if let Ok(statement) = publish::evidence(&image.name, &image.id, &definitions, &session.state) {
             let run = session.state.run(statement.run());
-            let shown = run.strip_prefix(&session.root).unwrap_or(&run);
+            let shown = session.repository.relative(&run);
             output::say(&format!("{} has passed its tests: {}/", image.name, shown.display()));
         } else {
             let asked = Asked::default();

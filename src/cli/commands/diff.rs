@@ -9,7 +9,8 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::engine::Engine as _;
 use crate::freeze::{self, Export};
-use crate::host;
+use crate::git;
+use crate::repository::{self, Repository};
 use crate::spec::changes::Changes;
 use crate::spec::frozen::Frozen;
 
@@ -45,7 +46,7 @@ struct Place<'a> {
     args: &'a DiffArgs,
     global: &'a Global,
     /// The repository; two files can be compared without one.
-    root: Option<PathBuf>,
+    repository: Option<Repository>,
 }
 
 impl<'a> Place<'a> {
@@ -58,7 +59,7 @@ impl<'a> Place<'a> {
         Ok(Self {
             args,
             global,
-            root: host::repository(&directory),
+            repository: Repository::around(&directory),
         })
     }
 
@@ -68,12 +69,12 @@ impl<'a> Place<'a> {
         if file.is_file() {
             return Source::File(file.to_owned());
         }
-        if let Some(root) = &self.root {
+        if let Some(repository) = &self.repository {
             let (commit, path) = match text.split_once(':') {
                 Some((commit, path)) => (commit, Some(PathBuf::from(path))),
                 None => (text, None),
             };
-            if let Some(commit) = host::commit(root, commit) {
+            if let Some(commit) = git::commit(repository.root(), commit) {
                 return Source::Commit { commit, path };
             }
         }
@@ -92,24 +93,24 @@ impl<'a> Place<'a> {
             return Err(Failure::new(ExitCode::Usage, "what is it to be compared with?")
                 .hint("name a second file, commit or image; only a commit is compared with the files as they are"));
         };
-        let root = self.repository()?;
+        let repository = self.repository()?;
         let path = match path {
             Some(path) => path.clone(),
-            None => self.frozen_in(root, commit)?,
+            None => self.frozen_in(repository, commit)?,
         };
-        Ok(Source::File(root.join(path)))
+        Ok(Source::File(repository.path(path)))
     }
 
     async fn load(&self, source: &Source) -> Result<Frozen, Failure> {
         match source {
             Source::File(file) => Ok(Frozen::load(file)?),
             Source::Commit { commit, path } => {
-                let root = self.repository()?;
+                let repository = self.repository()?;
                 let path = match path {
                     Some(path) => path.clone(),
-                    None => self.frozen_in(root, commit)?,
+                    None => self.frozen_in(repository, commit)?,
                 };
-                of_commit(root, commit, &path)
+                of_commit(repository.root(), commit, &path)
             }
             Source::Image(reference) => self.of_image(reference).await,
         }
@@ -121,7 +122,7 @@ impl<'a> Place<'a> {
             let message = format!("{reference} is no file, no commit, and no image that the engine has");
             Failure::new(ExitCode::Invalid, message).hint("name a frozen spec, a commit, COMMIT:PATH, or an image")
         };
-        if self.root.is_none() {
+        if self.repository.is_none() {
             return Err(unknown());
         }
         let session = Session::open(self.global.clone(), &std::collections::BTreeMap::new())?;
@@ -145,22 +146,23 @@ impl<'a> Place<'a> {
         exported.into_iter().next().ok_or_else(unknown)
     }
 
-    fn repository(&self) -> Result<&Path, Failure> {
+    fn repository(&self) -> Result<&Repository, Failure> {
         let missing = || Failure::new(ExitCode::Invalid, "this is no repository with missions/ and common/");
-        self.root.as_deref().ok_or_else(missing)
+        self.repository.as_ref().ok_or_else(missing)
     }
 
     /// The frozen spec of the environment that is asked for, or of the only one that has one in the commit.
-    fn frozen_in(&self, root: &Path, commit: &str) -> Result<PathBuf, Failure> {
+    fn frozen_in(&self, repository: &Repository, commit: &str) -> Result<PathBuf, Failure> {
         let session = Session::open(self.global.clone(), &std::collections::BTreeMap::new())?;
         let mission = session.mission(self.args.mission.as_deref())?;
-        let environments = PathBuf::from(format!("missions/{mission}/environments"));
+        let environments = repository::environments(&mission);
+        let root = repository.root();
         let path_of = |name: &str| Frozen::yml_path(&environments.join(name), name);
         if let Some(environment) = &self.args.env {
             return Ok(path_of(environment.as_str()));
         }
-        let names = host::names_in_commit(root, commit, &environments).map_err(git_failed)?;
-        let frozen = |name: &String| matches!(host::file_in_commit(root, commit, &path_of(name)), Ok(Some(_)));
+        let names = git::names_in_commit(root, commit, &environments)?;
+        let frozen = |name: &String| matches!(git::file_in_commit(root, commit, &path_of(name)), Ok(Some(_)));
         let names = names.into_iter().filter(frozen).collect::<Vec<_>>();
         match names.as_slice() {
             [only] => Ok(path_of(only)),
@@ -179,16 +181,11 @@ impl<'a> Place<'a> {
 fn of_commit(root: &Path, commit: &str, path: &Path) -> Result<Frozen, Failure> {
     let short = commit.get(..12).unwrap_or(commit);
     let shown = PathBuf::from(format!("{short}:{}", path.display()));
-    let text = host::file_in_commit(root, commit, path).map_err(git_failed)?;
+    let text = git::file_in_commit(root, commit, path)?;
     let text = text.ok_or_else(|| {
         let message = format!("the commit {short} holds no {}", path.display());
         Failure::new(ExitCode::Invalid, message)
     })?;
-    let lock = host::file_in_commit(root, commit, &Frozen::lock_path(path)).map_err(git_failed)?;
+    let lock = git::file_in_commit(root, commit, &Frozen::lock_path(path))?;
     Ok(Frozen::parse(&shown, &text, lock.as_deref())?)
-}
-
-/// The frozen spec of an environment in an image.
-fn git_failed(message: String) -> Failure {
-    Failure::new(ExitCode::Internal, message)
 }

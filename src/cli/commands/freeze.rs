@@ -36,7 +36,12 @@ pub async fn run(
         let mounts = session.mounts();
         let exported = freeze::export(&Export::of(image, built), &engine, &options, &mounts, display.as_ref()).await?;
         for (file, frozen) in image.frozen.iter().zip(exported) {
-            written.extend(freeze::keep(&session.root, file, frozen, !session.settings.use_frozen)?);
+            written.extend(freeze::keep(
+                &session.repository,
+                file,
+                frozen,
+                !session.settings.use_frozen,
+            )?);
         }
     }
     Ok(written)
@@ -45,7 +50,7 @@ pub async fn run(
 /// Whether a frozen spec of the plan is missing, or was made from other specs than there are now.
 pub fn is_due(session: &Session, plan: &BuildPlan) -> bool {
     let mut files = plan.images.iter().flat_map(|image| &image.frozen);
-    files.any(|file| file.stale || !session.root.join(&file.path).exists())
+    files.any(|file| file.stale || !session.repository.path(&file.path).exists())
 }
 
 /// What was written, for people.

@@ -29,7 +29,7 @@ pub async fn command(session: &Session, missions: &[MissionName]) -> Result<(), 
 
 /// Pushes the image of one mission. Without a registry the image stays, which is said.
 pub async fn run(session: &Session, mission: &MissionName, image: &Built, engine: &dyn Engine) -> Result<(), Failure> {
-    let definitions = definitions::digest(&session.environments(mission))?;
+    let definitions = definitions::digest(&session.repository.environments(mission))?;
     let Some(base) = &session.settings.registry else {
         publish::evidence(&image.name, &image.id, &definitions, &session.state)?;
         output::say(&format!(

@@ -12,6 +12,7 @@ use crate::report::place::Places;
 use crate::report::runs::{self, LOG};
 use crate::report::terminal::{self, Style};
 use crate::report::{folder, github, markdown, result};
+use crate::repository::Repository;
 use crate::state::State;
 
 /// The runs that are read, and what they tell.
@@ -21,7 +22,7 @@ struct Reading {
     account: Account,
     places: Places,
     /// The repository, if there is one.
-    root: Option<PathBuf>,
+    repository: Option<Repository>,
 }
 
 /// Derives the reports of the runs that `args` names, which must be the whole of something: an undivided run, or every
@@ -30,7 +31,7 @@ pub fn command(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
     let reading = Reading::of(global, args)?;
     if args.format.is_none() || args.output.is_some() {
         let directory = reading.write(args)?;
-        let root = reading.root.as_deref();
+        let root = reading.repository.as_ref().map(Repository::root);
         let shown = root
             .and_then(|root| directory.strip_prefix(root).ok())
             .unwrap_or(&directory);
@@ -50,8 +51,8 @@ pub fn command(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
 
 impl Reading {
     fn of(global: &Global, args: &ReportArgs) -> Result<Self, Failure> {
-        let root = session::repository(global)?;
-        let state = root.as_deref().map(State::of);
+        let repository = session::repository(global)?;
+        let state = repository.as_ref().map(|repository| State::of(repository.root()));
         let mut runs = Vec::new();
         for directory in find(state.as_ref(), &args.runs)? {
             let records = runs::read(&directory)?;
@@ -65,9 +66,12 @@ impl Reading {
             } else {
                 Account::merged(&records)
             },
-            places: root.as_deref().map(Places::of).unwrap_or_default(),
+            places: repository
+                .as_ref()
+                .map(|repository| Places::of(repository.root()))
+                .unwrap_or_default(),
             runs,
-            root,
+            repository,
         })
     }
 
@@ -127,8 +131,8 @@ impl Reading {
         };
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let begun = self.account.begun.unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
-        let root = self.root.as_deref().ok_or_else(missing)?;
-        Ok(State::of(root).report(&format!("{begun}-{}", &unique[..6])))
+        let repository = self.repository.as_ref().ok_or_else(missing)?;
+        Ok(State::of(repository.root()).report(&format!("{begun}-{}", &unique[..6])))
     }
 
     /// The logs of all runs as one.

@@ -10,11 +10,11 @@ use crate::state::State;
 
 /// Prints the earlier runs, the newest first.
 pub fn command(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
-    let root = session::repository(global)?.ok_or_else(|| {
+    let repository = session::repository(global)?.ok_or_else(|| {
         Failure::new(ExitCode::Invalid, "no repository with missions/ and common/ is here")
             .hint("change to one, or name it with --directory")
     })?;
-    let state = State::of(&root);
+    let state = State::of(repository.root());
     let all = runs::directories(&state.runs_directory()).map_err(|error| (state.runs_directory(), error))?;
     let most = if args.all { usize::MAX } else { args.number };
     let shown = all

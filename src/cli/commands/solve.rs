@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::freeze;
 use crate::plan::{self, FrozenFile};
 use crate::reference::MissionName;
+use crate::repository;
 use crate::spec::SpecError;
 use crate::spec::env::{self, EnvironmentFiles};
 use crate::spec::frozen::Frozen;
@@ -25,11 +26,11 @@ pub fn command(session: &Session, missions: &[MissionName]) -> Result<(), Failur
     let base = base(session)?;
     let tools = tools(session)?;
     let site = site(&session.settings.site);
-    let shared = plan::shared_specs(&session.root)?;
+    let shared = plan::shared_specs(&session.repository)?;
     let mut written = Vec::new();
     let files = plan.images.iter().filter(|image| image.mission.is_some());
     for file in files.flat_map(|image| &image.frozen) {
-        if file.environment.as_str() == envs::BASE {
+        if file.environment.is_base() {
             display.emit(Event::Warning {
                 text: format!(
                     "{} is left as it is: only an image tells what base holds",
@@ -38,7 +39,7 @@ pub fn command(session: &Session, missions: &[MissionName]) -> Result<(), Failur
             });
             continue;
         }
-        let files = env::load(session.root.join(&file.path).parent().unwrap_or(Path::new("")))?;
+        let files = env::load(session.repository.path(&file.path).parent().unwrap_or(Path::new("")))?;
         let unsolved = Unsolved {
             name: &file.environment,
             files: recipe(&files, &shared),
@@ -46,7 +47,7 @@ pub fn command(session: &Session, missions: &[MissionName]) -> Result<(), Failur
             site: &site,
         };
         let frozen = envs::solve(&tools, &unsolved, display.as_ref())?;
-        written.extend(freeze::keep(&session.root, file, frozen, true)?);
+        written.extend(freeze::keep(&session.repository, file, frozen, true)?);
     }
     output::say(
         "solved, not built: only a build shows that packages install, that what comes as sources asks for what it says \
@@ -91,14 +92,14 @@ fn start<'a>(
         }
         (None, _) if session.settings.base_image != BaseImage::Debian && files.create.is_some() => Ok(Start::Conda),
         (None, _) => Err(SpecError::NotFrozen {
-            path: plan::base_frozen(),
+            path: repository::base_frozen(),
         }
         .into()),
     }
 }
 
 fn base(session: &Session) -> Result<Option<Frozen>, Failure> {
-    let path = session.root.join(plan::base_frozen());
+    let path = session.repository.path(repository::base_frozen());
     Ok(path.exists().then(|| Frozen::load(&path)).transpose()?)
 }
 
@@ -115,7 +116,7 @@ fn tools(session: &Session) -> Result<Tools, Failure> {
             channels: site.conda_channels.clone(),
             alias: mirror.map_err(|error| Failure::new(ExitCode::Invalid, format!("CONDA_MIRROR: {error}")))?,
             certificates: site.ca.clone(),
-            cache: Some(session.root.join(".floe/cache/conda")),
+            cache: Some(session.repository.path(".floe/cache/conda")),
             ..Config::default()
         },
     })

@@ -15,7 +15,6 @@ use crate::cli::signals::Signals;
 use crate::engine::Engine;
 use crate::evidence::Statement;
 use crate::history;
-use crate::plan;
 use crate::reference::MissionName;
 use crate::report::outcome::Outcome;
 use crate::server;
@@ -50,11 +49,12 @@ pub async fn command(session: &Session, args: &TestArgs, signals: &Signals) -> R
 
 /// Splits the words of the command line: leading names of missions, then filters.
 fn selection(session: &Session, args: &TestArgs) -> Result<(Vec<MissionName>, Vec<String>), Failure> {
-    let known = plan::missions(&session.root);
+    let known = session.repository.missions();
+    let is_mission = |word: &&String| known.iter().any(|mission| mission.as_str() == **word);
     let named = if args.all_missions {
         0
     } else {
-        args.words.iter().take_while(|word| known.contains(word)).count()
+        args.words.iter().take_while(is_mission).count()
     };
     let (missions, filters) = args.words.split_at(named);
     let selection = Missions {

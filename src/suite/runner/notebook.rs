@@ -9,6 +9,7 @@ use super::servers::Servers;
 use super::{OomWatch, Options, Outcome, scratch, unless_leaked};
 use super::{cause, directory};
 use crate::event::{Cause, CauseKind, Verdict};
+use crate::image;
 use crate::kernel::connection::Message;
 use crate::kernel::execution::{CellEnd, Limits, Request};
 use crate::kernel::spec::KernelSpec;
@@ -93,14 +94,15 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
     outcome
 }
 
-/// The kernel of the environment's name. That of `base` has its own name only if somebody gave it one; Jupyter itself
-/// installs it as `python3`.
+/// The kernel of the environment, by the first of its names that there is. Where there is none, the error names the
+/// last one.
 fn kernel_of(environment: &EnvironmentName, options: &Options) -> Result<KernelSpec, KernelError> {
-    let name = environment.as_str();
-    match options.kernels.find(name) {
-        Err(KernelError::Unknown { .. }) if name == "base" => options.kernels.find("python3"),
+    let mut names = image::kernels(environment).map(|name| options.kernels.find(name));
+    let first = names.next().expect("an environment has a name");
+    names.fold(first, |found, next| match found {
+        Err(KernelError::Unknown { .. }) => next,
         found => found,
-    }
+    })
 }
 
 /// Copies the notebook's directory and returns where the notebook itself lies in the copy.
@@ -132,7 +134,7 @@ async fn execute(
 ) -> Outcome {
     let watch = OomWatch::start();
     let deadline = Instant::now() + limit;
-    let python = options.conda_dir.join("bin/python");
+    let python = image::python(&options.conda_dir);
     let launch = Launch {
         spec: place.spec,
         python: &python,

@@ -9,7 +9,6 @@ use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::history;
-use crate::plan;
 use crate::reference::{Digest, MissionName, TestId, TestKind};
 use crate::server;
 use crate::suite::request::Request;
@@ -84,7 +83,7 @@ pub fn choose_all(session: &Session, missions: &[MissionName], asked: &Asked) ->
 
 /// Chooses the tests of a mission. That there are none is an error.
 pub fn choose(session: &Session, mission: &MissionName, asked: &Asked) -> Result<Chosen, Failure> {
-    let environments = session.environments(mission);
+    let environments = session.repository.environments(mission);
     let defined = discover::load(&environments)?;
     let mut selection = asked.selection.clone();
     if asked.rerun_failed {
@@ -98,7 +97,10 @@ pub fn choose(session: &Session, mission: &MissionName, asked: &Asked) -> Result
     let mut all = defined.ids();
     // A server alone is no tested image: what a mission's own files define must be there.
     if session.settings.test_server && !(all.is_empty() && own.is_none()) {
-        all.extend(server::tests(mission.as_str(), &plan::environments(&environments)));
+        all.extend(server::tests(
+            mission.as_str(),
+            &session.repository.environment_names(mission),
+        ));
     }
     let selected = all.iter().filter(|id| selection.names(id)).cloned();
     let selected = own.iter().cloned().chain(selected).collect::<Vec<_>>();

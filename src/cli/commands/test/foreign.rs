@@ -11,12 +11,13 @@ use crate::cli::signals::Signals;
 use crate::context::{Context, Overlay};
 use crate::engine::{Engine, Image};
 use crate::history;
+use crate::image::variable;
 use crate::reference::{EnvironmentName, TestId, TestKind};
 use crate::server;
 use crate::suite::TestPlan;
 use crate::suite::request::Request;
 use crate::suite::selection::Selection;
-use crate::trial::{self, Stage, Trial};
+use crate::trial::{Stage, Trial};
 
 /// Files of a directory of notebooks that would define tests of their own.
 const DEFINITIONS: [&str; 4] = ["imports", "notebooks", "settings.yml", "test"];
@@ -53,7 +54,7 @@ fn tests(args: &TestArgs, own: &Path) -> Result<Tests, Failure> {
     let foreign = &args.foreign;
     let environment = match args.selection.environment() {
         Some(name) => name.clone(),
-        None => "base".parse()?,
+        None => EnvironmentName::base(),
     };
     let modules = foreign.imports.iter().map(|module| module.trim().to_owned());
     let modules = modules.filter(|module| !module.is_empty()).collect::<Vec<_>>();
@@ -169,7 +170,7 @@ fn prepare(session: &Session, reference: &str, args: &TestArgs, image: &Image, t
         ..args.run.over(Request::default())
     };
     let mut environment = request.variables();
-    environment.insert(trial::ENVIRONMENTS.to_owned(), Stage::given_environments());
+    environment.insert(variable::ENVIRONMENTS.to_owned(), Stage::given_environments());
     let run = history::new_run(&"image".parse()?);
     Ok(Trial {
         mission: reference.to_owned(),

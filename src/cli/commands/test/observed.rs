@@ -16,6 +16,7 @@ use crate::report::json::{self, Log};
 use crate::report::outcome::{Outcome, Tally};
 use crate::report::place::Places;
 use crate::report::runs::LOG;
+use crate::repository::Repository;
 use crate::trial::{self, Trial};
 
 /// A run that ended.
@@ -65,9 +66,9 @@ pub async fn run(
         Err(error) => Some(error.to_string()),
     };
     let outcome = watched.finish(problem, started);
-    match report(&session.root, directory, &log) {
+    match report(&session.repository, directory, &log) {
         Ok(()) => {
-            let shown = directory.strip_prefix(&session.root).unwrap_or(directory);
+            let shown = session.repository.relative(directory);
             output::say(&format!("Report: {}/report.html", shown.display()));
         }
         // A pass that cannot be shown is no evidence; a failure stands in any case.
@@ -123,7 +124,7 @@ impl Watched {
 }
 
 /// Derives the reports from the log, and says so if the log itself could not be written.
-fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
+fn report(repository: &Repository, directory: &Path, log: &Log) -> Result<(), Failure> {
     if let Some(error) = log.failed() {
         let message = format!("{}: {error}", directory.join(LOG).display());
         return Err(
@@ -131,5 +132,5 @@ fn report(root: &Path, directory: &Path, log: &Log) -> Result<(), Failure> {
         );
     }
     let records = json::read(&directory.join(LOG))?;
-    delivery::deliver(&Account::of(&records), directory, &Places::of(root))
+    delivery::deliver(&Account::of(&records), directory, &Places::of(repository.root()))
 }

@@ -1,0 +1,53 @@
+//! The names of the agent's applets. Each is the name of a program in an image, and of a subcommand of `floe applet`.
+
+/// Creates an environment from a spec, or from nothing.
+pub const ENV_CREATE: &str = "env-create";
+
+/// Creates an environment as a copy of another.
+pub const ENV_CLONE: &str = "env-clone";
+
+/// Installs what spec files list into an environment.
+pub const ENV_UPDATE: &str = "env-update";
+
+/// Writes the frozen spec of an environment.
+pub const ENV_EXPORT: &str = "env-export";
+
+/// Moves a finished environment below a directory, as one layer's content.
+pub const ENV_STAGE: &str = "env-stage";
+
+/// Installs what all environments share into an environment.
+pub const INSTALL_COMMON: &str = "install-common";
+
+/// Registers environments as Jupyter kernels.
+pub const KERNEL_SETUP: &str = "kernel-setup";
+
+/// Imports modules.
+pub const TEST_IMPORTS: &str = "test-imports";
+
+/// Executes notebooks.
+pub const TEST_NOTEBOOKS: &str = "test-notebooks";
+
+/// Runs the tests of one environment.
+pub const TEST_ENVIRONMENT: &str = "test-environment";
+
+/// Runs the tests of all environments.
+pub const TEST_ENVIRONMENTS: &str = "test-environments";
+
+/// Tests the image's server.
+pub const TEST_SERVER: &str = "test-server";
+
+/// All of them.
+pub const ALL: &[&str] = &[
+    ENV_CREATE,
+    ENV_CLONE,
+    ENV_UPDATE,
+    ENV_EXPORT,
+    ENV_STAGE,
+    INSTALL_COMMON,
+    KERNEL_SETUP,
+    TEST_IMPORTS,
+    TEST_NOTEBOOKS,
+    TEST_ENVIRONMENT,
+    TEST_ENVIRONMENTS,
+    TEST_SERVER,
+];

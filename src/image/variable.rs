@@ -1,0 +1,49 @@
+//! The environment variables between a host and its agent. Tests do not inherit them: one that calls an applet itself
+//! reads its result.
+
+/// Says that a host reads events from the standard output.
+pub const EVENTS: &str = "FLOE_EVENTS";
+
+/// Where to leave executed notebooks.
+pub const ARTIFACTS: &str = "FLOE_ARTIFACTS";
+
+/// Where tests are, if not in [`super::ENVIRONMENTS`].
+pub const ENVIRONMENTS: &str = "FLOE_ENVIRONMENTS";
+
+/// What to run, as JSON; `FLOE_TESTS_2`, `FLOE_TESTS_3` … continue it where one variable is too short.
+pub const TESTS: &str = "FLOE_TESTS";
+
+/// The mark of a test's processes, by which those are found that left its process group. Tests do inherit this one.
+pub const PROCESS: &str = "FLOE_PROCESS";
+
+/// The variable of the piece `number` of a request, counted from 1.
+#[must_use]
+pub fn tests(number: usize) -> String {
+    match number {
+        1 => TESTS.to_owned(),
+        _ => format!("{TESTS}_{number}"),
+    }
+}
+
+/// Whether a variable is one by which a host speaks to its agent.
+#[must_use]
+pub fn is_between_host_and_agent(name: &str) -> bool {
+    let request = name
+        .strip_prefix(TESTS)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+    request || [EVENTS, ARTIFACTS, ENVIRONMENTS].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_of_a_request_is_known_and_nothing_else_of_a_like_name() {
+        assert!(is_between_host_and_agent(&super::tests(1)));
+        assert!(is_between_host_and_agent(&super::tests(12)));
+        assert!(is_between_host_and_agent(EVENTS));
+        assert!(!is_between_host_and_agent("FLOE_TESTSUITE"));
+        assert!(!is_between_host_and_agent(PROCESS));
+    }
+}
