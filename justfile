@@ -7,9 +7,9 @@ _default:
 check:
     scripts/check
 
-# Tests that need no engine
+# Tests that need neither an engine nor the network
 quick:
-    cargo nextest run --lib --test tidy
+    cargo nextest run --lib --test quick
 
 # From a fresh clone to a tested image
 quickstart:

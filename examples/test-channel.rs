@@ -5,14 +5,12 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-#[path = "../tests/channel/mod.rs"]
-#[expect(dead_code, reason = "an example needs no faults and no copies")]
-mod channel;
+use world::channel::Channel;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = std::env::args_os().nth(1).map(PathBuf::from);
     let directory = std::path::absolute(directory.ok_or("test-channel: where should the channel go?")?)?;
-    let channel = channel::Channel::cached(&directory);
+    let channel = Channel::cached(&directory);
     writeln!(std::io::stdout(), "{}", channel.file_url())?;
     Ok(())
 }

@@ -4,15 +4,9 @@
 //! machine with the same packages and warm caches, and the median of the rounds counts. What misses its bar makes the
 //! run fail.
 
-#[path = "../../tests/channel/mod.rs"]
-#[expect(dead_code, reason = "a benchmark needs no faults and no copies")]
-mod channel;
 #[path = "../measure/mod.rs"]
 #[expect(dead_code, reason = "other benchmarks measure more")]
 mod measure;
-#[path = "../../tests/repository/mod.rs"]
-#[expect(dead_code, reason = "a benchmark calls few of its commands")]
-mod repository;
 
 mod cloning;
 mod creating;

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use world::Repository;
+
 use super::measure::{Bar, Row, medians, run, timed};
-use super::repository::Repository;
 
 /// What the environments hold beside what all share.
 const LIST: &str = "astropy\nsympy\n";
@@ -15,7 +16,7 @@ const ENVIRONMENTS: &[&str] = &["bench-one", "bench-two"];
 
 /// Needs the engine. Environments are built anew in every round, out of warm caches of packages.
 pub fn measure(rounds: usize) -> Vec<Row> {
-    let repository = Repository::new();
+    let repository = Repository::with_engine();
     let build = |missions: &[(&str, &[&str])]| {
         for (mission, environments) in missions {
             for environment in *environments {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use floe::spec::frozen::Frozen;
+use world::channel::{Channel, once};
 
-use super::channel::{Channel, once};
 use super::measure::run;
 use super::specs;
 
@@ -28,7 +28,7 @@ pub struct Sample {
 impl Workplace {
     /// Makes what is missing of it.
     pub fn open() -> Self {
-        let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("benchmark");
+        let root = world::scratch().join("benchmark");
         let channel = Channel::shared();
         let files = tempfile::tempdir().unwrap();
         fs::write(
@@ -105,7 +105,7 @@ impl Workplace {
 
     /// One of floe's programs for the inside of an image.
     pub fn floe(&self, words: &[&str]) -> Command {
-        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_floe")));
+        let mut command = self.command(&world::program());
         command.arg("applet").args(words).current_dir(self.files.path());
         command
     }

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
+use world::Repository;
+
 use super::measure::{Row, medians, run, spent};
-use super::repository::Repository;
 
 /// Needs the engine, and a minute or two for the image.
 pub fn measure(rounds: usize) -> Vec<Row> {
-    let repository = Repository::new();
+    let repository = Repository::with_engine();
     let environment = "missions/bench-suite/environments/bench";
     repository.write(&format!("{environment}/bench.pip"), "# nothing of its own\n");
     let mut imports = String::new();
@@ -35,6 +36,7 @@ pub fn measure(rounds: usize) -> Vec<Row> {
         spent(|| run(&mut command))
     };
     let [[host, _], [inside, _]] = medians(rounds, [host, inside]);
+    run(Command::new("docker").args(["rmi", "--force", &image]));
     vec![Row::new(
         "floe test of an image, 16 tests",
         host,

@@ -6,9 +6,6 @@
 #[path = "../measure/mod.rs"]
 #[expect(dead_code, reason = "other benchmarks measure more")]
 mod measure;
-#[path = "../../tests/repository/mod.rs"]
-#[expect(dead_code, reason = "a benchmark calls few of its commands")]
-mod repository;
 
 mod image;
 mod imports;

@@ -35,7 +35,7 @@ pub struct Notebooks {
 impl Workplace {
     /// Makes the installation, if it is not there yet.
     pub fn open() -> Self {
-        let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("test-benchmark");
+        let root = world::scratch().join("test-benchmark");
         let workplace = Self { root };
         let ready = workplace.root.join("ready");
         if !ready.exists() {
@@ -64,7 +64,7 @@ impl Workplace {
 
     /// One of floe's programs for the inside of an image, with two tests at a time.
     pub fn floe(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
+        let mut command = world::floe();
         command.arg("applet").args(words).env("TEST_JOBS", "2");
         self.settle(&mut command);
         command

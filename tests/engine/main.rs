@@ -1,8 +1,10 @@
-//! The real engine. These tests need Docker, and fail without it.
+//! What needs a container engine: images built, tested, frozen and pushed. These tests fail without one.
 
-mod bench;
-mod build;
-mod container;
-#[path = "../registry/mod.rs"]
-mod registry;
+mod docker;
+mod images;
+mod missions;
+mod report;
 mod rootfs;
+mod runs;
+mod site;
+mod workshop;

@@ -1,0 +1,5 @@
+//! The engine itself, through floe's edge to it.
+
+mod bench;
+mod build;
+mod container;

@@ -1,0 +1,111 @@
+//! A mission of conda packages, from its specs to tested images: made, cloned, frozen and made again.
+
+use std::fs;
+use std::process::Command;
+
+use world::Ended;
+use world::channel::Channel;
+use world::channel::server::{Fault, Server};
+
+use crate::workshop::Workshop;
+
+const FROZEN: &str = "missions/sky/environments/sky/sky-frozen.yml";
+
+/// A mission with an environment of conda and pip packages, and a clone of it.
+fn sky() -> Workshop {
+    let repository = Workshop::new();
+    repository.write(
+        "missions/sky/Dockerfile.custom.tera",
+        "{{ env_stages }}\n\nFROM {{ common_image }}\n{{ env_layers }}\n\
+         USER ${NB_UID}\nRUN /opt/common-scripts/env-clone sky copy\n",
+    );
+    repository.write(
+        "missions/sky/environments/sky/sky.yml",
+        "channels: [site]\ndependencies:\n- python=3.11\n- ipykernel\n- numpy\n- fixtool\n- pip:\n  - toolz\n",
+    );
+    repository.write("missions/sky/environments/sky/no-common", "");
+    for environment in ["sky", "copy"] {
+        let tests = format!("missions/sky/environments/{environment}/tests");
+        repository.write(&format!("{tests}/imports"), "numpy\nfixtool\ntoolz\n");
+        let cell = format!(
+            "import glob, json, sys\n\
+             import numpy\n\
+             assert sys.prefix.endswith('/envs/{environment}'), sys.prefix\n\
+             assert numpy.__file__.startswith(sys.prefix)\n\
+             names = {{json.load(open(file))['name'] for file in glob.glob(sys.prefix + '/conda-meta/*.json')}}\n\
+             assert {{'python', 'numpy', 'ipykernel', 'fixtool'}} <= names and 'toolz' not in names, names"
+        );
+        let notebook = serde_json::json!({
+            "nbformat": 4, "nbformat_minor": 5, "metadata": {},
+            "cells": [{
+                "cell_type": "code", "id": "a", "metadata": {}, "execution_count": null, "outputs": [], "source": cell,
+            }],
+        });
+        repository.write(&format!("{tests}/records.ipynb"), &notebook.to_string());
+        // A program of a package runs from its environment, whose records a user who is not root can read.
+        let script = "#! /bin/bash\nset -eu\nfixtool\ncat \"${CONDA_PREFIX}\"/conda-meta/*.json >/dev/null\n";
+        repository.write(&format!("{tests}/test"), script);
+    }
+    repository
+}
+
+/// The address under which containers reach this machine: the first of the network that they are in.
+fn gateway() -> String {
+    let format = "{{(index .IPAM.Config 0).Subnet}}";
+    let output = Command::new("docker")
+        .args(["network", "inspect", "bridge", "--format", format])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let subnet = String::from_utf8(output.stdout).unwrap();
+    let (network, _) = subnet.trim().rsplit_once(".0/").unwrap();
+    format!("{network}.1")
+}
+
+#[test]
+fn a_conda_environment_its_clone_and_its_frozen_rebuild_pass_their_tests_in_the_image() {
+    let server = Server::start_everywhere(Channel::shared().dir());
+    server.mount("site", Channel::shared().dir());
+    server.require_credentials("reader:s3cret");
+    let address = format!("{}:{}", gateway(), server.port());
+    let repository = sky();
+    let floe = |arguments: &[&str]| {
+        let output = repository
+            .command(arguments)
+            .env("CONDA_MIRROR", format!("http://reader:s3cret@{address}"))
+            .env("CONDA_CHANNELS", "site")
+            .output()
+            .unwrap();
+        Ended::of(output)
+    };
+    let passed = [
+        "sky::imports::numpy",
+        "sky::notebooks::records.ipynb",
+        "sky::test",
+        "copy::imports::numpy",
+        "copy::notebooks::records.ipynb",
+        "copy::test",
+        "sky::server::lab",
+        "copy::server::kernel",
+        "15 tests run: 15 passed",
+    ];
+    floe(&["all", "sky"])
+        .expect(0)
+        .says(&passed)
+        .says(&["sky-frozen.yml: new, "]);
+
+    let frozen = fs::read_to_string(repository.path().join(FROZEN)).unwrap();
+    let lock = fs::read_to_string(repository.path().join(FROZEN).with_extension("lock")).unwrap();
+    for part in ["- site\n", "numpy=", "[sha256=", "toolz=="] {
+        assert!(frozen.contains(part), "{part:?} is not in:\n{frozen}");
+    }
+    for secret in [address.as_str(), "s3cret"] {
+        assert!(!frozen.contains(secret) && !lock.contains(secret), "{secret} is kept");
+    }
+
+    // Nothing is solved: the channel's index is gone.
+    server.fail("repodata", Fault::Status(500));
+    floe(&["all", "sky", "--use-frozen", "1"]).expect(0).says(&passed);
+    floe(&["freeze", "sky", "--use-frozen", "1"]).expect(0);
+    assert_eq!(fs::read_to_string(repository.path().join(FROZEN)).unwrap(), frozen);
+}

@@ -1,0 +1,167 @@
+//! From floating specs to frozen ones and back, with the real engine: what is frozen is what was tested, and a frozen
+//! build is the same to the byte.
+
+use std::fs;
+use std::process::Command;
+
+use crate::workshop::Workshop;
+
+/// A mission with two environments that need conflicting versions of one package.
+fn twins() -> Workshop {
+    let repository = Workshop::new();
+    for (environment, list, check) in [
+        ("older", "iniconfig<2\n", "startswith('1.')"),
+        ("newer", "iniconfig>=2\nsix\n", "startswith('2.')"),
+    ] {
+        let directory = format!("missions/twins/environments/{environment}");
+        repository.write(&format!("{directory}/{environment}.pip"), list);
+        repository.write(&format!("{directory}/tests/imports"), "iniconfig\nipykernel\n");
+        let script = format!(
+            "#! /opt/conda/envs/{environment}/bin/python\n\
+             from importlib.metadata import version\n\
+             assert version('iniconfig').{check}, version('iniconfig')\n"
+        );
+        repository.write(&format!("{directory}/tests/test"), &script);
+    }
+    repository
+}
+
+fn frozen(environment: &str) -> String {
+    format!("missions/twins/environments/{environment}/{environment}-frozen.yml")
+}
+
+fn read(repository: &Workshop, path: &str) -> String {
+    fs::read_to_string(repository.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn frozen_files() -> Vec<String> {
+    let specs = [frozen("older"), frozen("newer"), BASE.to_owned()];
+    let locks = specs.clone().map(|spec| spec.replace(".yml", ".lock"));
+    specs.into_iter().chain(locks).collect()
+}
+
+const BASE: &str = "common/common-env/base-frozen.yml";
+
+/// What Docker answers, in JSON.
+fn docker(arguments: &[&str]) -> serde_json::Value {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn layers(image: &str) -> Vec<String> {
+    let layers = docker(&["image", "inspect", "--format", "{{json .RootFS.Layers}}", image]);
+    serde_json::from_value(layers).unwrap()
+}
+
+/// The layers of the two environments, `newer` and `older`: the first that the frozen image has beyond those of the
+/// common image, in the order of names.
+fn environment_layers(repository: &Workshop) -> Vec<String> {
+    let image = ["image", "twins", "--use-frozen", "1", "--format", "json"];
+    let image = repository.floe(&image).expect(0).stdout;
+    let image = serde_json::from_str::<serde_json::Value>(&image).unwrap();
+    let all = layers(image["id"].as_str().unwrap());
+    let output = Command::new("docker")
+        .args(["images", "--quiet", "floe/common"])
+        .output()
+        .unwrap();
+    let commons = String::from_utf8(output.stdout).unwrap();
+    let below = commons.lines().map(layers).filter(|common| all.starts_with(common));
+    let count = below.map(|common| common.len()).max().unwrap();
+    all[count..count + 2].to_vec()
+}
+
+#[test]
+fn what_passed_its_tests_is_frozen_and_built_again_to_the_byte() {
+    let repository = twins();
+    for file in frozen_files() {
+        let _ = fs::remove_file(repository.path().join(file));
+    }
+    repository.floe(&["all", "twins"]).expect(0).says(&[
+        "older-frozen.yml: new, ",
+        "newer-frozen.yml: new, ",
+        "base-frozen.yml: new, ",
+    ]);
+    let first = frozen_files()
+        .iter()
+        .map(|file| read(&repository, file))
+        .collect::<Vec<_>>();
+    for package in ["iniconfig==1.", "ipykernel=="] {
+        assert!(first[0].contains(package), "{package} is not in:\n{}", first[0]);
+    }
+    assert!(first[1].contains("iniconfig==2."), "{}", first[1]);
+    assert!(first[3].contains("sha256"), "{}", first[3]);
+
+    // Writing frozen specs makes no floating image out of date.
+    let again = repository.floe(&["all", "twins"]).expect(0);
+    assert!(!again.stderr.contains("changed"), "{}", again.stderr);
+    again.says(&["UP-TO-DATE", "has passed its tests"]);
+
+    repository.floe(&["all", "twins", "--use-frozen", "1"]).expect(0);
+    let layers = environment_layers(&repository);
+    repository.floe(&["freeze", "twins", "--use-frozen", "1"]).expect(0);
+    let second = frozen_files()
+        .iter()
+        .map(|file| read(&repository, file))
+        .collect::<Vec<_>>();
+    assert_eq!(first, second);
+
+    // Another common image: every step of the environments runs again.
+    let common = read(&repository, "common/Dockerfile");
+    let step = format!(
+        "USER root\nRUN echo {} > /etc/step-of-a-test\nUSER ${{NB_UID}}\n",
+        std::process::id()
+    );
+    repository.write("common/Dockerfile", &format!("{common}\n{step}"));
+    repository
+        .floe(&["build", "twins", "--use-frozen", "1", "--verbose"])
+        .expect(0)
+        .says(&["creating the environment older"]);
+    assert_eq!(environment_layers(&repository), layers);
+
+    // One line of one frozen spec: one layer.
+    let changed = read(&repository, &frozen("newer"));
+    let (before, after) = changed.split_once("six==").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    repository.write(&frozen("newer"), &format!("{before}six==1.16.0\n{after}"));
+    fs::remove_file(repository.path().join(frozen("newer").replace(".yml", ".lock"))).unwrap();
+    repository.floe(&["build", "twins", "--use-frozen", "1"]).expect(0);
+    let now = environment_layers(&repository);
+    assert_ne!(now[0], layers[0]);
+    assert_eq!(now[1], layers[1]);
+}
+
+#[test]
+fn what_fails_its_tests_is_not_frozen() {
+    let repository = twins();
+    repository.write("missions/twins/environments/older/tests/imports", "no_such_module\n");
+    repository.floe(&["all", "twins"]).expect(100);
+    for environment in ["older", "newer"] {
+        assert!(!repository.path().join(frozen(environment)).exists());
+    }
+}
+
+#[test]
+fn a_stale_frozen_spec_is_said_and_in_strict_mode_refused() {
+    let repository = twins();
+    repository.floe(&["build", "twins"]).expect(0);
+    repository.write("missions/twins/environments/older/older.pip", "iniconfig<2\ntoolz\n");
+    let said = [
+        "missions/twins/environments/older/older-frozen.yml is stale",
+        "--use-frozen 0",
+    ];
+    repository
+        .floe(&["build", "twins", "--use-frozen", "1", "--strict"])
+        .expect(3)
+        .says(&said);
+    let built = repository
+        .floe(&["build", "twins", "--use-frozen", "1"])
+        .expect(0)
+        .says(&said);
+    assert!(!built.stderr.contains("newer-frozen.yml is stale"), "{}", built.stderr);
+
+    let changed = repository.floe(&["build", "twins"]).expect(0);
+    changed.says(&["older-frozen.yml: 1 added", "added  toolz"]);
+    let built = repository.floe(&["build", "twins", "--use-frozen", "1"]).expect(0);
+    assert!(!built.stderr.contains("stale"), "{}", built.stderr);
+}

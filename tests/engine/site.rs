@@ -1,0 +1,101 @@
+//! A repository whose images are a shell and little else, so that a test run takes a second.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use floe::plan::Inputs;
+
+use world::Ended;
+
+use crate::rootfs;
+use crate::workshop::Workshop;
+
+/// A repository with the mission `tiny`, whose one test is a script.
+pub struct Site {
+    pub repository: Workshop,
+    base: String,
+    id: String,
+    engine: Option<String>,
+}
+
+impl Site {
+    /// A repository in which the test of the mission runs `script`, by `sh`.
+    pub fn new(script: &str) -> Self {
+        Self::on(None, script)
+    }
+
+    /// The same on the engine at an address, if it is not this machine's.
+    pub fn on(engine: Option<&str>, script: &str) -> Self {
+        let repository = Workshop::new();
+        let base = format!("floe-test-report:{}", std::process::id());
+        let archive = repository.path().join("base.tar");
+        rootfs::write(&archive, &base);
+        let imported = docker(engine).arg("import").arg(&archive).arg(&base).output().unwrap();
+        assert!(imported.status.success(), "{imported:?}");
+        let id = String::from_utf8(imported.stdout).unwrap().trim().to_owned();
+        fs::remove_file(archive).unwrap();
+        repository.write(
+            "common/Dockerfile",
+            "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY common-scripts/ /opt/common-scripts/\n",
+        );
+        let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY environments/ /opt/environments/\n";
+        repository.write("missions/tiny/Dockerfile", dockerfile);
+        repository.write("missions/tiny/environments/test", &format!("#! /bin/sh\n{script}\n"));
+        let engine = engine.map(str::to_owned);
+        let site = Self {
+            repository,
+            base,
+            id,
+            engine,
+        };
+        site.command(&["build", "tiny"]).expect(0);
+        site
+    }
+
+    /// A call of floe with this base image.
+    pub fn command(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.prepared(arguments).output().unwrap())
+    }
+
+    /// The same, not yet started.
+    pub fn prepared(&self, arguments: &[&str]) -> Command {
+        let mut command = self.repository.command(arguments);
+        command
+            .env("BASE_IMAGE", &self.base)
+            .env("USE_FROZEN", "1")
+            .env("TEST_SERVER", "0");
+        if let Some(engine) = &self.engine {
+            command.env("DOCKER_HOST", engine);
+        }
+        command
+    }
+
+    /// The directory of the last run.
+    pub fn run(&self) -> PathBuf {
+        let runs = fs::read_dir(self.repository.path().join(".floe/runs")).unwrap();
+        runs.map(|entry| entry.unwrap().path()).max().unwrap()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // Other tests share a common image; this one is of no use to them.
+        let inputs = fs::read(self.repository.path().join(".floe/inputs/floe-common.json"));
+        let inputs = inputs
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Inputs>(&text).ok());
+        let common = inputs.map(|inputs| format!("floe/common:{}", inputs.digest().short()));
+        for image in common.iter().chain([&self.id]) {
+            let _ = docker(self.engine.as_deref()).args(["rmi", "--force", image]).output();
+        }
+    }
+}
+
+fn docker(engine: Option<&str>) -> Command {
+    let mut command = Command::new("docker");
+    if let Some(engine) = engine {
+        command.env("DOCKER_HOST", engine);
+    }
+    command
+}

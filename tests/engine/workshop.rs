@@ -1,0 +1,59 @@
+//! A repository whose missions are built, and of which nothing stays with the engine.
+
+use std::fs;
+use std::ops::Deref;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use floe::plan::Inputs;
+use world::Repository;
+
+/// Tests of one process take turns, since equal files make equal images and each test removes its own.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A repository that goes with the test, and with it the mission images that were built from it.
+pub struct Workshop {
+    repository: Repository,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Workshop {
+    /// A repository with the project's own `common/` and no missions.
+    pub fn new() -> Self {
+        Self {
+            repository: Repository::with_engine(),
+            _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+impl Deref for Workshop {
+    type Target = Repository;
+
+    fn deref(&self) -> &Repository {
+        &self.repository
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // The base and common images serve the next test; a mission's serves nobody.
+        for entry in fs::read_dir(self.path().join(".floe/inputs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let name = entry
+                .file_name()
+                .to_string_lossy()
+                .replace(".json", "")
+                .replacen("floe-", "floe/", 1);
+            if ["floe/base", "floe/common"].contains(&name.as_str()) {
+                continue;
+            }
+            let inputs: Inputs = serde_json::from_slice(&fs::read(entry.path()).unwrap()).unwrap();
+            let image = format!("{name}:{}", inputs.digest().short());
+            let _ = Command::new("docker").args(["rmi", "--force", &image]).output();
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Environments, kernels and servers on disk, made of what PyPI and Debian's archive hold.
+
+mod channel;
+mod conda;
+mod corpus;
+mod faults;
+mod place;
+mod prefix;
+mod server;
+mod suite;
+mod venv;

@@ -1,0 +1,212 @@
+//! A place with a base directory, channels and spec files for one test.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use floe::envs::conda::{CondaError, Config};
+use floe::envs::{EnvsError, Installer, Layout, Tools, env_create, env_update};
+use floe::event::{Event, Memory};
+use floe::reference::EnvironmentName;
+use rattler_conda_types::PrefixRecord;
+use tempfile::TempDir;
+
+use world::channel::{Channel, once};
+
+pub struct Place {
+    pub root: TempDir,
+    pub layout: Layout,
+    pub tools: Tools,
+    pub sink: Memory,
+}
+
+impl Place {
+    /// A place where the test channel is configured.
+    pub fn new() -> Self {
+        Self::with(&[&Channel::shared().file_url()])
+    }
+
+    /// A place where these channels are configured.
+    pub fn with(channels: &[&str]) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let conda_dir = root.path().join("conda");
+        fs::create_dir(&conda_dir).unwrap();
+        Self {
+            layout: Layout {
+                common_env: root.path().join("common-env"),
+                environments: root.path().join("environments"),
+                conda_dir,
+            },
+            tools: Tools {
+                pip: Installer::Uv {
+                    program: uv(),
+                    cache: None,
+                },
+                conda: Config {
+                    channels: channels.iter().map(|&channel| channel.to_owned()).collect(),
+                    ..Config::default()
+                },
+            },
+            sink: Memory::default(),
+            root,
+        }
+    }
+
+    /// Writes a spec file and returns its path.
+    pub fn file(&self, file: &str, text: &str) -> PathBuf {
+        let path = self.root.path().join(file);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn create(&self, environment: &str, text: &str) -> Result<PathBuf, EnvsError> {
+        let yml = self.file(&format!("{environment}.yml"), text);
+        self.create_from(environment, Some(&yml))
+    }
+
+    pub fn create_from(&self, environment: &str, yml: Option<&Path>) -> Result<PathBuf, EnvsError> {
+        env_create(&self.layout, &self.tools, &name(environment), yml, &self.sink)?;
+        Ok(self.layout.prefix(&name(environment)))
+    }
+
+    pub fn update(&self, environment: &str, file: &str, text: &str) -> Result<(), EnvsError> {
+        let path = self.file(file, text);
+        self.update_from(environment, &[path])
+    }
+
+    pub fn update_from(&self, environment: &str, files: &[PathBuf]) -> Result<(), EnvsError> {
+        env_update(&self.layout, &self.tools, &name(environment), files, &self.sink)
+    }
+
+    /// Everything that was said, one event after the other.
+    pub fn said(&self) -> String {
+        let said = self.sink.events().into_iter().filter_map(|event| match event {
+            Event::Note { text } | Event::Warning { text } | Event::Output { text } => Some(text),
+            _ => None,
+        });
+        said.collect::<Vec<_>>().join("\n")
+    }
+
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.sink.events().into_iter().filter_map(|event| match event {
+            Event::Warning { text } => Some(text),
+            _ => None,
+        });
+        warnings.collect()
+    }
+}
+
+pub fn name(text: &str) -> EnvironmentName {
+    text.parse().unwrap()
+}
+
+/// The dependencies of an environment, as a yml.
+pub fn yml(dependencies: &[&str]) -> String {
+    let items = dependencies.iter().map(|item| format!("- \"{item}\"\n"));
+    format!("dependencies:\n{}", items.collect::<String>())
+}
+
+/// The error of conda packages that this is.
+pub fn conda_error(error: EnvsError) -> CondaError {
+    match error {
+        EnvsError::Conda(error) => error,
+        error => panic!("{error}"),
+    }
+}
+
+pub fn records(prefix: &Path) -> Vec<PrefixRecord> {
+    PrefixRecord::collect_from_prefix(prefix).unwrap()
+}
+
+/// `fixlib 1.1 h1_0`, and so on, in the order of names.
+pub fn packages(prefix: &Path) -> Vec<String> {
+    let mut packages = records(prefix)
+        .into_iter()
+        .map(|record| {
+            let package = record.repodata_record.package_record;
+            format!("{} {} {}", package.name.as_normalized(), package.version, package.build)
+        })
+        .collect::<Vec<_>>();
+    packages.sort();
+    packages
+}
+
+/// The version of one package that is installed.
+pub fn version(prefix: &Path, name: &str) -> Option<String> {
+    let packages = packages(prefix);
+    let mut found = packages
+        .iter()
+        .filter_map(|package| package.strip_prefix(&format!("{name} ")));
+    Some(found.next()?.split(' ').next()?.to_owned())
+}
+
+/// Every file below a directory: its mode, and its content or where it points.
+pub fn tree(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let about = fs::symlink_metadata(&path).unwrap();
+            let content = if about.is_dir() {
+                directories.push(path.clone());
+                Vec::new()
+            } else if about.is_symlink() {
+                fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            let relative = path.strip_prefix(directory).unwrap().to_owned();
+            found.insert(relative, (about.permissions().mode(), content));
+        }
+    }
+    found
+}
+
+/// The files below a directory that hold one of these texts.
+pub fn holding(directory: &Path, texts: &[&str]) -> Vec<PathBuf> {
+    let holds = |content: &[u8], text: &str| content.windows(text.len()).any(|part| part == text.as_bytes());
+    let files = tree(directory).into_iter();
+    let found = files.filter(|(_, (_, content))| texts.iter().any(|text| holds(content, text)));
+    found.map(|(path, _)| path).collect()
+}
+
+/// A copy of the test channel with some of its packages left out of its index.
+pub fn channel_without(directory: &Path, left_out: impl Fn(&str) -> bool) -> Channel {
+    let channel = Channel::shared().copy_to(directory);
+    for subdir in ["linux-64", "noarch"] {
+        let path = directory.join(subdir).join("repodata.json");
+        let mut repodata: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for kind in ["packages", "packages.conda"] {
+            if let Some(packages) = repodata[kind].as_object_mut() {
+                packages.retain(|file, _| !left_out(file));
+            }
+        }
+        fs::write(&path, repodata.to_string()).unwrap();
+        let _ = fs::remove_file(path.with_extension("json.zst"));
+    }
+    channel
+}
+
+pub fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {words}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+pub fn python(prefix: &Path, program: &str) -> String {
+    output(Command::new(prefix.join("bin/python")).args(["-c", program]))
+}
+
+/// uv, installed once for all tests.
+fn uv() -> PathBuf {
+    let venv = world::scratch().join("uv");
+    once(&venv, |part| {
+        output(Command::new("python3").args(["-m", "venv"]).arg(part));
+        output(Command::new(part.join("bin/python")).args(["-m", "pip", "install", "--quiet", "uv"]));
+    });
+    venv.join("bin/uv")
+}

@@ -1,0 +1,193 @@
+//! A directory of tests, run on an installation that is made once and kept between runs.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use floe::event::{Cause, CauseKind, Event, Memory, Summary, TestFinished, Verdict};
+use floe::process;
+use floe::suite::discover;
+use floe::suite::runner::{self, Options};
+use serde_json::{Value, json};
+
+/// The tests of one environment, `cal`, and how they are run.
+pub struct Case {
+    directory: tempfile::TempDir,
+    pub options: Options,
+}
+
+/// What a run emitted.
+pub struct Run {
+    pub summary: Summary,
+    pub events: Vec<Event>,
+    artifacts: PathBuf,
+}
+
+impl Case {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["environments/cal/tests", "modules", "scratch", "home", "artifacts"] {
+            fs::create_dir_all(directory.path().join(name)).unwrap();
+        }
+        let path = |name: &str| directory.path().join(name);
+        let mut options = Options::new(conda_dir(), path("artifacts"), path("scratch"));
+        options.settle = Duration::from_mins(1);
+        options.variables = [
+            ("PATH", OsString::from("/usr/bin:/bin")),
+            ("HOME", path("home").into()),
+            ("PYTHONPATH", path("modules").into()),
+        ]
+        .map(|(name, value)| (name.into(), value))
+        .into();
+        Self { directory, options }
+    }
+
+    /// Writes a file of the environment's tests.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join("environments/cal/tests").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn script(&self, text: &str) {
+        let path = self.file("test", text);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Writes a module that tests can import.
+    pub fn module(&self, name: &str, text: &str) {
+        fs::write(self.directory.path().join("modules").join(format!("{name}.py")), text).unwrap();
+    }
+
+    /// Writes a notebook of code cells.
+    pub fn notebook(&self, name: &str, cells: &[&str]) {
+        self.notebook_of(name, &cells.iter().map(|source| code(source)).collect::<Vec<_>>());
+    }
+
+    /// Writes a notebook of cells in their full form.
+    pub fn notebook_of(&self, name: &str, cells: &[Value]) {
+        let notebook = json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells});
+        self.file(name, &notebook.to_string());
+    }
+
+    pub async fn run(&self) -> Run {
+        let plan = discover::load(&self.directory.path().join("environments")).unwrap();
+        process::adopt_orphans().unwrap();
+        let sink = Memory::default();
+        let summary = runner::run(&plan, &self.options, &sink).await;
+        Run {
+            summary,
+            events: sink.events(),
+            artifacts: self.options.artifacts.clone(),
+        }
+    }
+
+    /// The agent as a program: `floe applet NAME …` in this case's directory of tests, with this case's environment.
+    pub fn agent(&self) -> Command {
+        let mut command = world::floe();
+        command
+            .arg("applet")
+            .envs(&self.options.variables)
+            .env("CONDA_DIR", &self.options.conda_dir)
+            .env("TMPDIR", &self.options.scratch)
+            .current_dir(self.directory.path().join("environments/cal/tests"));
+        command
+    }
+
+    /// Adds a kernel `cal` in place of the real one.
+    pub fn kernel(&mut self, argv: &[&str]) {
+        let directory = self.directory.path().join("jupyter");
+        let kernel = directory.join("kernels/cal");
+        fs::create_dir_all(&kernel).unwrap();
+        fs::write(kernel.join("kernel.json"), json!({"argv": argv}).to_string()).unwrap();
+        self.options.kernels.0.insert(0, directory);
+    }
+
+    /// Runs one notebook of code cells and returns its end.
+    pub async fn one(cells: &[&str]) -> TestFinished {
+        let case = Self::new();
+        case.notebook("x.ipynb", cells);
+        case.run().await.finished("cal::notebooks::x.ipynb").clone()
+    }
+
+    /// Whether nothing is left in the directory for temporary files.
+    pub fn is_clean(&self) -> bool {
+        fs::read_dir(&self.options.scratch).unwrap().next().is_none()
+    }
+}
+
+impl Run {
+    pub fn finished(&self, id: &str) -> &TestFinished {
+        let mut found = self.events.iter().filter_map(|event| match event {
+            Event::TestFinished(finished) if finished.id.to_string() == id => Some(finished),
+            _ => None,
+        });
+        let first = found
+            .next()
+            .unwrap_or_else(|| panic!("{id} did not end: {:#?}", self.events));
+        assert!(found.next().is_none(), "{id} ended twice");
+        first
+    }
+
+    pub fn passed(&self, id: &str) -> bool {
+        self.finished(id).verdict == Verdict::Passed
+    }
+
+    /// The executed notebook.
+    pub fn notebook(&self, id: &str) -> Value {
+        let path = self.finished(id).notebook.as_ref().unwrap();
+        serde_json::from_slice(&fs::read(self.artifacts.join(path)).unwrap()).unwrap()
+    }
+}
+
+/// A code cell.
+pub fn code(source: &str) -> Value {
+    tagged(source, &[])
+}
+
+/// A code cell with tags.
+pub fn tagged(source: &str, tags: &[&str]) -> Value {
+    json!({"cell_type": "code", "metadata": {"tags": tags}, "source": source, "outputs": [], "execution_count": null})
+}
+
+/// The cause of a failure of this kind.
+#[track_caller]
+pub fn cause(finished: &TestFinished, kind: CauseKind) -> &Cause {
+    match &finished.verdict {
+        Verdict::Failed(cause) if cause.kind == kind => cause,
+        _ => panic!("expected {}: {finished:#?}", kind.label()),
+    }
+}
+
+/// A virtual environment with ipykernel in place of `$CONDA_DIR`; its environment `cal` is itself.
+fn conda_dir() -> PathBuf {
+    let root = world::scratch();
+    let (prefix, done) = (root.join("conda"), root.join("conda.done"));
+    // Each test may be a process of its own: the first makes it, the others wait.
+    let lock = fs::File::create(root.join("conda.lock")).unwrap();
+    lock.lock().unwrap();
+    if !done.exists() {
+        let _ = fs::remove_dir_all(&prefix);
+        call(Command::new("python3").args(["-m", "venv"]).arg(&prefix));
+        call(Command::new(prefix.join("bin/pip")).args(["install", "--quiet", "ipykernel"]));
+        fs::create_dir(prefix.join("envs")).unwrap();
+        symlink("..", prefix.join("envs/cal")).unwrap();
+        let kernel = prefix.join("share/jupyter/kernels/cal");
+        fs::create_dir_all(&kernel).unwrap();
+        let python = prefix.join("bin/python");
+        let argv = json!([python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]);
+        let spec = json!({"argv": argv, "display_name": "cal", "language": "python"});
+        fs::write(kernel.join("kernel.json"), spec.to_string()).unwrap();
+        fs::write(done, "").unwrap();
+    }
+    prefix
+}
+
+fn call(command: &mut Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}

@@ -1,0 +1,9 @@
+//! What needs neither a container engine nor the network.
+
+mod agent;
+mod cli;
+mod diff;
+mod events;
+mod reports;
+mod selecting;
+mod tidy;
