@@ -8,10 +8,10 @@ pub mod setup_env;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use crate::quantity::{Limit, MemoryLimit, QuantityError, Size};
+use crate::quantity::{self, Limit, Size};
 use crate::reference::{MissionName, ReferenceError};
+use crate::suite::options::{RunOptions, VariableError};
 use declared::{SETTINGS, Setting};
 use setup_env::{Assignment, SetupEnvError};
 
@@ -46,18 +46,10 @@ pub struct Settings {
     pub registry: Option<String>,
     /// What builds need to reach the outside world.
     pub site: Site,
-    /// How many tests run at a time; `None`: one for each processor.
-    pub test_jobs: Option<usize>,
-    /// How much memory the tests that run at a time are expected to take together; `None`: what there is.
-    pub test_memory: Option<MemoryLimit>,
+    /// How tests are run.
+    pub run: RunOptions,
     /// How much memory a container of tests may take; `None`: as much as the engine lets it.
     pub container_memory: Option<Size>,
-    /// The time limit of one cell.
-    pub cell_timeout: Option<Limit>,
-    /// The time limit of one notebook, import or script.
-    pub notebook_timeout: Option<Limit>,
-    /// The time limit of a whole test run.
-    pub run_timeout: Option<Limit>,
     /// Whether the server of an image is tested.
     pub test_server: bool,
     /// How long a server may take until it answers.
@@ -175,16 +167,11 @@ pub fn resolve(
             conda_mirror: values.parsed("CONDA_MIRROR", url)?,
             apt_mirror: values.text("APT_MIRROR"),
         },
-        test_jobs: values.parsed("TEST_JOBS", |text| {
-            positive(text).map(|n| usize::try_from(n).unwrap_or(1))
-        })?,
-        test_memory: values.parsed("TEST_MEMORY", quantity)?,
-        container_memory: values.parsed("CONTAINER_MEMORY", quantity)?,
-        cell_timeout: values.parsed("CELL_TIMEOUT", quantity)?,
-        notebook_timeout: values.parsed("NOTEBOOK_TIMEOUT", quantity)?,
-        run_timeout: values.parsed("RUN_TIMEOUT", quantity)?,
+        run: RunOptions::of_variables(|name| values.text(name))
+            .map_err(|VariableError { name, reason }| values.error(name, reason))?,
+        container_memory: values.parsed("CONTAINER_MEMORY", quantity::parsed)?,
         test_server: values.switch("TEST_SERVER")?,
-        server_timeout: values.parsed("SERVER_TIMEOUT", quantity)?,
+        server_timeout: values.parsed("SERVER_TIMEOUT", quantity::parsed)?,
         docker_host: values.text("DOCKER_HOST"),
     })
 }
@@ -256,18 +243,6 @@ impl Values {
             reason,
         }
     }
-}
-
-fn positive(text: &str) -> Result<u64, String> {
-    match text.trim().parse() {
-        Ok(0) | Err(_) => Err("expected a whole number above 0".to_owned()),
-        Ok(number) => Ok(number),
-    }
-}
-
-/// A time or an amount of memory. The error names the variable and its value already.
-fn quantity<T: FromStr<Err = QuantityError>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: QuantityError| error.rule.to_owned())
 }
 
 fn registry(text: &str) -> Result<String, String> {
@@ -351,8 +326,8 @@ mod tests {
         assert_eq!(settings.mission.unwrap().as_str(), "roman");
         assert_eq!(settings.registry.as_deref(), Some("flag.example"));
         assert_eq!(settings.base_image, BaseImage::Debian);
-        assert_eq!(settings.cell_timeout, Some("10m".parse().unwrap()));
-        assert_eq!((settings.run_timeout, settings.test_memory), (None, None));
+        assert_eq!(settings.run.cell_timeout, Some("10m".parse().unwrap()));
+        assert_eq!((settings.run.run_timeout, settings.run.memory), (None, None));
     }
 
     #[test]

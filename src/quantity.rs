@@ -22,6 +22,11 @@ pub struct QuantityError {
     pub rule: &'static str,
 }
 
+/// Reads a quantity. The error is the rule alone, for messages that name the text already.
+pub fn parsed<T: FromStr<Err = QuantityError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: QuantityError| error.rule.to_owned())
+}
+
 /// How long something may take; more than nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limit(pub Duration);

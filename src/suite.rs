@@ -7,6 +7,7 @@ pub mod definitions;
 pub mod discover;
 pub mod listing;
 pub mod notebook;
+pub mod options;
 pub mod outputs;
 pub mod pattern;
 pub mod request;

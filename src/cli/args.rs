@@ -278,18 +278,7 @@ impl TestArgs {
     /// What the options set, by the name of the setting.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<&'static str, String> {
-        let run = &self.run;
-        let flags = [
-            ("TEST_JOBS", run.jobs.map(|jobs| jobs.to_string())),
-            ("TEST_MEMORY", run.memory.map(|memory| memory.to_string())),
-            ("CONTAINER_MEMORY", self.container_memory.map(|size| size.to_string())),
-            ("CELL_TIMEOUT", run.cell_timeout.map(|limit| limit.to_string())),
-            ("NOTEBOOK_TIMEOUT", run.notebook_timeout.map(|limit| limit.to_string())),
-            ("RUN_TIMEOUT", run.run_timeout.map(|limit| limit.to_string())),
-        ];
-        flags
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
+        let memory = self.container_memory.map(|size| ("CONTAINER_MEMORY", size.to_string()));
+        memory.into_iter().collect()
     }
 }

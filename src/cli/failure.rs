@@ -21,6 +21,7 @@ use crate::report::json::LogError;
 use crate::spec::SpecError;
 use crate::state::FileError;
 use crate::suite::discover::DiscoverError;
+use crate::suite::options::VariableError;
 use crate::suite::request::RequestError;
 use crate::suite::settings::SettingsError;
 
@@ -267,6 +268,12 @@ impl From<DiscoverError> for Failure {
             ),
             _ => failure,
         }
+    }
+}
+
+impl From<VariableError> for Failure {
+    fn from(error: VariableError) -> Self {
+        Self::new(ExitCode::Invalid, error.to_string())
     }
 }
 

@@ -3,13 +3,12 @@
 //! A mission's own script calls the agent without arguments, so the request goes by environment variables.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::options::RunOptions;
 use super::selection::Selection;
 use crate::image::variable::{self, TESTS};
-use crate::quantity::{Limit, MemoryLimit};
 use crate::reference::TestId;
 
 /// The longest value that a variable gets: Linux refuses 128 KiB.
@@ -21,33 +20,8 @@ const LONGEST: usize = 96 * 1024;
 pub struct Request {
     /// Which tests to run.
     pub selection: Selection,
-    /// How many tests run at a time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jobs: Option<usize>,
-    /// How much memory the tests that run at a time are expected to take together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<MemoryLimit>,
-    /// Whether no more tests begin once one has failed.
-    #[serde(skip_serializing_if = "is_false")]
-    pub fail_fast: bool,
-    /// How often a test that failed is tried again, in place of what its environment says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retries: Option<u32>,
-    /// After how long, and then how often, a test is reported as slow.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slow: Option<Limit>,
-    /// The limit of a cell.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cell_timeout: Option<Limit>,
-    /// The limit of a notebook, an import or a script.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub notebook_timeout: Option<Limit>,
-    /// The limit of the whole run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run_timeout: Option<Limit>,
-    /// Whether each notebook gets a kernel that is started for it.
-    #[serde(skip_serializing_if = "is_false")]
-    pub cold: bool,
+    /// How to run them.
+    pub options: RunOptions,
     /// What earlier runs tell of tests.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub known: BTreeMap<TestId, Expected>,
@@ -98,22 +72,14 @@ impl Request {
         }
         Ok(Some(serde_json::from_str(&text)?))
     }
-
-    /// The limit of the whole run.
-    #[must_use]
-    pub fn run_limit(&self) -> Option<Duration> {
-        self.run_timeout.map(|limit| limit.0)
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
+    use crate::quantity::MemoryLimit;
 
     fn sent(request: &Request) -> Request {
         let variables = request.variables();
@@ -139,14 +105,16 @@ mod tests {
         });
         let request = Request {
             selection: Selection::of_filters(vec!["numpy".to_owned()]),
-            jobs: Some(4),
-            memory: Some(MemoryLimit::Percent(80)),
-            fail_fast: true,
-            retries: Some(0),
-            slow: Some("30s".parse().unwrap()),
-            run_timeout: Some("1h".parse().unwrap()),
+            options: RunOptions {
+                jobs: NonZeroUsize::new(4),
+                memory: Some(MemoryLimit::Percent(80)),
+                fail_fast: true,
+                retries: Some(0),
+                slow: Some("30s".parse().unwrap()),
+                run_timeout: Some("1h".parse().unwrap()),
+                ..RunOptions::default()
+            },
             known: known.collect(),
-            ..Request::default()
         };
         assert!(request.variables().len() > 1);
         assert_eq!(sent(&request), request);

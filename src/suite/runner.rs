@@ -14,20 +14,23 @@ mod servers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::policy::Policy;
 use self::servers::Servers;
+use super::options::RunOptions;
+use super::request::Expected;
 use super::settings::Settings;
 use super::{Subject, Test, TestPlan};
 use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, Verdict};
 use crate::image;
-use crate::kernel::spec::{JupyterDirectories, SearchPath};
+use crate::kernel::spec::SearchPath;
 use crate::process::memory::OomCounter;
 use crate::process::{Ended, Exit};
 use crate::quantity::Limit;
-use crate::reference::EnvironmentName;
+use crate::reference::{EnvironmentName, TestId};
 
 /// How tests are run. All paths are absolute.
 #[derive(Debug, Clone)]
@@ -66,6 +69,23 @@ pub struct Options {
     pub policy: Policy,
 }
 
+/// Where tests run. All paths are absolute.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// `$CONDA_DIR`: the base environment, with all others under `envs/`.
+    pub conda_dir: PathBuf,
+    /// Where executed notebooks are written, under `notebooks/<environment>/`.
+    pub artifacts: PathBuf,
+    /// An existing directory for temporary files.
+    pub scratch: PathBuf,
+    /// Where kernels are looked for.
+    pub kernels: SearchPath,
+    /// The environment variables that tests inherit.
+    pub variables: BTreeMap<OsString, OsString>,
+    /// How many bytes of memory there are for tests, where that is known.
+    pub memory: Option<u64>,
+}
+
 /// What became of one test.
 struct Outcome {
     verdict: Verdict,
@@ -75,29 +95,29 @@ struct Outcome {
 }
 
 impl Options {
-    /// The options of an image: two tests at a time, the usual limits, nothing inherited.
+    /// What `run` says, and what holds where it says nothing.
     #[must_use]
-    pub fn new(conda_dir: PathBuf, artifacts: PathBuf, scratch: PathBuf) -> Self {
+    pub fn new(run: &RunOptions, known: BTreeMap<TestId, Expected>, place: Surroundings) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let limit = |said: Option<Limit>, default: Duration| said.map_or(default, |limit| limit.0);
+        let notebook_timeout = limit(run.notebook_timeout, Duration::from_mins(30));
         Self {
-            jobs: 2,
-            cell_timeout: Duration::from_mins(10),
-            notebook_timeout: Duration::from_hours(1),
-            import_timeout: Duration::from_mins(5),
-            script_timeout: Duration::from_hours(1),
+            jobs: run.jobs.map_or(processors, NonZeroUsize::get),
+            cell_timeout: limit(run.cell_timeout, Duration::from_mins(10)),
+            notebook_timeout,
+            import_timeout: notebook_timeout,
+            script_timeout: notebook_timeout,
             ready_timeout: Duration::from_mins(1),
             grace: Duration::from_secs(5),
-            settle: Duration::from_secs(30),
-            notebook_output: 10 * 1024 * 1024,
-            kernels: SearchPath::new(&JupyterDirectories {
-                prefix: conda_dir.clone(),
-                ..JupyterDirectories::default()
-            }),
-            variables: BTreeMap::new(),
-            cold: false,
-            policy: Policy::default(),
-            conda_dir,
-            artifacts,
-            scratch,
+            settle: Duration::from_secs(10),
+            notebook_output: 10 << 20,
+            cold: run.cold,
+            policy: Policy::new(run, known, place.memory),
+            kernels: place.kernels,
+            variables: place.variables,
+            conda_dir: place.conda_dir,
+            artifacts: place.artifacts,
+            scratch: place.scratch,
         }
     }
 

@@ -15,10 +15,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("repository", &["reference"]),
     ("spec", &["event", "image", "reference"]),
     ("compose", &["image", "reference"]),
-    ("config", &["quantity", "reference"]),
+    ("config", &["quantity", "reference", "suite"]),
     ("context", &["reference"]),
     ("suite::discover", &["event", "reference"]),
-    ("suite::request", &["image", "quantity", "reference"]),
+    ("suite::options", &["quantity"]),
+    ("suite::request", &["image", "reference"]),
     ("suite::selection", &["event", "reference"]),
     ("suite::settings", &["quantity", "reference"]),
     (

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,19 +18,14 @@ use crate::event::{Event, FORMAT, Sink, Summary};
 use crate::image::{self, variable};
 use crate::kernel::spec::{JupyterDirectories, SearchPath};
 use crate::process;
-use crate::quantity::Limit;
 use crate::reference::EnvironmentName;
 use crate::report::json::Wire;
 use crate::report::terminal::Terminal;
 use crate::server;
 use crate::suite::TestPlan;
+use crate::suite::options::RunOptions;
 use crate::suite::request::Request;
-use crate::suite::runner::policy::Policy;
-use crate::suite::runner::{self, Options, available};
-
-/// The limits where nothing says anything else, those of `setup-env`: of a cell, and of all else.
-const CELL: Limit = Limit(Duration::from_mins(10));
-const NOTEBOOK: Limit = Limit(Duration::from_mins(30));
+use crate::suite::runner::{self, Options, Surroundings, available};
 
 /// The image that the applets work in.
 pub struct Machine {
@@ -97,21 +91,15 @@ impl Machine {
     pub fn request(&self, options: &RunArgs) -> Result<Asked, Failure> {
         let of_host = Request::of_variables(setting)?;
         let by_host = of_host.is_some();
-        let request = match of_host {
+        let mut request = match of_host {
             Some(request) => request,
             None => Request {
-                jobs: parsed("TEST_JOBS")?,
-                memory: parsed("TEST_MEMORY")?,
-                cell_timeout: parsed("CELL_TIMEOUT")?,
-                notebook_timeout: parsed("NOTEBOOK_TIMEOUT")?,
-                run_timeout: parsed("RUN_TIMEOUT")?,
+                options: RunOptions::of_variables(setting)?,
                 ..Request::default()
             },
         };
-        Ok(Asked {
-            request: options.over(request),
-            by_host,
-        })
+        request.options = options.options().over(&request.options);
+        Ok(Asked { request, by_host })
     }
 
     /// Runs those tests of the plan that the host asked for. That it asked for none of them is in order: other calls,
@@ -119,7 +107,7 @@ impl Machine {
     pub async fn test_selected(&self, plan: &TestPlan, asked: &Asked, events: &dyn Sink) -> Result<(), Failure> {
         let selected = plan.select(&asked.request.selection);
         if asked.by_host && selected.tests().is_empty() {
-            let jobs = asked.request.jobs.unwrap_or(1);
+            let jobs = asked.request.options.jobs.map_or(1, NonZeroUsize::get);
             events.emit(Event::SuiteStarted {
                 format: FORMAT,
                 tests: Vec::new(),
@@ -173,21 +161,9 @@ impl Machine {
     }
 
     fn options(&self, request: &Request) -> Options {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let limit = request.notebook_timeout.unwrap_or(NOTEBOOK).0;
         let scratch = std::env::temp_dir();
-        let available = available::memory();
-        let policy = Policy::default();
-        Options {
-            jobs: request.jobs.unwrap_or(processors),
-            cell_timeout: request.cell_timeout.unwrap_or(CELL).0,
-            notebook_timeout: limit,
-            import_timeout: limit,
-            script_timeout: limit,
-            ready_timeout: Duration::from_mins(1),
-            grace: Duration::from_secs(5),
-            settle: Duration::from_secs(10),
-            notebook_output: 10 << 20,
+        let surroundings = Surroundings {
+            conda_dir: self.conda_dir.clone(),
             artifacts: setting(variable::ARTIFACTS).map_or_else(|| scratch.join("floe-artifacts"), PathBuf::from),
             scratch,
             kernels: SearchPath::new(&JupyterDirectories {
@@ -198,21 +174,9 @@ impl Machine {
                 prefix: self.conda_dir.clone(),
             }),
             variables: variables(),
-            cold: request.cold,
-            policy: Policy {
-                memory: match request.memory {
-                    Some(limit) => limit.bytes(available),
-                    None => available,
-                },
-                fail_fast: request.fail_fast,
-                retries: request.retries,
-                slow: request.slow.map_or(policy.slow, |limit| limit.0),
-                run_timeout: request.run_limit(),
-                known: request.known.clone(),
-                ..policy
-            },
-            conda_dir: self.conda_dir.clone(),
-        }
+            memory: available::memory(),
+        };
+        Options::new(&request.options, request.known.clone(), surroundings)
     }
 }
 
@@ -256,12 +220,6 @@ fn base_environment() -> PathBuf {
     let python = |bin: &PathBuf| ["python", "python3"].iter().any(|name| bin.join(name).is_file());
     let found = directories.find(python);
     found.and_then(|bin| Some(bin.parent()?.to_owned())).unwrap_or(usual)
-}
-
-/// The value of a variable, read.
-fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<Option<T>, Failure> {
-    let parsed = setting(name).map(|text| text.parse::<T>()).transpose();
-    parsed.map_err(|error| Failure::new(ExitCode::Invalid, format!("environment variable {name}: {error}")))
 }
 
 /// The program that installs pip lists, with the cache that the build mounts.

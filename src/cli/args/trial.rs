@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::event::Part;
 use crate::quantity::{Limit, MemoryLimit};
 use crate::reference::{EnvironmentName, TestKind};
-use crate::suite::request::Request;
+use crate::suite::options::RunOptions;
 use crate::suite::selection::Selection;
 
 /// Which tests to run.
@@ -30,31 +30,31 @@ pub struct SelectionArgs {
 pub struct RunArgs {
     /// How many tests run at a time
     #[arg(short, long, value_name = "N")]
-    pub jobs: Option<NonZeroUsize>,
+    jobs: Option<NonZeroUsize>,
     /// How much memory the tests that run at a time may be expected to take together, e.g. 8G or 80%
     #[arg(long, value_name = "SIZE")]
-    pub memory: Option<MemoryLimit>,
+    memory: Option<MemoryLimit>,
     /// Begin no more tests once one has failed
     #[arg(long)]
-    pub fail_fast: bool,
+    fail_fast: bool,
     /// Try a test that failed up to N times again; one that passes then is flaky. Wins over what environments say
     #[arg(long, value_name = "N")]
-    pub retries: Option<u32>,
+    retries: Option<u32>,
     /// Report tests that run longer, each time that this time has passed again [default: 60s]
     #[arg(long, value_name = "TIME")]
-    pub slow: Option<Limit>,
+    slow: Option<Limit>,
     /// How long a cell may take: 90, 90s, 10m, 1h. What an environment or a notebook says of itself wins
     #[arg(long, value_name = "TIME")]
-    pub cell_timeout: Option<Limit>,
+    cell_timeout: Option<Limit>,
     /// How long a notebook, import or script may take, likewise
     #[arg(long, value_name = "TIME")]
-    pub notebook_timeout: Option<Limit>,
+    notebook_timeout: Option<Limit>,
     /// How long the whole run may take
     #[arg(long, value_name = "TIME")]
-    pub run_timeout: Option<Limit>,
+    run_timeout: Option<Limit>,
     /// Start a kernel for each notebook, in place of forking one that has started already
     #[arg(long)]
-    pub cold: bool,
+    cold: bool,
 }
 
 /// An image that floe did not build, and its tests.
@@ -120,20 +120,19 @@ impl SelectionArgs {
 }
 
 impl RunArgs {
-    /// The request with what these options say in place of what it says.
+    /// What these options say.
     #[must_use]
-    pub fn over(&self, request: Request) -> Request {
-        Request {
-            jobs: self.jobs.map(NonZeroUsize::get).or(request.jobs),
-            memory: self.memory.or(request.memory),
-            fail_fast: self.fail_fast || request.fail_fast,
-            retries: self.retries.or(request.retries),
-            slow: self.slow.or(request.slow),
-            cell_timeout: self.cell_timeout.or(request.cell_timeout),
-            notebook_timeout: self.notebook_timeout.or(request.notebook_timeout),
-            run_timeout: self.run_timeout.or(request.run_timeout),
-            cold: self.cold || request.cold,
-            ..request
+    pub fn options(&self) -> RunOptions {
+        RunOptions {
+            jobs: self.jobs,
+            memory: self.memory,
+            fail_fast: self.fail_fast,
+            retries: self.retries,
+            slow: self.slow,
+            cell_timeout: self.cell_timeout,
+            notebook_timeout: self.notebook_timeout,
+            run_timeout: self.run_timeout,
+            cold: self.cold,
         }
     }
 }

@@ -84,16 +84,10 @@ pub async fn run(
 fn prepare(session: &Session, chosen: &Chosen, image: &Built, asked: &Asked) -> Trial {
     let mission = &chosen.mission;
     let settings = &session.settings;
-    // The settings hold what the flags say of them, too.
     let request = Request {
         selection: chosen.selection.clone(),
-        jobs: settings.test_jobs,
-        memory: settings.test_memory,
-        cell_timeout: settings.cell_timeout,
-        notebook_timeout: settings.notebook_timeout,
-        run_timeout: settings.run_timeout,
+        options: asked.options.over(&settings.run),
         known: history::known(&session.state, mission),
-        ..asked.request.clone()
     };
     let run = history::new_run(mission);
     Trial {
@@ -104,7 +98,7 @@ fn prepare(session: &Session, chosen: &Chosen, image: &Built, asked: &Asked) -> 
         part: chosen.selection.part,
         selected: Some(chosen.digest()),
         definitions: Some(chosen.definitions.clone()),
-        limit: request.run_limit(),
+        limit: request.options.run_timeout.map(|limit| limit.0),
         memory: settings.container_memory.map(|size| size.0),
         stages: Vec::new(),
         environment: request.variables(),

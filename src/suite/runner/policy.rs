@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Cause, CauseKind};
 use crate::reference::TestId;
+use crate::suite::options::RunOptions;
 use crate::suite::request::Expected;
 
 /// What bounds a run, beside the limits of each test.
@@ -30,16 +31,21 @@ pub struct Policy {
     pub known: BTreeMap<TestId, Expected>,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
+impl Policy {
+    /// What `run` says, and what holds where it says nothing. `available` is how many bytes of memory there are.
+    #[must_use]
+    pub fn new(run: &RunOptions, known: BTreeMap<TestId, Expected>, available: Option<u64>) -> Self {
         Self {
-            memory: None,
-            fail_fast: false,
-            retries: None,
-            slow: Duration::from_mins(1),
-            run_timeout: None,
+            memory: match run.memory {
+                Some(limit) => limit.bytes(available),
+                None => available,
+            },
+            fail_fast: run.fail_fast,
+            retries: run.retries,
+            slow: run.slow.map_or(Duration::from_mins(1), |limit| limit.0),
+            run_timeout: run.run_timeout.map(|limit| limit.0),
             stop: Stop::default(),
-            known: BTreeMap::new(),
+            known,
         }
     }
 }

@@ -1,16 +1,20 @@
 //! A directory of tests, run on an installation that is made once and kept between runs.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use floe::event::{Cause, CauseKind, Event, Memory, Summary, TestFinished, Verdict};
+use floe::kernel::spec::{JupyterDirectories, SearchPath};
 use floe::process;
 use floe::suite::discover;
-use floe::suite::runner::{self, Options};
+use floe::suite::options::RunOptions;
+use floe::suite::runner::{self, Options, Surroundings};
 use serde_json::{Value, json};
 
 /// The tests of one environment, `cal`, and how they are run.
@@ -33,15 +37,28 @@ impl Case {
             fs::create_dir_all(directory.path().join(name)).unwrap();
         }
         let path = |name: &str| directory.path().join(name);
-        let mut options = Options::new(conda_dir(), path("artifacts"), path("scratch"));
-        options.settle = Duration::from_mins(1);
-        options.variables = [
+        let variables = [
             ("PATH", OsString::from("/usr/bin:/bin")),
             ("HOME", path("home").into()),
             ("PYTHONPATH", path("modules").into()),
-        ]
-        .map(|(name, value)| (name.into(), value))
-        .into();
+        ];
+        let surroundings = Surroundings {
+            conda_dir: conda_dir(),
+            artifacts: path("artifacts"),
+            scratch: path("scratch"),
+            kernels: SearchPath::new(&JupyterDirectories {
+                prefix: conda_dir(),
+                ..JupyterDirectories::default()
+            }),
+            variables: variables.map(|(name, value)| (name.into(), value)).into(),
+            memory: None,
+        };
+        let two_at_a_time = RunOptions {
+            jobs: NonZeroUsize::new(2),
+            ..RunOptions::default()
+        };
+        let mut options = Options::new(&two_at_a_time, BTreeMap::new(), surroundings);
+        options.settle = Duration::from_mins(1);
         Self { directory, options }
     }
 

@@ -11,7 +11,7 @@ use crate::cli::session::Session;
 use crate::history;
 use crate::reference::{Digest, MissionName, TestId, TestKind};
 use crate::server;
-use crate::suite::request::Request;
+use crate::suite::options::RunOptions;
 use crate::suite::runner::schedule;
 use crate::suite::selection::Selection;
 use crate::suite::{Mode, TestPlan, definitions, discover};
@@ -24,7 +24,7 @@ pub struct Asked {
     /// Only those that failed or did not run in the mission's last run.
     pub rerun_failed: bool,
     /// How to run them, as far as the command line says.
-    pub request: Request,
+    pub options: RunOptions,
 }
 
 impl Asked {
@@ -33,7 +33,7 @@ impl Asked {
         Self {
             selection: args.selection.selection(filters),
             rerun_failed: args.rerun_failed,
-            request: args.run.over(Request::default()),
+            options: args.run.options(),
         }
     }
 

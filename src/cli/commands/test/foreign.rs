@@ -162,12 +162,8 @@ fn prepare(session: &Session, reference: &str, args: &TestArgs, image: &Image, t
             tests: Some(tests.ids.clone()),
             ..Selection::default()
         },
-        jobs: settings.test_jobs,
-        memory: settings.test_memory,
-        cell_timeout: settings.cell_timeout,
-        notebook_timeout: settings.notebook_timeout,
-        run_timeout: settings.run_timeout,
-        ..args.run.over(Request::default())
+        options: args.run.options().over(&settings.run),
+        ..Request::default()
     };
     let mut environment = request.variables();
     environment.insert(variable::ENVIRONMENTS.to_owned(), Stage::given_environments());
@@ -181,7 +177,7 @@ fn prepare(session: &Session, reference: &str, args: &TestArgs, image: &Image, t
         stages: stages(session, image, &tests),
         expected: tests.ids,
         definitions: None,
-        limit: request.run_limit(),
+        limit: request.options.run_timeout.map(|limit| limit.0),
         memory: settings.container_memory.map(|size| size.0),
         environment,
         directory: session.state.run(&run),

@@ -10,6 +10,7 @@ use tokio::task::yield_now;
 use super::*;
 use crate::event::{Cause, Memory};
 use crate::suite::Subject;
+use crate::suite::options::RunOptions;
 use crate::suite::settings::Settings;
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -41,6 +42,10 @@ fn passing() -> Outcome {
     Outcome::of(Verdict::Passed)
 }
 
+fn unbounded() -> Policy {
+    Policy::new(&RunOptions::default(), BTreeMap::new(), None)
+}
+
 /// The events as lines: `start x 1`, `retry x 1`, `PASS x`, `NOT-RUN x: why`.
 fn lines(events: &[Event]) -> Vec<String> {
     let line = |event: &Event| match event {
@@ -65,7 +70,7 @@ fn name(test: &Test) -> String {
 async fn a_test_that_fails_is_tried_again_and_one_that_passes_then_is_flaky() {
     let policy = Policy {
         retries: Some(2),
-        ..Policy::default()
+        ..unbounded()
     };
     let tried = RefCell::new(BTreeMap::<String, u32>::new());
     let sink = Memory::default();
@@ -117,7 +122,7 @@ async fn an_environment_may_ask_for_retries_and_the_command_line_for_none() {
     for (asked, attempts) in [(None, 2), (Some(0), 1), (Some(3), 4)] {
         let policy = Policy {
             retries: asked,
-            ..Policy::default()
+            ..unbounded()
         };
         let sink = Memory::default();
         run(&plan, 1, &policy, &sink, async |_| failing()).await;
@@ -138,7 +143,7 @@ async fn what_cannot_run_ends_once_without_having_begun() {
     ]);
     let policy = Policy {
         retries: Some(3),
-        ..Policy::default()
+        ..unbounded()
     };
     let sink = Memory::default();
     run(&plan, 1, &policy, &sink, async |_| passing()).await;
@@ -149,7 +154,7 @@ async fn what_cannot_run_ends_once_without_having_begun() {
 async fn after_a_failure_fail_fast_lets_what_runs_end_and_begins_nothing_more() {
     let policy = Policy {
         fail_fast: true,
-        ..Policy::default()
+        ..unbounded()
     };
     let sink = Memory::default();
     let plan = beside(&["bad", "running", "later", "last"]);
@@ -180,7 +185,7 @@ async fn after_a_failure_fail_fast_lets_what_runs_end_and_begins_nothing_more() 
 async fn a_stop_ends_what_runs_tries_nothing_again_and_accounts_for_the_rest() {
     let policy = Policy {
         retries: Some(5),
-        ..Policy::default()
+        ..unbounded()
     };
     let sink = Memory::default();
     let plan = beside(&["hanging", "later"]);
@@ -204,7 +209,7 @@ async fn a_stop_ends_what_runs_tries_nothing_again_and_accounts_for_the_rest() {
 async fn at_the_runs_limit_what_runs_has_timed_out_and_the_rest_did_not_run() {
     let policy = Policy {
         run_timeout: Some(SHORT),
-        ..Policy::default()
+        ..unbounded()
     };
     let sink = Memory::default();
     let plan = beside(&["hanging", "later"]);
@@ -223,7 +228,7 @@ async fn at_the_runs_limit_what_runs_has_timed_out_and_the_rest_did_not_run() {
 async fn a_slow_test_is_reported_again_and_again_while_it_runs() {
     let policy = Policy {
         slow: SHORT,
-        ..Policy::default()
+        ..unbounded()
     };
     let sink = Memory::default();
     let slow = || lines(&sink.events()).iter().filter(|line| *line == "slow x").count();
@@ -246,7 +251,7 @@ async fn a_slow_test_is_reported_again_and_again_while_it_runs() {
 async fn a_defect_in_one_test_hides_no_other() {
     let sink = Memory::default();
     let plan = beside(&["defect", "good"]);
-    run(&plan, 2, &Policy::default(), &sink, async |test| {
+    run(&plan, 2, &unbounded(), &sink, async |test| {
         assert!(name(test) != "defect");
         passing()
     })
@@ -265,7 +270,7 @@ async fn two_tests_that_run_alone_never_overlap_anything() {
         ("d", Mode::Parallel),
     ]);
     let running = RefCell::new(Vec::<String>::new());
-    let summary = run(&plan, 4, &Policy::default(), &Memory::default(), async |test| {
+    let summary = run(&plan, 4, &unbounded(), &Memory::default(), async |test| {
         running.borrow_mut().push(name(test));
         for _ in 0..10 {
             yield_now().await;
