@@ -1,3 +1,5 @@
+//! Imports, each in a process of its own.
+
 use std::time::Duration;
 
 use floe::event::{CauseKind, Summary};

@@ -1,3 +1,5 @@
+//! Notebooks: what fails one, and what is kept of it.
+
 use std::time::Duration;
 
 use floe::event::{CauseKind, Verdict};

@@ -1,3 +1,5 @@
+//! Processes: kernels that die, hang or flood, and what tests leave behind.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Which tests run at the same time, and in which order.
+
 use floe::event::{CauseKind, Event, Summary, Verdict};
 
 use super::case::{Case, cause};

@@ -1,3 +1,5 @@
+//! Scripts, in their directory and environment.
+
 use std::time::Duration;
 
 use floe::event::{CauseKind, Verdict};
