@@ -168,7 +168,7 @@ pub fn resolve(
             apt_mirror: values.text("APT_MIRROR"),
         },
         run: RunOptions::of_variables(|name| values.text(name))
-            .map_err(|VariableError { name, reason }| values.error(name, reason))?,
+            .map_err(|VariableError { name, reason, .. }| values.error(name, reason))?,
         container_memory: values.parsed("CONTAINER_MEMORY", quantity::parsed)?,
         test_server: values.switch("TEST_SERVER")?,
         server_timeout: values.parsed("SERVER_TIMEOUT", quantity::parsed)?,

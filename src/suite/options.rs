@@ -44,10 +44,12 @@ pub struct RunOptions {
 
 /// A variable whose value is none of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("environment variable {name}: {reason}")]
+#[error("environment variable {name}={value}: {reason}")]
 pub struct VariableError {
     /// The variable.
     pub name: &'static str,
+    /// Its value.
+    pub value: String,
     /// What is wrong with its value.
     pub reason: String,
 }
@@ -87,8 +89,13 @@ fn parsed<T>(
     read: impl Fn(&'static str) -> Option<String>,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>, VariableError> {
-    let parsed = read(name).map(|text| parse(text.trim())).transpose();
-    parsed.map_err(|reason| VariableError { name, reason })
+    let Some(value) = read(name) else {
+        return Ok(None);
+    };
+    match parse(value.trim()) {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(reason) => Err(VariableError { name, value, reason }),
+    }
 }
 
 fn number(text: &str) -> Result<NonZeroUsize, String> {
@@ -133,7 +140,7 @@ mod tests {
             read("many")
                 .unwrap_err()
                 .to_string()
-                .starts_with("environment variable TEST_JOBS: ")
+                .starts_with("environment variable TEST_JOBS=many: ")
         );
     }
 }

@@ -170,11 +170,11 @@ fn a_reader_that_goes_away_stops_no_test_and_changes_no_verdict() {
 fn a_variable_or_a_request_that_means_nothing_is_refused_with_its_name() {
     let installation = Installation::new(&[]);
     for (name, value, said) in [
-        ("TEST_JOBS", "many", "environment variable TEST_JOBS: "),
+        ("TEST_JOBS", "many", "environment variable TEST_JOBS=many: "),
         (
             "CELL_TIMEOUT",
             "soon",
-            "environment variable CELL_TIMEOUT: \"soon\" is no time",
+            "environment variable CELL_TIMEOUT=soon: write seconds",
         ),
         (
             "FLOE_TESTS",
@@ -217,7 +217,7 @@ fn the_options_of_a_call_win_over_what_the_host_asks_for() {
     let mut command = installation.applet(&["test-imports", "--jobs", "3", "json"]);
     command
         .env("FLOE_EVENTS", "1")
-        .env("FLOE_TESTS", r#"{"jobs": 2}"#)
+        .env("FLOE_TESTS", r#"{"options": {"jobs": 2}}"#)
         .env("TEST_JOBS", "1");
     let jobs = |command: &mut Command| {
         let output = command.output().unwrap().stdout;
@@ -235,7 +235,7 @@ fn the_options_of_a_call_win_over_what_the_host_asks_for() {
     let mut command = installation.applet(&["test-imports", "json"]);
     command
         .env("FLOE_EVENTS", "1")
-        .env("FLOE_TESTS", r#"{"jobs": 2}"#)
+        .env("FLOE_TESTS", r#"{"options": {"jobs": 2}}"#)
         .env("TEST_JOBS", "1");
     assert_eq!(jobs(&mut command), [2]);
     let mut command = installation.applet(&["test-imports", "json"]);
