@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use world::Repository;
+use world::{Repository, run};
 
-use super::measure::{Bar, Row, medians, run, timed};
+use super::measure::{Bar, Row, medians, timed};
 
 /// What the environments hold beside what all share.
 const LIST: &str = "astropy\nsympy\n";

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::measure::{Bar, Row, medians, run, time, time_to_last_word};
+use world::run;
+
+use super::measure::{Bar, Row, medians, time, time_to_last_word};
 use super::specs;
 use super::workplace::{Workplace, copy, remove};
 

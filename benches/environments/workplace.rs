@@ -7,8 +7,8 @@ use std::process::Command;
 use floe::spec::frozen::Frozen;
 use world::channel::{Channel, once};
 
-use super::measure::run;
 use super::specs;
+use world::run;
 
 /// Where the measured programs work.
 pub struct Workplace {

@@ -7,6 +7,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use world::run;
+
 /// One comparison.
 pub struct Row {
     /// What was done, on what.
@@ -160,15 +162,4 @@ pub fn time_to_last_word(command: &mut Command) -> [Duration; 2] {
     let status = child.wait().unwrap();
     assert!(status.success(), "{command:?}: {status}\n{words}");
     [said, start.elapsed()]
-}
-
-/// Runs a program that must succeed, and answers what it wrote on standard output.
-#[track_caller]
-pub fn run(command: &mut Command) -> String {
-    let ended = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{command:?}: {}\n{said}", ended.status);
-    String::from_utf8_lossy(&ended.stdout).into_owned()
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-use world::Repository;
+use world::{Repository, run};
 
-use super::measure::{Row, medians, run, spent};
+use super::measure::{Row, medians, spent};
 
 /// Needs the engine, and a minute or two for the image.
 pub fn measure(rounds: usize) -> Vec<Row> {

@@ -1,6 +1,8 @@
 //! Imports, each in a process of its own, beside one process that imports everything.
 
-use super::measure::{Bar, Row, medians, run, spent};
+use world::run;
+
+use super::measure::{Bar, Row, medians, spent};
 use super::workplace::Workplace;
 
 /// Modules of the standard library and of the installation, heavy and light.

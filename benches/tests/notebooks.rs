@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::measure::{Bar, Row, medians, run, spent};
+use world::run;
+
+use super::measure::{Bar, Row, medians, spent};
 use super::workplace::{Notebooks, Workplace};
 
 const COUNT: usize = 20;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::measure::run;
+use world::run;
 
 /// What floe is measured beside, and what the notebooks import.
 const PACKAGES: &[&str] = &[

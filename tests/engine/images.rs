@@ -20,12 +20,8 @@ fn jupyter() -> String {
 
 /// A notebook of one cell.
 fn notebook(path: &Path, source: &str) {
-    let cell = serde_json::json!({
-        "cell_type": "code", "metadata": {}, "execution_count": null, "outputs": [], "source": source,
-    });
-    let notebook = serde_json::json!({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]});
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, notebook.to_string()).unwrap();
+    fs::write(path, world::notebook(&[source])).unwrap();
 }
 
 /// A call of floe in a directory that is no repository.

@@ -6,20 +6,9 @@ mod frozen;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use world::{Ended, LocalRegistry};
+use world::{Ended, LocalRegistry, notebook};
 
-use crate::workshop::Workshop;
-
-/// A notebook whose one code cell runs `source`.
-fn notebook(source: &str) -> String {
-    serde_json::json!({
-        "nbformat": 4, "nbformat_minor": 5, "metadata": {},
-        "cells": [{
-            "cell_type": "code", "id": "a", "metadata": {}, "execution_count": null, "outputs": [], "source": source,
-        }],
-    })
-    .to_string()
-}
+use crate::workshop::{Workshop, containers, docker};
 
 /// A repository with the mission `tiny` in the generated form: one environment, an import, a notebook, a test script.
 fn tiny() -> Workshop {
@@ -31,32 +20,13 @@ fn tiny() -> Workshop {
         "iniconfig  # from small.pip\n",
     );
     let cell = "import sys\nassert sys.prefix.endswith('/envs/small'), sys.prefix\nprint(6 * 7)";
-    repository.write("missions/tiny/environments/small/tests/answer.ipynb", &notebook(cell));
+    repository.write(
+        "missions/tiny/environments/small/tests/answer.ipynb",
+        &notebook(&[cell]),
+    );
     let script = "#! /bin/bash\nset -eu\n/opt/common-scripts/test-environments\ntest \"$(whoami)\" = jovyan\n";
     repository.write("missions/tiny/environments/test", script);
     repository
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "docker {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// The containers of floe's test runs of `mission`.
-fn containers(mission: &str) -> String {
-    docker(&[
-        "ps",
-        "-aq",
-        "--filter",
-        "label=org.floe.run",
-        "--filter",
-        &format!("label=org.floe.mission={mission}"),
-    ])
 }
 
 /// A run of the tests of `tiny` whose container has been started.
@@ -257,7 +227,7 @@ fn an_interrupt_ends_in_130_and_leaves_no_container() {
     let repository = tiny();
     repository.write(
         "missions/tiny/environments/small/tests/answer.ipynb",
-        &notebook("import time; time.sleep(600)"),
+        &notebook(&["import time; time.sleep(600)"]),
     );
     repository.floe(&["build", "tiny"]).expect(0);
     let child = started_test(&repository);
@@ -280,7 +250,7 @@ fn the_next_run_removes_the_container_of_a_killed_one() {
     let repository = tiny();
     repository.write(
         "missions/tiny/environments/small/tests/answer.ipynb",
-        &notebook("import time; time.sleep(601)"),
+        &notebook(&["import time; time.sleep(601)"]),
     );
     repository.floe(&["build", "tiny"]).expect(0);
     let mut child = started_test(&repository);

@@ -13,19 +13,9 @@ use std::time::{Duration, Instant};
 use floe::event::{CauseKind, Event, Record, RunStarted};
 use floe::report::json;
 use floe::report::outcome::Outcome;
+use world::notebook;
 
 use crate::workshop::Workshop;
-
-/// A notebook whose one code cell runs `source`.
-fn notebook(source: &str) -> String {
-    serde_json::json!({
-        "nbformat": 4, "nbformat_minor": 5, "metadata": {},
-        "cells": [{
-            "cell_type": "code", "id": "a", "metadata": {}, "execution_count": null, "outputs": [], "source": source,
-        }],
-    })
-    .to_string()
-}
 
 /// A repository with a mission of this name: an environment `small` with imports, and a script that does more than to
 /// start its tests.
@@ -44,7 +34,7 @@ fn mission(name: &str) -> Workshop {
 /// Adds a notebook to the tests of the mission's environment.
 fn add(repository: &Workshop, mission: &str, name: &str, source: &str) {
     let path = format!("missions/{mission}/environments/small/tests/{name}");
-    repository.write(&path, &notebook(source));
+    repository.write(&path, &notebook(&[source]));
 }
 
 /// The logs of all runs, the oldest first.
@@ -71,22 +61,6 @@ fn failures(outcome: &Outcome) -> Vec<(String, CauseKind)> {
     failures
         .map(|(test, cause)| (test.id.to_string(), cause.kind))
         .collect()
-}
-
-/// The containers of floe's test runs of `mission`.
-fn containers(mission: &str) -> String {
-    let filters = [
-        "label=org.floe.run".to_owned(),
-        format!("label=org.floe.mission={mission}"),
-    ];
-    let mut command = Command::new("docker");
-    command
-        .args(["ps", "-aq"])
-        .args(filters.iter().flat_map(|filter| ["--filter", filter]));
-    String::from_utf8(command.output().unwrap().stdout)
-        .unwrap()
-        .trim()
-        .to_owned()
 }
 
 /// A call of floe that runs until it is interrupted, once a test of this kind has begun.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use floe::plan::Inputs;
-
 use world::Ended;
 
 use crate::rootfs;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use floe::plan::Inputs;
-use world::Repository;
+use world::{Repository, run};
 
 /// Tests of one process take turns, since equal files make equal images and each test removes its own.
 static TURN: Mutex<()> = Mutex::new(());
@@ -56,4 +56,15 @@ impl Drop for Workshop {
             let _ = Command::new("docker").args(["rmi", "--force", &image]).output();
         }
     }
+}
+
+/// What Docker's own command line says.
+pub fn docker(arguments: &[&str]) -> String {
+    run(Command::new("docker").args(arguments)).trim().to_owned()
+}
+
+/// The containers of floe's test runs of `mission`.
+pub fn containers(mission: &str) -> String {
+    let mission = format!("label=org.floe.mission={mission}");
+    docker(&["ps", "-aq", "--filter", "label=org.floe.run", "--filter", &mission])
 }

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use floe::event::wire::{Decoder, Piece};
 use floe::event::{Event, Verdict};
+use world::{run, venv};
 
 const LIST: &str = include_str!("corpus/notebooks.txt");
 
@@ -51,24 +52,9 @@ fn listed() -> Vec<Listed> {
     all
 }
 
-fn run(command: &mut Command) -> String {
-    let output = command.stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", output.status);
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// An installation with nbclient, made once and kept between runs.
-fn installation(root: &Path) -> PathBuf {
-    let (venv, ready) = (root.join("venv"), root.join("ready"));
-    if !ready.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        let pip = venv.join("bin/pip");
-        run(Command::new(pip)
-            .args(["install", "--quiet", "--disable-pip-version-check"])
-            .args(PACKAGES));
-        fs::write(ready, "").unwrap();
-    }
-    venv
+/// An installation with nbclient.
+fn installation() -> PathBuf {
+    venv("corpus", &PACKAGES)
 }
 
 /// Unpacks the source archive of a package below `directory`, from the index; answers the directory of its files.
@@ -203,7 +189,7 @@ fn outputs(notebook: &Path) -> String {
 }
 
 fn draw() {
-    let venv = installation(&root());
+    let venv = installation();
     let directory = tempfile::tempdir().unwrap();
     let notebooks = ["a.ipynb", "b.ipynb"].map(|name| directory.path().join(name));
     for notebook in &notebooks {
@@ -230,7 +216,7 @@ fn draw() {
 
 fn compare() {
     let root = root();
-    let venv = installation(&root);
+    let venv = installation();
     let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let listed = listed();
     assert!(listed.len() >= 100);

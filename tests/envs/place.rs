@@ -1,4 +1,4 @@
-//! A place with a base directory, channels and spec files for one test.
+//! A place for the environments of one test.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use floe::envs::conda::{CondaError, Config};
-use floe::envs::{EnvsError, Installer, Layout, Tools, env_create, env_update};
+use floe::envs::{EnvsError, Installer, Layout, Tools, env_clone, env_create, env_update};
 use floe::event::{Event, Memory};
 use floe::reference::EnvironmentName;
 use rattler_conda_types::PrefixRecord;
 use tempfile::TempDir;
+use world::channel::Channel;
+use world::{run, venv};
 
-use world::channel::{Channel, once};
-
+/// A base environment, channels and spec files.
 pub struct Place {
+    /// Where files are written, and where the base environment is unless it is a venv.
     pub root: TempDir,
     pub layout: Layout,
     pub tools: Tools,
@@ -23,59 +25,93 @@ pub struct Place {
 }
 
 impl Place {
-    /// A place where the test channel is configured.
+    /// A place with no base environment, where the test channel is configured.
     pub fn new() -> Self {
         Self::with(&[&Channel::shared().file_url()])
     }
 
-    /// A place where these channels are configured.
+    /// A place with no base environment, where these channels are configured.
     pub fn with(channels: &[&str]) -> Self {
         let root = tempfile::tempdir().unwrap();
         let conda_dir = root.path().join("conda");
         fs::create_dir(&conda_dir).unwrap();
+        let mut place = Self::at(conda_dir, root);
+        place.tools.conda.channels = channels.iter().map(|&channel| channel.to_owned()).collect();
+        place.tools.pip = Installer::Uv {
+            program: venv("uv", &["uv"]).join("bin/uv"),
+            cache: None,
+        };
+        place
+    }
+
+    /// A place of the test's own whose base environment is a venv with uv and ipykernel.
+    pub fn venv(test: &str) -> Self {
+        let shared = Layout::of_image(venv("base", &["uv", "ipykernel"]));
+        let clone = name(&format!("{test}.conda"));
+        let prefix = shared.prefix(&clone);
+        if prefix.exists() {
+            fs::remove_dir_all(&prefix).unwrap();
+        }
+        env_clone(&shared, &name("base"), &clone, &Memory::default()).unwrap();
+        let place = Self::at(prefix, tempfile::tempdir().unwrap());
+        fs::create_dir(&place.layout.environments).unwrap();
+        place
+    }
+
+    fn at(conda_dir: PathBuf, root: TempDir) -> Self {
         Self {
+            tools: Tools {
+                pip: Installer::of(&conda_dir),
+                conda: Config::default(),
+            },
             layout: Layout {
                 common_env: root.path().join("common-env"),
                 environments: root.path().join("environments"),
                 conda_dir,
-            },
-            tools: Tools {
-                pip: Installer::Uv {
-                    program: uv(),
-                    cache: None,
-                },
-                conda: Config {
-                    channels: channels.iter().map(|&channel| channel.to_owned()).collect(),
-                    ..Config::default()
-                },
             },
             sink: Memory::default(),
             root,
         }
     }
 
-    /// Writes a spec file and returns its path.
+    /// Writes a file, with its directories, and returns its path.
     pub fn file(&self, file: &str, text: &str) -> PathBuf {
         let path = self.root.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
     }
 
+    /// Where an environment is.
+    pub fn prefix(&self, environment: &str) -> PathBuf {
+        self.layout.prefix(&name(environment))
+    }
+
+    /// Makes a copy of the base environment.
+    pub fn clone_base(&self, environment: &str) -> PathBuf {
+        env_clone(&self.layout, &name("base"), &name(environment), &self.sink).unwrap();
+        self.prefix(environment)
+    }
+
+    /// Makes an environment of a spec with this text.
     pub fn create(&self, environment: &str, text: &str) -> Result<PathBuf, EnvsError> {
         let yml = self.file(&format!("{environment}.yml"), text);
         self.create_from(environment, Some(&yml))
     }
 
+    /// Makes an environment of a spec file, or else a copy of the base environment.
     pub fn create_from(&self, environment: &str, yml: Option<&Path>) -> Result<PathBuf, EnvsError> {
         env_create(&self.layout, &self.tools, &name(environment), yml, &self.sink)?;
-        Ok(self.layout.prefix(&name(environment)))
+        Ok(self.prefix(environment))
     }
 
+    /// Installs a list with this text into an environment.
     pub fn update(&self, environment: &str, file: &str, text: &str) -> Result<(), EnvsError> {
         let path = self.file(file, text);
         self.update_from(environment, &[path])
     }
 
+    /// Installs lists into an environment.
     pub fn update_from(&self, environment: &str, files: &[PathBuf]) -> Result<(), EnvsError> {
         env_update(&self.layout, &self.tools, &name(environment), files, &self.sink)
     }
@@ -190,23 +226,12 @@ pub fn channel_without(directory: &Path, left_out: impl Fn(&str) -> bool) -> Cha
     channel
 }
 
+/// What a program prints, without blanks around it.
 pub fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {words}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    run(command).trim().to_owned()
 }
 
+/// What a program of an environment's Python prints.
 pub fn python(prefix: &Path, program: &str) -> String {
     output(Command::new(prefix.join("bin/python")).args(["-c", program]))
-}
-
-/// uv, installed once for all tests.
-fn uv() -> PathBuf {
-    let venv = world::scratch().join("uv");
-    once(&venv, |part| {
-        output(Command::new("python3").args(["-m", "venv"]).arg(part));
-        output(Command::new(part.join("bin/python")).args(["-m", "pip", "install", "--quiet", "uv"]));
-    });
-    venv.join("bin/uv")
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use floe::event::{Cause, CauseKind, Event, Memory, Summary, TestFinished, Verdict};
@@ -80,24 +78,9 @@ fn serving(get: &str) -> String {
     format!("{LISTENING}    def do_GET(self):\n        {get}{SERVING}")
 }
 
-/// An installation of what a hub's images hold, made once and kept between runs.
+/// An installation of what a hub's images hold.
 fn installation() -> PathBuf {
-    let root = world::scratch().join("hub");
-    fs::create_dir_all(&root).unwrap();
-    let lock = fs::File::create(root.join("lock")).unwrap();
-    lock.lock().unwrap();
-    let ready = root.join("ready");
-    if !ready.exists() {
-        let venv = root.join("venv");
-        let run = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        let packages = ["jupyterhub>=5,<6", "jupyterlab>=4.2,<5", "ipykernel"];
-        run(Command::new(venv.join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check"])
-            .args(packages));
-        fs::write(ready, "").unwrap();
-    }
-    root.join("venv")
+    world::venv("hub", &["jupyterhub>=5,<6", "jupyterlab>=4.2,<5", "ipykernel"])
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Environments made for real: venvs with packages from PyPI.
 
-mod base;
 mod export;
 
 use std::fs;
@@ -15,13 +14,9 @@ use floe::envs::{
 use floe::event::{Event, Memory};
 use floe::reference::Digest;
 
-use base::{Base, name, succeeds};
+use crate::place::{Place, name, output, python};
 
 const MODULE: &str = "import ipykernel; print(ipykernel.__file__)";
-
-fn python(prefix: &Path, program: &str) -> String {
-    succeeds(Command::new(prefix.join("bin/python")).args(["-c", program]))
-}
 
 fn imports(prefix: &Path, module: &str) -> bool {
     let mut command = Command::new(prefix.join("bin/python"));
@@ -35,8 +30,8 @@ fn imports(prefix: &Path, module: &str) -> bool {
 
 #[test]
 fn a_clone_runs_from_its_own_prefix() {
-    let base = Base::new("clone");
-    let clone = base.clone_base("copy");
+    let place = Place::venv("clone");
+    let clone = place.clone_base("copy");
     let found = python(
         &clone,
         "import sys, ipykernel; print(sys.prefix); print(ipykernel.__file__)",
@@ -58,30 +53,33 @@ fn a_clone_runs_from_its_own_prefix() {
     let source = |prefix: &Path| fs::metadata(python(prefix, MODULE)).unwrap().mtime();
     assert_eq!(
         source(&clone),
-        source(&base.layout.conda_dir),
+        source(&place.layout.conda_dir),
         "bytecode would be out of date"
     );
 }
 
 #[test]
 fn a_script_runs_from_a_prefix_too_long_for_an_interpreter_line() {
-    let mut base = Base::new("long");
+    let mut place = Place::venv("long");
     // Linux reads at most 255 bytes of that line, and one name has at most 100.
-    base.layout.conda_dir = base.clone_base(&"y".repeat(100));
-    let clone = base.clone_base(&"x".repeat(100));
-    let shown = succeeds(Command::new(clone.join("bin/ipython")).arg("--version"));
+    place.layout.conda_dir = place.clone_base(&"y".repeat(100));
+    let clone = place.clone_base(&"x".repeat(100));
+    let shown = output(Command::new(clone.join("bin/ipython")).arg("--version"));
     assert!(shown.starts_with(|c: char| c.is_ascii_digit()), "{shown}");
 }
 
 #[test]
 fn a_list_of_any_name_is_installed_into_the_clone_alone() {
-    let base = Base::new("update");
-    let clone = base.clone_base("my.env");
-    base.file("my.env", "other.txt", "iniconfig==2.0.0\n");
-    let list = base.file("my.env", "list.v2.pip", "# tools\n-r other.txt\nsix  # a comment\n");
-    base.update("my.env", &[list]).unwrap();
+    let place = Place::venv("update");
+    let clone = place.clone_base("my.env");
+    place.file("environments/my.env/other.txt", "iniconfig==2.0.0\n");
+    let list = place.file(
+        "environments/my.env/list.v2.pip",
+        "# tools\n-r other.txt\nsix  # a comment\n",
+    );
+    place.update_from("my.env", &[list]).unwrap();
     assert!(imports(&clone, "iniconfig, six"));
-    assert!(!imports(&base.layout.conda_dir, "iniconfig"));
+    assert!(!imports(&place.layout.conda_dir, "iniconfig"));
     let pycache = clone.join("lib").join(python(
         &clone,
         "import sys; print('python%d.%d' % sys.version_info[:2])",
@@ -94,11 +92,11 @@ fn a_list_of_any_name_is_installed_into_the_clone_alone() {
 
 #[test]
 fn the_lists_of_one_update_are_resolved_together() {
-    let base = Base::new("together");
-    base.clone_base("x");
-    let one = base.file("x", "one.pip", "iniconfig>=2\n");
-    let two = base.file("x", "two.pip", "six\niniconfig<2\n");
-    let error = base.update("x", &[one.clone(), two.clone()]).unwrap_err();
+    let place = Place::venv("together");
+    place.clone_base("x");
+    let one = place.file("environments/x/one.pip", "iniconfig>=2\n");
+    let two = place.file("environments/x/two.pip", "six\niniconfig<2\n");
+    let error = place.update_from("x", &[one.clone(), two.clone()]).unwrap_err();
     let EnvsError::Install { culprits, stderr, .. } = &error else {
         panic!("{error}");
     };
@@ -107,7 +105,7 @@ fn the_lists_of_one_update_are_resolved_together() {
         .map(|culprit| (culprit.file.clone(), culprit.line))
         .collect::<Vec<_>>();
     assert_eq!(places, [(one, Some(1)), (two, Some(2))], "{stderr}");
-    let shown = base.sink.events().into_iter().filter_map(|event| match event {
+    let shown = place.sink.events().into_iter().filter_map(|event| match event {
         Event::Output { text } => Some(text),
         _ => None,
     });
@@ -116,36 +114,36 @@ fn the_lists_of_one_update_are_resolved_together() {
 
 #[test]
 fn pip_installs_where_uv_is_missing() {
-    let mut base = Base::new("pip");
-    base.tools.pip = Installer::Pip;
-    let clone = base.clone_base("x");
-    let yml = base.file("x", "more.yml", "dependencies:\n- pip:\n  - -r other.txt\n");
-    base.file("x", "other.txt", "iniconfig\n");
-    base.update("x", &[yml]).unwrap();
+    let mut place = Place::venv("pip");
+    place.tools.pip = Installer::Pip;
+    let clone = place.clone_base("x");
+    let yml = place.file("environments/x/more.yml", "dependencies:\n- pip:\n  - -r other.txt\n");
+    place.file("environments/x/other.txt", "iniconfig\n");
+    place.update_from("x", &[yml]).unwrap();
     assert!(imports(&clone, "iniconfig"));
 }
 
 #[test]
 fn an_environment_is_created_from_its_yml() {
-    let base = Base::new("create");
+    let place = Place::venv("create");
     let found = python(
-        &base.layout.conda_dir,
+        &place.layout.conda_dir,
         "import sys; print('%d.%d' % sys.version_info[:2])",
     );
     let text = format!("channels: conda-forge\ndependencies:\n- python={found}\n- pip\n- pip:\n  - iniconfig\n");
-    let yml = base.file("x", "x.yml", &text);
-    base.create("x", Some(&yml)).unwrap();
-    let prefix = base.layout.prefix(&name("x"));
+    let yml = place.file("environments/x/x.yml", &text);
+    place.create_from("x", Some(&yml)).unwrap();
+    let prefix = place.prefix("x");
     assert!(imports(&prefix, "iniconfig, pip"));
     assert!(!imports(&prefix, "ipykernel"), "it is no clone");
-    assert!(matches!(base.create("x", None), Err(EnvsError::Exists { .. })));
+    assert!(matches!(place.create_from("x", None), Err(EnvsError::Exists { .. })));
 }
 
 #[test]
 fn what_only_conda_can_install_is_refused_with_its_line() {
-    let base = Base::new("conda");
-    let yml = base.file("x", "x.yml", "dependencies:\n- python>=3\n- fftw=3.3\n");
-    let error = base.create("x", Some(&yml)).unwrap_err();
+    let place = Place::venv("conda");
+    let yml = place.file("environments/x/x.yml", "dependencies:\n- python>=3\n- fftw=3.3\n");
+    let error = place.create_from("x", Some(&yml)).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -153,37 +151,37 @@ fn what_only_conda_can_install_is_refused_with_its_line() {
             yml.display()
         )
     );
-    let yml = base.file("x", "x.yml", "dependencies:\n- python=2.7\n");
-    let error = base.create("x", Some(&yml)).unwrap_err();
+    let yml = place.file("environments/x/x.yml", "dependencies:\n- python=2.7\n");
+    let error = place.create_from("x", Some(&yml)).unwrap_err();
     assert!(matches!(error, EnvsError::Python { .. }), "{error}");
-    assert!(!base.layout.prefix(&name("x")).exists());
-    base.clone_base("y");
-    let list = base.file("y", "tools.conda", "# none\n\nfftw\n");
-    let error = base.update("y", &[list]).unwrap_err();
+    assert!(!place.prefix("x").exists());
+    place.clone_base("y");
+    let list = place.file("environments/y/tools.conda", "# none\n\nfftw\n");
+    let error = place.update_from("y", &[list]).unwrap_err();
     assert!(error.to_string().contains("tools.conda:3: `fftw`"), "{error}");
 }
 
 #[test]
 fn what_all_environments_share_is_installed_into_base_too() {
-    let base = Base::new("common");
-    fs::create_dir_all(&base.layout.common_env).unwrap();
-    fs::write(base.layout.common_env.join("b.pip"), "iniconfig\n").unwrap();
-    fs::write(base.layout.common_env.join("a.yml"), "dependencies: [{pip: [six]}]\n").unwrap();
-    install_common(&base.layout, &base.tools, &name("base"), &base.sink).unwrap();
-    assert!(imports(&base.layout.conda_dir, "iniconfig, six"));
+    let place = Place::venv("common");
+    fs::create_dir_all(&place.layout.common_env).unwrap();
+    fs::write(place.layout.common_env.join("b.pip"), "iniconfig\n").unwrap();
+    fs::write(place.layout.common_env.join("a.yml"), "dependencies: [{pip: [six]}]\n").unwrap();
+    install_common(&place.layout, &place.tools, &name("base"), &place.sink).unwrap();
+    assert!(imports(&place.layout.conda_dir, "iniconfig, six"));
 }
 
 #[test]
 fn every_environment_becomes_a_kernel_that_uses_its_own_programs() {
-    let base = Base::new("kernel");
-    let prefix = base.clone_base("x");
-    base.file("x", "kernel.name", "Project X\n");
-    let yml = base.file("x", "depth.yml", "variables: {DEPTH: 3}\n");
-    base.update("x", &[yml]).unwrap();
-    let written = kernel_setup(&base.layout, &[], &base.sink).unwrap();
+    let place = Place::venv("kernel");
+    let prefix = place.clone_base("x");
+    place.file("environments/x/kernel.name", "Project X\n");
+    let yml = place.file("environments/x/depth.yml", "variables: {DEPTH: 3}\n");
+    place.update_from("x", &[yml]).unwrap();
+    let written = kernel_setup(&place.layout, &[], &place.sink).unwrap();
     assert_eq!(
         written,
-        [base.layout.conda_dir.join("share/jupyter/kernels/x/kernel.json")]
+        [place.layout.conda_dir.join("share/jupyter/kernels/x/kernel.json")]
     );
     let text = fs::read_to_string(&written[0])
         .unwrap()
@@ -216,9 +214,9 @@ fn every_environment_becomes_a_kernel_that_uses_its_own_programs() {
 
 #[test]
 fn an_environment_without_ipykernel_is_named() {
-    let base = Base::new("no-kernel");
-    base.create("bare", None).unwrap();
-    let error = kernel_setup(&base.layout, &[], &base.sink).unwrap_err();
+    let place = Place::venv("no-kernel");
+    place.create_from("bare", None).unwrap();
+    let error = kernel_setup(&place.layout, &[], &place.sink).unwrap_err();
     assert!(
         matches!(&error, EnvsError::NoKernel { name } if name.as_str() == "bare"),
         "{error}"
@@ -228,23 +226,23 @@ fn an_environment_without_ipykernel_is_named() {
 
 #[test]
 fn a_killed_install_never_looks_complete() {
-    let base = Base::new("killed");
+    let place = Place::venv("killed");
     let killed = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "venv::an_install_that_is_killed", "--ignored"])
-        .env("FLOE_TEST_CONDA_DIR", &base.layout.conda_dir)
+        .env("FLOE_TEST_CONDA_DIR", &place.layout.conda_dir)
         .output()
         .unwrap();
     assert!(killed.status.code().is_none(), "{killed:?}");
-    let prefix = base.layout.prefix(&name("x"));
+    let prefix = place.prefix("x");
     assert!(
         prefix.join("bin/python").exists(),
         "the kill came too early to prove anything"
     );
-    assert_eq!(base.layout.installed().unwrap(), []);
-    let error = kernel_setup(&base.layout, &[name("x")], &base.sink).unwrap_err();
+    assert_eq!(place.layout.installed().unwrap(), []);
+    let error = kernel_setup(&place.layout, &[name("x")], &place.sink).unwrap_err();
     assert!(matches!(error, EnvsError::Incomplete { .. }), "{error}");
-    base.create("x", None).unwrap();
-    assert_eq!(base.layout.installed().unwrap(), [name("x")]);
+    place.create_from("x", None).unwrap();
+    assert_eq!(place.layout.installed().unwrap(), [name("x")]);
 }
 
 #[test]
@@ -267,32 +265,32 @@ fn an_install_that_is_killed() {
 
 #[test]
 fn a_failed_install_leaves_nothing() {
-    let base = Base::new("failed");
-    let yml = base.file("x", "x.yml", "dependencies: [{pip: [\"six>=1000\"]}]\n");
-    let error = base.create("x", Some(&yml)).unwrap_err();
+    let place = Place::venv("failed");
+    let yml = place.file("environments/x/x.yml", "dependencies: [{pip: [\"six>=1000\"]}]\n");
+    let error = place.create_from("x", Some(&yml)).unwrap_err();
     assert!(
         matches!(&error, EnvsError::Install { culprits, .. } if culprits.len() == 1),
         "{error}"
     );
-    assert!(!base.layout.prefix(&name("x")).exists());
+    assert!(!place.prefix("x").exists());
 }
 
 #[test]
 fn the_same_packages_are_staged_as_the_same_bytes() {
-    let base = Base::new("stage");
-    let list = base.file("x", "x.pip", "ipykernel\niniconfig==2.0.0\n");
-    let out = base.layout.environments.join("out");
+    let place = Place::venv("stage");
+    let list = place.file("environments/x/x.pip", "ipykernel\niniconfig==2.0.0\n");
+    let out = place.layout.environments.join("out");
     let stage = || {
-        base.create("x", None).unwrap();
-        base.update("x", std::slice::from_ref(&list)).unwrap();
-        kernel_setup(&base.layout, &[], &base.sink).unwrap();
-        env_stage(&base.layout, &name("x"), &out, &base.sink).unwrap();
+        place.create_from("x", None).unwrap();
+        place.update_from("x", std::slice::from_ref(&list)).unwrap();
+        kernel_setup(&place.layout, &[], &place.sink).unwrap();
+        env_stage(&place.layout, &name("x"), &out, &place.sink).unwrap();
         assert!(
-            base.layout.installed().unwrap().is_empty(),
+            place.layout.installed().unwrap().is_empty(),
             "the environment was not moved"
         );
         let files = tree(&out);
-        let kernel = base.layout.conda_dir.join("share/jupyter/kernels/x/kernel.json");
+        let kernel = place.layout.conda_dir.join("share/jupyter/kernels/x/kernel.json");
         assert!(files.iter().any(|file| file.contains(kernel.to_str().unwrap())));
         fs::remove_dir_all(&out).unwrap();
         files

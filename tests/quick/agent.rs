@@ -129,10 +129,8 @@ fn tests_run_where_the_leader_of_the_session_is_out_of_sight() {
     let installation = Installation::new(&[("leaves", "import subprocess\nsubprocess.Popen(['sleep', '3600'])\n")]);
     let applet = installation.applet(&["test-imports", "json", "leaves"]);
     // As in a process that `kubectl exec` or `nsenter` brings into a container.
-    let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--pid", "--fork", "--mount-proc"]);
-    command.arg(applet.get_program()).args(applet.get_args());
-    command.envs(applet.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let namespace = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    let mut command = world::through(&namespace, &applet);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");

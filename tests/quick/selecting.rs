@@ -6,9 +6,7 @@ use std::process::Stdio;
 use floe::event::{Cause, CauseKind, Event, RunStarted, Sink as _, TestFinished, Verdict};
 use floe::reference::{Digest, TestId};
 use floe::report::json::Log;
-use world::{Ended, Repository};
-
-const NOTEBOOK: &str = r#"{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}"#;
+use world::{Ended, Repository, notebook};
 
 /// A repository with one mission of two environments with tests, and a script of its own.
 fn tiny() -> Repository {
@@ -17,12 +15,12 @@ fn tiny() -> Repository {
         let tests = format!("missions/tiny/environments/{name}/tests");
         repository.write(&format!("missions/tiny/environments/{name}/{name}.pip"), "six\n");
         repository.write(&format!("{tests}/imports"), "numpy\nscipy\n");
-        repository.write(&format!("{tests}/intro.ipynb"), NOTEBOOK);
+        repository.write(&format!("{tests}/intro.ipynb"), &notebook(&[]));
         repository.write(
             &format!("{tests}/notebooks"),
             "!alone.ipynb\n#later.ipynb\ngone.ipynb\n",
         );
-        repository.write(&format!("{tests}/alone.ipynb"), NOTEBOOK);
+        repository.write(&format!("{tests}/alone.ipynb"), &notebook(&[]));
     }
     repository.write("missions/tiny/environments/sim/tests/test", "#!/bin/sh\n");
     repository.write("missions/tiny/environments/test", "#!/bin/sh\n");

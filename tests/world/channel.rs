@@ -19,6 +19,7 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::command::run;
 use crate::program::scratch;
 
 /// What the channel is made by. Its digest names the channel, so that none outlives the generator that made it.
@@ -139,17 +140,4 @@ fn key(texts: &[&str]) -> String {
 /// The SHA-256 of `bytes` in hexadecimal digits.
 fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
-}
-
-/// Runs a program to its end and returns what it wrote on standard output; fails with what it wrote on standard error.
-fn run(command: &mut Command) -> String {
-    let ended = command.output();
-    let ended = ended.unwrap_or_else(|error| panic!("{command:?} does not start ({error}); scripts/check installs it"));
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(
-        ended.status.success(),
-        "{command:?} ended with {}:\n{said}",
-        ended.status
-    );
-    String::from_utf8(ended.stdout).unwrap()
 }

@@ -4,10 +4,16 @@
 //! Nothing here knows floe from within, so a change of floe compiles none of it again.
 
 pub mod channel;
+mod command;
+mod notebook;
 mod program;
 mod registry;
 mod repository;
+mod venv;
 
+pub use command::{mounted, run, through};
+pub use notebook::notebook;
 pub use program::{Ended, floe, floe_with_engine, program, scratch};
 pub use registry::LocalRegistry;
 pub use repository::Repository;
+pub use venv::{venv, venv_with};

@@ -1,13 +1,12 @@
 //! A mission of conda packages, from its specs to tested images: made, cloned, frozen and made again.
 
 use std::fs;
-use std::process::Command;
 
-use world::Ended;
 use world::channel::Channel;
 use world::channel::server::{Fault, Server};
+use world::{Ended, notebook};
 
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, docker};
 
 const FROZEN: &str = "missions/sky/environments/sky/sky-frozen.yml";
 
@@ -35,13 +34,7 @@ fn sky() -> Workshop {
              names = {{json.load(open(file))['name'] for file in glob.glob(sys.prefix + '/conda-meta/*.json')}}\n\
              assert {{'python', 'numpy', 'ipykernel', 'fixtool'}} <= names and 'toolz' not in names, names"
         );
-        let notebook = serde_json::json!({
-            "nbformat": 4, "nbformat_minor": 5, "metadata": {},
-            "cells": [{
-                "cell_type": "code", "id": "a", "metadata": {}, "execution_count": null, "outputs": [], "source": cell,
-            }],
-        });
-        repository.write(&format!("{tests}/records.ipynb"), &notebook.to_string());
+        repository.write(&format!("{tests}/records.ipynb"), &notebook(&[&cell]));
         // A program of a package runs from its environment, whose records a user who is not root can read.
         let script = "#! /bin/bash\nset -eu\nfixtool\ncat \"${CONDA_PREFIX}\"/conda-meta/*.json >/dev/null\n";
         repository.write(&format!("{tests}/test"), script);
@@ -52,13 +45,8 @@ fn sky() -> Workshop {
 /// The address under which containers reach this machine: the first of the network that they are in.
 fn gateway() -> String {
     let format = "{{(index .IPAM.Config 0).Subnet}}";
-    let output = Command::new("docker")
-        .args(["network", "inspect", "bridge", "--format", format])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let subnet = String::from_utf8(output.stdout).unwrap();
-    let (network, _) = subnet.trim().rsplit_once(".0/").unwrap();
+    let subnet = docker(&["network", "inspect", "bridge", "--format", format]);
+    let (network, _) = subnet.rsplit_once(".0/").unwrap();
     format!("{network}.1")
 }
 

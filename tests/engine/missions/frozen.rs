@@ -2,9 +2,8 @@
 //! build is the same to the byte.
 
 use std::fs;
-use std::process::Command;
 
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, docker};
 
 /// A mission with two environments that need conflicting versions of one package.
 fn twins() -> Workshop {
@@ -42,16 +41,9 @@ fn frozen_files() -> Vec<String> {
 
 const BASE: &str = "common/common-env/base-frozen.yml";
 
-/// What Docker answers, in JSON.
-fn docker(arguments: &[&str]) -> serde_json::Value {
-    let output = Command::new("docker").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 fn layers(image: &str) -> Vec<String> {
     let layers = docker(&["image", "inspect", "--format", "{{json .RootFS.Layers}}", image]);
-    serde_json::from_value(layers).unwrap()
+    serde_json::from_str(&layers).unwrap()
 }
 
 /// The layers of the two environments, `newer` and `older`: the first that the frozen image has beyond those of the
@@ -61,11 +53,7 @@ fn environment_layers(repository: &Workshop) -> Vec<String> {
     let image = repository.floe(&image).expect(0).stdout;
     let image = serde_json::from_str::<serde_json::Value>(&image).unwrap();
     let all = layers(image["id"].as_str().unwrap());
-    let output = Command::new("docker")
-        .args(["images", "--quiet", "floe/common"])
-        .output()
-        .unwrap();
-    let commons = String::from_utf8(output.stdout).unwrap();
+    let commons = docker(&["images", "--quiet", "floe/common"]);
     let below = commons.lines().map(layers).filter(|common| all.starts_with(common));
     let count = below.map(|common| common.len()).max().unwrap();
     all[count..count + 2].to_vec()

@@ -2,9 +2,7 @@
 //!
 //! Each test mounts a small file system in a mount namespace of its own, so that nothing stays behind.
 
-use std::process::Command;
-
-use world::Ended;
+use world::{Ended, mounted};
 
 use crate::site::Site;
 
@@ -12,23 +10,8 @@ use crate::site::Site;
 fn tested(site: &Site, options: &str) -> Ended {
     let disk = site.repository.path().join(".floe");
     let floe = site.prepared(&["test", "tiny"]);
-    let mut command = Command::new("unshare");
-    // Whoever is not root is root in a namespace of users, too.
-    let root = rustix::process::geteuid().is_root();
-    command.arg("--mount").args((!root).then_some("--map-root-user"));
-    let script = "mount -t tmpfs -o \"$OPTIONS\" tmpfs \"$DISK\" || exit 99; exec \"$FLOE\" test tiny";
-    command.args(["sh", "-c", script]);
-    command.current_dir(floe.get_current_dir().unwrap());
-    for (name, value) in floe.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
-        .env("FLOE", floe.get_program())
-        .env("OPTIONS", options)
-        .env("DISK", disk);
+    let mut command = mounted("mount -t tmpfs -o \"$OPTIONS\" tmpfs \"$DISK\" || exit 99", &floe);
+    command.env("OPTIONS", options).env("DISK", disk);
     let ended = Ended::of(command.output().unwrap());
     assert_ne!(ended.code, 99, "no file system can be mounted here: {}", ended.stderr);
     ended

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use floe::event::{CauseKind, Event, Verdict};
 use floe::report::outcome::Outcome;
-
 use world::{Ended, LocalRegistry};
 
-use super::{add, begun, containers, failures, last, logs, mission, running, signal};
+use super::{add, begun, failures, last, logs, mission, running, signal};
+use crate::workshop::containers;
 
 #[test]
 fn the_parts_of_a_run_are_green_together_and_no_part_is_evidence() {

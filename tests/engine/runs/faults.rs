@@ -7,11 +7,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use floe::event::CauseKind;
-
 use world::Ended;
 
-use super::{add, containers, failures, last, mission, running, started};
+use super::{add, failures, last, mission, running, started};
 use crate::site::Site;
+use crate::workshop::containers;
 
 /// Takes memory until there is none.
 const GREEDY: &str = "taken = []\nwhile True: taken.append(b'x' * 2**24)";

@@ -11,7 +11,6 @@ use rattler_conda_types::{
 };
 use rattler_repodata_gateway::Gateway;
 use rattler_solve::{SolveError, SolverImpl as _, SolverTask, resolvo};
-
 use world::channel::Channel;
 use world::channel::synthetic::{PART_VERSIONS, PARTS};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use floe::envs::conda::CondaError;
 use floe::envs::{EnvsError, Installer};
 use floe::event::Event;
+use world::channel::Channel;
 
 use crate::place::{Place, channel_without, conda_error, name, packages, python, tree, version, yml};
-use world::channel::Channel;
 
 #[test]
 fn a_later_list_is_solved_with_all_earlier_ones() {

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use crate::place::{Place, packages, yml};
 use world::channel::Channel;
 use world::channel::server::{Fault, Server};
+
+use crate::place::{Place, packages, yml};
 
 fn applet(place: &Place, arguments: &[&str]) -> Output {
     world::floe()

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use floe::envs::EnvsError;
 use floe::envs::conda::CondaError;
 use floe::spec::frozen::{CondaPackage, Frozen, PipPackage, hex};
-
-use crate::place::{Place, conda_error, name, packages, python, records, tree, yml};
 use world::channel::Channel;
 use world::channel::server::Server;
+
+use crate::place::{Place, conda_error, name, packages, python, records, tree, yml};
 
 /// What is installed at `prefix`, frozen.
 fn frozen(prefix: &Path, channel: &str) -> Frozen {

@@ -7,9 +7,9 @@ use floe::envs::env_export;
 use floe::spec::frozen::Frozen;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use world::channel::synthetic::{PART_VERSIONS, PARTS};
 
 use crate::place::{Place, conda_error, name, packages, yml};
-use world::channel::synthetic::{PART_VERSIONS, PARTS};
 
 /// Some parts, each free or bound to versions.
 fn specs() -> impl Strategy<Value = Vec<String>> {

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use floe::envs::{EnvsError, kernel_setup};
 use floe::reference::EnvironmentName;
-
-use crate::place::{Place, channel_without, holding, name, output, packages, python, records, tree, version, yml};
 use world::channel::Channel;
 use world::channel::server::Server;
+
+use crate::place::{Place, channel_without, holding, name, output, packages, python, records, tree, version, yml};
 
 #[test]
 fn an_environment_runs_and_is_what_conda_reads() {

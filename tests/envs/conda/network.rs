@@ -3,10 +3,10 @@
 use std::fs;
 
 use floe::envs::conda::CondaError;
-
-use crate::place::{Place, conda_error, holding, name, packages, records, yml};
 use world::channel::Channel;
 use world::channel::server::{Fault, Server};
+
+use crate::place::{Place, conda_error, holding, name, packages, records, yml};
 
 /// A place that reaches the test channel as `test` by the mirror.
 fn mirrored(mirror: &str) -> Place {

@@ -7,9 +7,9 @@ use floe::envs::conda::{CondaError, Config, solve};
 use floe::event::Memory;
 use floe::spec::env::CondaSpec;
 use rattler_conda_types::Subdir;
+use world::channel::Channel;
 
 use crate::place::{Place, conda_error, name, yml};
-use world::channel::Channel;
 
 #[test]
 fn a_package_that_no_channel_has_is_named_with_what_looks_like_it() {

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use floe::envs::{Installer, env_export};
 use floe::spec::frozen::Frozen;
+use world::channel::Channel;
 
 use crate::place::{Place, name};
-use world::channel::Channel;
 
 const YML: &str =
     "dependencies: [python=3.11, pip, fixtool, fixlib<2, pip: [toolz==1.0.0, six]]\nvariables: {DEPTH: 3}\n";

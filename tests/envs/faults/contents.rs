@@ -3,10 +3,10 @@
 use std::fs;
 
 use rattler_conda_types::RepoDataRecord;
-
-use super::site::{FAILED, Form, Site, frozen};
 use world::channel::Channel;
 use world::channel::server::Fault;
+
+use super::site::{FAILED, Form, Site, frozen};
 
 const PACKAGE: &str = "fixlib-1.1-h1_0.tar.bz2";
 const PACKAGES: &[&str] = &["fixlib=1.1", "fixtool", "python"];

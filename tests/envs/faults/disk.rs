@@ -3,33 +3,23 @@
 //! Each test mounts a small one in a mount namespace of its own, so that nothing stays behind, and runs all of its
 //! commands there, in one shell.
 
-use std::process::Command;
+use world::{mounted, through};
 
 use super::site::{Ended, Form, Site, ended};
 
-/// What every script begins with: the small file system at `$DISK`, and a word for a command and its exit code.
+/// What every script begins with: a word for a command of floe's, which is the shell's own name, and its exit code.
 const BEGIN: &str = r#"
 set -u
-mount -t tmpfs -o size="$SIZE" tmpfs "$DISK" || exit 99
-call() { "$FLOE" applet "$@"; echo "== $1 ended with $?"; }
+call() { "$0" applet "$@"; echo "== $1 ended with $?"; }
 "#;
 
-/// Runs a script where `disk` is a file system of `size` bytes.
+/// Runs a script where `$DISK`, the directory `name` of the site, is a file system of this capacity.
 fn on_small_disk(site: &Site, name: &str, capacity: &str, script: &str) -> Ended {
     let disk = site.path(name);
     std::fs::create_dir_all(&disk).unwrap();
-    // Whoever is not root is root in a namespace of users, too.
-    let root = rustix::process::geteuid().is_root();
-    let mut command = Command::new("unshare");
-    command.arg("--mount").args((!root).then_some("--map-root-user"));
-    command.args(["sh", "-c", &format!("{BEGIN}{script}")]);
-    let floe = site.command(&[]);
-    command.env_clear().current_dir(floe.get_current_dir().unwrap());
-    command.envs(floe.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command
-        .env("FLOE", floe.get_program())
-        .env("SIZE", capacity)
-        .env("DISK", disk);
+    let shell = through(&["sh", "-c", &format!("{BEGIN}{script}")], &site.command(&[]));
+    let mut command = mounted("mount -t tmpfs -o size=\"$SIZE\" tmpfs \"$DISK\" || exit 99", &shell);
+    command.env("SIZE", capacity).env("DISK", disk);
     let ended = ended(&mut command);
     assert_ne!(ended.code, 99, "no file system can be mounted here: {}", ended.said);
     ended

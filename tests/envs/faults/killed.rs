@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::site::{DONE, Form, INVALID, Site};
 use world::channel::server::Fault;
+
+use super::site::{DONE, Form, INVALID, Site};
 
 /// Starts a program and kills it as soon as `now` holds.
 #[track_caller]

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::site::{DONE, FAILED, Form, Site, TEMPORARY};
 use world::channel::Channel;
 use world::channel::server::Fault;
+
+use super::site::{DONE, FAILED, Form, Site, TEMPORARY};
 
 const USER: &str = "reader-7f3a";
 const PASSWORD: &str = "pass-9c41@word";

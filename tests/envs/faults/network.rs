@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use super::site::{DONE, FAILED, Form, Site, TEMPORARY};
 use world::channel::server::Fault;
+
+use super::site::{DONE, FAILED, Form, Site, TEMPORARY};
 
 const PACKAGE: &str = "fixlib-1.1-h1_0.tar.bz2";
 

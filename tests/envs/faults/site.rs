@@ -12,7 +12,6 @@ use floe::spec::frozen::{CondaPackage, Frozen, hex};
 use rattler_conda_types::{GenericVirtualPackage, PrefixRecord, Subdir};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-
 use world::channel::Channel;
 use world::channel::server::Server;
 

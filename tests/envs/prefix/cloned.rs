@@ -12,7 +12,8 @@ use floe::envs::{EnvsError, env_clone};
 use rattler_conda_types::PrefixRecord;
 use sha2::{Digest as _, Sha256};
 
-use super::installed::{Place, SPECS, name, pip_install, run};
+use super::installed::{SPECS, install, pip_install, run};
+use crate::place::{Place, name};
 
 fn clone(place: &Place, from: &str, to: &str) -> PathBuf {
     env_clone(&place.layout, &name(from), &name(to), &place.sink).unwrap();
@@ -35,7 +36,7 @@ fn is_record(path: &Path) -> bool {
 #[test]
 fn a_clone_of_a_conda_environment_runs_when_its_source_is_gone() {
     let place = Place::new();
-    let source = place.install("source", SPECS);
+    let source = install(&place, "source", SPECS);
     pip_install(&source, &["tabulate==0.9.0"]);
     run(
         &source.join("bin/python"),
@@ -124,7 +125,7 @@ fn a_clone_of_a_conda_environment_runs_when_its_source_is_gone() {
 #[test]
 fn a_clone_is_what_the_installer_would_have_made_there() {
     let place = Place::new();
-    place.install("x", SPECS);
+    install(&place, "x", SPECS);
     let copy = clone(&place, "x", "other-name");
     let there = files(&copy).into_iter().map(|(path, file)| {
         let content = if is_record(&path) {
@@ -137,7 +138,7 @@ fn a_clone_is_what_the_installer_would_have_made_there() {
     let there = there.collect::<BTreeMap<_, _>>();
     let records = PrefixRecord::collect_from_prefix::<PrefixRecord>(&copy).unwrap();
     fs::remove_dir_all(&copy).unwrap();
-    let fresh = place.install("other-name", SPECS);
+    let fresh = install(&place, "other-name", SPECS);
     for (path, file) in files(&fresh) {
         let content = there
             .get(&path)
@@ -158,7 +159,7 @@ fn a_clone_is_what_the_installer_would_have_made_there() {
 #[test]
 fn the_records_of_a_clone_hold_the_digests_of_its_files() {
     let place = Place::new();
-    place.install("x", SPECS);
+    install(&place, "x", SPECS);
     let copy = clone(&place, "x", "y");
     let mut checked = 0;
     for record in PrefixRecord::collect_from_prefix::<PrefixRecord>(&copy).unwrap() {
@@ -182,7 +183,7 @@ fn the_records_of_a_clone_hold_the_digests_of_its_files() {
 #[test]
 fn a_clone_that_a_binary_has_no_room_for_is_refused_with_the_files_name() {
     let mut place = Place::new();
-    let source = place.install("x", &["fixlib=1.0"]);
+    let source = install(&place, "x", &["fixlib=1.0"]);
     fs::write(source.join("bin/python"), "").unwrap();
     let first = clone(&place, "x", &"y".repeat(100));
     assert!(

@@ -8,14 +8,15 @@ use floe::envs::{Installer, Tools, conda, env_create, env_export};
 use floe::event::Event;
 use floe::spec::frozen::Frozen;
 use rattler_conda_types::PrefixRecord;
-
-use super::installed::{Place, SPECS, name, pip_install, run};
 use world::channel::Channel;
+
+use super::installed::{SPECS, install, pip_install, run};
+use crate::place::{Place, name};
 
 #[test]
 fn a_conda_environment_is_frozen_as_its_records_say() {
     let place = Place::new();
-    let prefix = place.install("x", SPECS);
+    let prefix = install(&place, "x", SPECS);
     pip_install(&prefix, &["tabulate==0.9.0"]);
     let before = Instant::now();
     let frozen = env_export(&place.layout, &name("x"), None, &place.sink).unwrap();
@@ -63,7 +64,7 @@ fn a_conda_environment_is_frozen_as_its_records_say() {
 #[test]
 fn a_conda_package_that_pip_installs_again_is_frozen_with_a_warning() {
     let place = Place::new();
-    let prefix = place.install("x", &["python=3.11", "pip", "idna"]);
+    let prefix = install(&place, "x", &["python=3.11", "pip", "idna"]);
     run(
         &prefix.join("bin/python"),
         &[
@@ -128,7 +129,7 @@ fn an_environment_made_from_its_frozen_spec_is_the_same_environment() {
 #[test]
 fn env_export_prints_the_yml_and_writes_the_lock_beside_it_when_told_where() {
     let place = Place::new();
-    place.install("x", &["fixlib=1.0"]);
+    install(&place, "x", &["fixlib=1.0"]);
     let directory = tempfile::tempdir().unwrap();
     let to = directory.path().to_str().unwrap();
     let export = |arguments: &[&str]| -> Output {

@@ -4,9 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use floe::envs::Layout;
-use floe::event::Memory;
-use floe::reference::EnvironmentName;
 use rattler::install::Installer;
 use rattler::package_cache::PackageCache;
 use rattler_conda_types::{
@@ -14,47 +11,25 @@ use rattler_conda_types::{
 };
 use rattler_repodata_gateway::Gateway;
 use rattler_solve::{SolverImpl as _, SolverTask, resolvo};
-
 use world::channel::Channel;
+
+use crate::place::Place;
 
 /// What most tests install.
 pub const SPECS: &[&str] = &["python=3.11", "numpy", "pip", "fixtool", "fixlib=1.0"];
 
-/// A place for environments that goes with the test.
-pub struct Place {
-    pub layout: Layout,
-    pub sink: Memory,
-    _root: tempfile::TempDir,
-}
-
-impl Place {
-    pub fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        Self {
-            layout: Layout::of_image(root.path().canonicalize().unwrap().join("conda")),
-            sink: Memory::default(),
-            _root: root,
-        }
-    }
-
-    pub fn prefix(&self, environment: &str) -> PathBuf {
-        self.layout.prefix(&name(environment))
-    }
-
-    /// Makes an environment of what `specs` ask for.
-    pub fn install(&self, environment: &str, specs: &[&str]) -> PathBuf {
-        let prefix = self.prefix(environment);
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let cache = world::scratch().join("conda-packages");
-            let installer = Installer::new()
-                .with_download_client(client())
-                .with_package_cache(PackageCache::new(cache))
-                .with_target_platform(Subdir::Linux64);
-            installer.install(&prefix, solution(specs).await).await.unwrap();
-        });
-        prefix
-    }
+/// Makes an environment of what `specs` ask for, by rattler's own installer.
+pub fn install(place: &Place, environment: &str, specs: &[&str]) -> PathBuf {
+    let prefix = place.prefix(environment);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let installer = Installer::new()
+            .with_download_client(client())
+            .with_package_cache(PackageCache::new(world::scratch().join("conda-packages")))
+            .with_target_platform(Subdir::Linux64);
+        installer.install(&prefix, solution(specs).await).await.unwrap();
+    });
+    prefix
 }
 
 async fn solution(specs: &[&str]) -> Vec<RepoDataRecord> {
@@ -98,20 +73,9 @@ fn client() -> reqwest::Client {
         .unwrap()
 }
 
-pub fn name(text: &str) -> EnvironmentName {
-    text.parse().unwrap()
-}
-
 /// Runs a program of an environment, and returns what it prints.
 pub fn run(program: &Path, arguments: &[&str]) -> String {
-    let ended = Command::new(program)
-        .args(arguments)
-        .env_remove("PYTHONPATH")
-        .output()
-        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{} {arguments:?}: {said}", program.display());
-    String::from_utf8(ended.stdout).unwrap()
+    world::run(Command::new(program).args(arguments).env_remove("PYTHONPATH"))
 }
 
 /// Installs from PyPI into an environment.

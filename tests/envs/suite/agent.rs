@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::case::Case;
@@ -15,24 +15,9 @@ struct Ended {
 
 /// Runs `test-notebooks` with these arguments in a mount namespace of its own, where `mounts` were made.
 fn in_namespace(case: &Case, mounts: &str, notebooks: &[&str]) -> Ended {
-    let agent = case.agent();
-    let root = rustix::process::geteuid().is_root();
-    let mut command = Command::new("unshare");
-    command
-        .arg("--mount")
-        .args((!root).then_some("--map-root-user"))
-        .args([
-            "sh",
-            "-c",
-            &format!("set -e; {mounts}\nexec \"$FLOE\" applet test-notebooks cal \"$@\""),
-            "sh",
-        ])
-        .args(notebooks)
-        .env_clear()
-        .envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .env("FLOE", agent.get_program())
-        .current_dir(agent.get_current_dir().unwrap());
-    let output = command.output().unwrap();
+    let mut agent = case.agent();
+    agent.args(["test-notebooks", "cal"]).args(notebooks);
+    let output = world::mounted(mounts, &agent).output().unwrap();
     Ended {
         code: output.status.code(),
         said: String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),

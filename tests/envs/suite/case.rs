@@ -16,6 +16,7 @@ use floe::suite::discover;
 use floe::suite::options::RunOptions;
 use floe::suite::runner::{self, Options, Surroundings};
 use serde_json::{Value, json};
+use world::{notebook, venv_with};
 
 /// The tests of one environment, `cal`, and how they are run.
 pub struct Case {
@@ -82,7 +83,7 @@ impl Case {
 
     /// Writes a notebook of code cells.
     pub fn notebook(&self, name: &str, cells: &[&str]) {
-        self.notebook_of(name, &cells.iter().map(|source| code(source)).collect::<Vec<_>>());
+        self.file(name, &notebook(cells));
     }
 
     /// Writes a notebook of cells in their full form.
@@ -182,15 +183,7 @@ pub fn cause(finished: &TestFinished, kind: CauseKind) -> &Cause {
 
 /// A virtual environment with ipykernel in place of `$CONDA_DIR`; its environment `cal` is itself.
 fn conda_dir() -> PathBuf {
-    let root = world::scratch();
-    let (prefix, done) = (root.join("conda"), root.join("conda.done"));
-    // Each test may be a process of its own: the first makes it, the others wait.
-    let lock = fs::File::create(root.join("conda.lock")).unwrap();
-    lock.lock().unwrap();
-    if !done.exists() {
-        let _ = fs::remove_dir_all(&prefix);
-        call(Command::new("python3").args(["-m", "venv"]).arg(&prefix));
-        call(Command::new(prefix.join("bin/pip")).args(["install", "--quiet", "ipykernel"]));
+    venv_with("suite", &["ipykernel"], |prefix| {
         fs::create_dir(prefix.join("envs")).unwrap();
         symlink("..", prefix.join("envs/cal")).unwrap();
         let kernel = prefix.join("share/jupyter/kernels/cal");
@@ -199,12 +192,5 @@ fn conda_dir() -> PathBuf {
         let argv = json!([python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]);
         let spec = json!({"argv": argv, "display_name": "cal", "language": "python"});
         fs::write(kernel.join("kernel.json"), spec.to_string()).unwrap();
-        fs::write(done, "").unwrap();
-    }
-    prefix
-}
-
-fn call(command: &mut Command) {
-    let status = command.status().unwrap();
-    assert!(status.success(), "{command:?}: {status}");
+    })
 }

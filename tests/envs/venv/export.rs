@@ -6,23 +6,23 @@ use std::process::Command;
 use floe::envs::{EnvsError, Installer, env_export};
 use floe::spec::frozen::Frozen;
 
-use super::base::{Base, name, succeeds};
+use crate::place::{Place, name, output};
 
 #[test]
 fn a_venv_is_frozen_with_its_python_and_the_digests_of_what_is_installed() {
-    let base = Base::new("export");
-    base.clone_base("x");
+    let place = Place::venv("export");
+    place.clone_base("x");
     // A wheel for every machine, one for this machine, and sources alone.
-    let list = base.file("x", "x.pip", "six==1.16.0\nnumpy==2.1.0\ntermcolor==1.1.0\n");
-    base.update("x", &[list]).unwrap();
-    let frozen = env_export(&base.layout, &name("x"), Some(&base.tools.pip), &base.sink).unwrap();
-    let python = base.layout.prefix(&name("x")).join("bin/python");
-    let version = succeeds(Command::new(&python).arg("--version"));
+    let list = place.file("environments/x/x.pip", "six==1.16.0\nnumpy==2.1.0\ntermcolor==1.1.0\n");
+    place.update_from("x", &[list]).unwrap();
+    let frozen = env_export(&place.layout, &name("x"), Some(&place.tools.pip), &place.sink).unwrap();
+    let python = place.prefix("x").join("bin/python");
+    let version = output(Command::new(&python).arg("--version"));
     assert_eq!(frozen.python.as_deref(), version.strip_prefix("Python "));
-    let Installer::Uv { program, .. } = &base.tools.pip else {
-        panic!("{:?}", base.tools.pip);
+    let Installer::Uv { program, .. } = &place.tools.pip else {
+        panic!("{:?}", place.tools.pip);
     };
-    let listed = succeeds(
+    let listed = output(
         Command::new(program)
             .args(["pip", "freeze", "--quiet", "--python"])
             .arg(&python),
@@ -65,17 +65,17 @@ fn a_venv_is_frozen_with_its_python_and_the_digests_of_what_is_installed() {
     });
     let requirements = files.path().join("requirements.txt");
     fs::write(&requirements, pins.collect::<String>()).unwrap();
-    let again = base.layout.prefix(&name("again"));
-    succeeds(Command::new(&python).args(["-m", "venv", "--without-pip"]).arg(&again));
+    let again = place.prefix("again");
+    output(Command::new(&python).args(["-m", "venv", "--without-pip"]).arg(&again));
     let mut install = Command::new(program);
     install.args(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python"]);
-    succeeds(
+    output(
         install
             .arg(again.join("bin/python"))
             .arg("--requirement")
             .arg(&requirements),
     );
-    let mut frozen_again = env_export(&base.layout, &name("again"), Some(&base.tools.pip), &base.sink).unwrap();
+    let mut frozen_again = env_export(&place.layout, &name("again"), Some(&place.tools.pip), &place.sink).unwrap();
     "x".clone_into(&mut frozen_again.name);
     assert_eq!(frozen_again.to_yml(), frozen.to_yml());
     assert_eq!(frozen_again.to_lock().unwrap(), frozen.to_lock().unwrap());
@@ -83,40 +83,39 @@ fn a_venv_is_frozen_with_its_python_and_the_digests_of_what_is_installed() {
 
 #[test]
 fn pip_tells_the_same_digests_as_uv() {
-    let base = Base::new("export-pip");
-    base.create("x", None).unwrap();
-    let list = base.file("x", "x.pip", "six==1.16.0\n");
-    base.update("x", &[list]).unwrap();
-    let of = |installer| env_export(&base.layout, &name("x"), Some(installer), &base.sink).unwrap();
-    assert_eq!(of(&Installer::Pip), of(&base.tools.pip));
+    let place = Place::venv("export-pip");
+    place.create_from("x", None).unwrap();
+    let list = place.file("environments/x/x.pip", "six==1.16.0\n");
+    place.update_from("x", &[list]).unwrap();
+    let of = |installer| env_export(&place.layout, &name("x"), Some(installer), &place.sink).unwrap();
+    assert_eq!(of(&Installer::Pip), of(&place.tools.pip));
 }
 
 #[test]
 fn an_index_that_cannot_be_reached_is_said_and_not_taken_for_an_environment_without_digests() {
-    let base = Base::new("export-offline");
-    base.clone_base("x");
-    let Installer::Uv { program, .. } = &base.tools.pip else {
-        panic!("{:?}", base.tools.pip);
+    let place = Place::venv("export-offline");
+    place.clone_base("x");
+    let Installer::Uv { program, .. } = &place.tools.pip else {
+        panic!("{:?}", place.tools.pip);
     };
-    let script = base.file(
-        "x",
-        "uv",
+    let script = place.file(
+        "environments/x/uv",
         &format!(
             "#!/bin/sh\nUV_DEFAULT_INDEX=http://127.0.0.1:9/simple UV_NO_CACHE=1 exec {} \"$@\"\n",
             program.display()
         ),
     );
-    succeeds(Command::new("chmod").arg("755").arg(&script));
+    output(Command::new("chmod").arg("755").arg(&script));
     let unreachable = Installer::Uv {
         program: script,
         cache: None,
     };
-    let error = env_export(&base.layout, &name("x"), Some(&unreachable), &base.sink).unwrap_err();
+    let error = env_export(&place.layout, &name("x"), Some(&unreachable), &place.sink).unwrap_err();
     let EnvsError::Index { stderr, .. } = &error else {
         panic!("{error}");
     };
     assert!(floe::engine::fault::is_temporary(stderr), "{stderr}");
-    let frozen = env_export(&base.layout, &name("x"), None, &base.sink).unwrap();
+    let frozen = env_export(&place.layout, &name("x"), None, &place.sink).unwrap();
     assert!(!frozen.pip.is_empty() && frozen.pip.iter().all(|package| package.sha256.is_none()));
     assert!(frozen.to_lock().is_ok());
 }
