@@ -11,6 +11,10 @@ check:
 quick:
     cargo nextest run --lib --test quick
 
+# The pages of docs/ that are made of what the program says of itself
+documents:
+    WRITE_DOCUMENTS=1 cargo nextest run --test quick documents::
+
 # From a fresh clone to a tested image
 quickstart:
     scripts/quickstart

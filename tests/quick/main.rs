@@ -3,6 +3,7 @@
 mod agent;
 mod cli;
 mod diff;
+mod documents;
 mod events;
 mod reports;
 mod selecting;
