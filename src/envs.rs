@@ -5,37 +5,33 @@
 //! stays. The files and commands are the same for both.
 
 mod bytecode;
-mod change;
 mod clone;
 pub mod conda;
-mod create;
 mod error;
-mod exact;
 mod export;
-mod installer;
 mod kernelspec;
 mod layout;
-mod overridden;
+mod make;
+mod pip;
 mod solve;
 mod stage;
 mod tree;
-mod update;
 mod variables;
 mod venv;
 
 pub use clone::env_clone;
-pub use create::env_create;
 pub use error::{Culprit, EnvsError, Refusal};
 pub use export::env_export;
-pub use installer::Installer;
 pub use kernelspec::kernel_setup;
 pub use layout::Layout;
+pub use make::create::env_create;
+pub use make::update::{env_update, install_common};
+pub use pip::installer::Installer;
 pub use solve::{Start, Unsolved, solve};
 pub use stage::{STAGED_TIME, env_stage};
-pub use update::{env_update, install_common};
 
-use change::make;
 use layout::INCOMPLETE;
+use make::change::make;
 use variables::read as read_variables;
 
 /// What installs packages.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::error::io_error;
-use super::{EnvsError, installer, tree};
+use super::pip::installer;
+use super::{EnvsError, tree};
 use crate::event::Sink;
 use crate::image;
 use crate::reference::EnvironmentName;

@@ -4,9 +4,7 @@
 //! accounts for. A venv is its exact python and every distribution, those that came with the venv (pip, setuptools)
 //! among them: they are packages like any other, and another python would bring others.
 
-mod archive;
 mod distribution;
-pub(super) mod index;
 mod origin;
 mod record;
 
@@ -16,10 +14,11 @@ use std::path::Path;
 use rattler_conda_types::RepoDataRecord;
 
 use self::distribution::Distribution;
-pub(super) use self::index::Python;
+pub(super) use self::distribution::Wheel;
 use self::origin::Origin;
 use self::record::Installed;
 use super::error::Refusal;
+use super::pip::index::{self, Python};
 use super::venv::python_version;
 use super::{EnvsError, Installer, Layout, read_variables};
 use crate::event::{Event, Sink};

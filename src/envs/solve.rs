@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use rattler_conda_types::{RepoDataRecord, Subdir};
 
 use super::error::io_error;
-use super::export::{self, Python, index};
-use super::installer::List;
-use super::update::Lists;
+use super::export;
+use super::make::update::Lists;
+use super::pip::index::{self, Python};
+use super::pip::installer::List;
 use super::{EnvsError, Installer, Tools, conda, venv};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;

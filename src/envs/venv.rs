@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::error::io_error;
-use super::{EnvsError, Layout, installer};
+use super::pip::installer;
+use super::{EnvsError, Layout};
 use crate::event::Sink;
 use crate::image;
 use crate::reference::EnvironmentName;

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::conda::{self, Addition, Manner};
-use super::installer::{List, Mode};
-use super::{EnvsError, Layout, Tools, bytecode, exact, make, update, variables, venv};
+use super::change::make;
+use super::{exact, update};
+use crate::envs::conda::{self, Addition, Manner};
+use crate::envs::pip::installer::{List, Mode};
+use crate::envs::{EnvsError, Layout, Tools, bytecode, variables, venv};
 use crate::event::{Event, Sink};
 use crate::image;
 use crate::reference::EnvironmentName;
@@ -35,7 +37,7 @@ pub fn env_create(
 }
 
 /// That the environment is being made.
-pub(super) fn say_so(name: &EnvironmentName, sink: &dyn Sink) {
+pub(in crate::envs) fn say_so(name: &EnvironmentName, sink: &dyn Sink) {
     sink.emit(Event::Note {
         text: format!("creating the environment {name}"),
     });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use url::Url;
 
-use super::distribution::Wheel;
+use crate::envs::export::Wheel;
 
 /// One archive.
 #[derive(Debug, Clone, Deserialize)]

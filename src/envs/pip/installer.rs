@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::error::{Culprit, EnvsError, io_error};
+use crate::envs::error::{Culprit, EnvsError, io_error};
 use crate::event::{Event, Sink};
 use crate::image;
 use crate::reference::EnvironmentName;
@@ -31,7 +31,7 @@ pub enum Installer {
 
 /// What lists leave open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Pins {
+pub(in crate::envs) enum Pins {
     /// Versions, and what else is needed.
     #[default]
     None,
@@ -43,17 +43,17 @@ pub(super) enum Pins {
 
 /// How lists are installed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Mode {
+pub(in crate::envs) struct Mode {
     /// What the lists leave open.
-    pub(super) pins: Pins,
+    pub(in crate::envs) pins: Pins,
     /// What is installed cannot be trusted.
-    pub(super) anew: bool,
+    pub(in crate::envs) anew: bool,
     /// The environment belongs to conda, which may say so.
-    pub(super) externally: bool,
+    pub(in crate::envs) externally: bool,
 }
 
 /// One list of requirements.
-pub(super) enum List {
+pub(in crate::envs) enum List {
     /// A requirements file.
     File(PathBuf),
     /// The pip list of a yml.
@@ -67,19 +67,19 @@ pub(super) enum List {
 
 impl List {
     /// The file that the list is, or is part of.
-    pub(super) fn file(&self) -> &Path {
+    pub(in crate::envs) fn file(&self) -> &Path {
         match self {
             Self::File(file) | Self::Lines { file, .. } => file,
         }
     }
 
     /// Whether it surely asks for nothing.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::envs) fn is_empty(&self) -> bool {
         matches!(self, Self::Lines { lines, .. } if lines.is_empty())
     }
 
     /// The place that asks for the package of this normalized name, e.g. `roman.pip:3`.
-    pub(super) fn asks_for(&self, name: &str) -> Option<String> {
+    pub(in crate::envs) fn asks_for(&self, name: &str) -> Option<String> {
         let mut requirements = self.requirements().into_iter();
         let (line, _) = requirements.find(|(_, requirement)| package(requirement) == name)?;
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
@@ -114,7 +114,7 @@ impl Installer {
     }
 
     /// Installs all lists into the environment in one resolution, run in the directory of the first list.
-    pub(super) fn install(
+    pub(in crate::envs) fn install(
         &self,
         name: &EnvironmentName,
         prefix: &Path,
@@ -223,7 +223,7 @@ fn written_list(lines: &[String]) -> io::Result<tempfile::NamedTempFile> {
 }
 
 /// Runs a program that installs something, passing on what it prints.
-pub(super) fn run(
+pub(in crate::envs) fn run(
     mut command: Command,
     name: &EnvironmentName,
     lists: &[&List],

@@ -4,16 +4,16 @@ use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::error::io_error;
-use super::layout::{CHANGING, INCOMPLETE, MAKING, State};
-use super::{EnvsError, Layout};
+use crate::envs::error::io_error;
+use crate::envs::layout::{CHANGING, INCOMPLETE, MAKING, State};
+use crate::envs::{EnvsError, Layout};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;
 
 /// Makes the environment `name` by `fill`, so that it is either complete or gone.
 ///
 /// What an interrupted run left is replaced; anything else that is there is left alone, which is an error.
-pub(super) fn make(
+pub(in crate::envs) fn make(
     layout: &Layout,
     name: &EnvironmentName,
     sink: &dyn Sink,
@@ -49,16 +49,16 @@ pub(super) fn make(
 
 /// A change of an environment that exists. Until it is finished, the environment counts as complete only as long as
 /// nothing in it has been touched.
-pub(super) struct Change<'a> {
+pub(in crate::envs) struct Change<'a> {
     prefix: &'a Path,
     /// Whether an earlier change was interrupted, so that what is there cannot be trusted.
-    pub(super) repairs: bool,
+    pub(in crate::envs) repairs: bool,
     _lock: File,
 }
 
 impl<'a> Change<'a> {
     /// Waits until nobody else changes the environment.
-    pub(super) fn of(name: &EnvironmentName, prefix: &'a Path, sink: &dyn Sink) -> Result<Self, EnvsError> {
+    pub(in crate::envs) fn of(name: &EnvironmentName, prefix: &'a Path, sink: &dyn Sink) -> Result<Self, EnvsError> {
         let gone = || EnvsError::Missing {
             name: name.clone(),
             path: prefix.to_owned(),
@@ -72,12 +72,12 @@ impl<'a> Change<'a> {
     }
 
     /// To be called before anything in the environment is touched.
-    pub(super) fn begin(&self) -> Result<(), EnvsError> {
+    pub(in crate::envs) fn begin(&self) -> Result<(), EnvsError> {
         mark(self.prefix, CHANGING)
     }
 
     /// The change is done, or nothing has been touched.
-    pub(super) fn end(self) -> Result<(), EnvsError> {
+    pub(in crate::envs) fn end(self) -> Result<(), EnvsError> {
         unmark(self.prefix)
     }
 }

@@ -5,14 +5,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use super::EnvsError;
-use super::conda;
 use super::installer::List;
+use crate::envs::EnvsError;
+use crate::envs::conda;
 use crate::event::{Event, Sink};
 use crate::spec::frozen::normalized;
 
 /// The packages that are not what conda's records say, by name.
-pub(super) struct Overridden(BTreeMap<String, Versions>);
+pub(in crate::envs) struct Overridden(BTreeMap<String, Versions>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Versions {
@@ -22,7 +22,7 @@ struct Versions {
 
 impl Overridden {
     /// Looks at the environment at `prefix`. A package is conda's as long as the metadata that it came with is there.
-    pub(super) fn find(prefix: &Path) -> Result<Self, EnvsError> {
+    pub(in crate::envs) fn find(prefix: &Path) -> Result<Self, EnvsError> {
         let mut found = BTreeMap::new();
         for record in conda::installed(prefix)? {
             let metadata = record
@@ -48,7 +48,7 @@ impl Overridden {
     }
 
     /// Says which packages have been replaced since `before`, and by which list.
-    pub(super) fn report(&self, before: &Self, lists: &[List], sink: &dyn Sink) {
+    pub(in crate::envs) fn report(&self, before: &Self, lists: &[List], sink: &dyn Sink) {
         for (name, versions) in self.0.iter().filter(|(name, now)| before.0.get(*name) != Some(now)) {
             let asked = lists.iter().find_map(|list| list.asks_for(name));
             let by = asked.unwrap_or_else(|| {

@@ -6,11 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::change::Change;
-use super::conda::{self, Addition, Manner};
-use super::error::io_error;
-use super::installer::{List, Mode};
-use super::overridden::Overridden;
-use super::{EnvsError, Installer, Layout, Tools, bytecode, exact, variables, venv};
+use super::exact;
+use crate::envs::conda::{self, Addition, Manner};
+use crate::envs::error::io_error;
+use crate::envs::pip::installer::{List, Mode};
+use crate::envs::pip::overridden::Overridden;
+use crate::envs::{EnvsError, Installer, Layout, Tools, bytecode, variables, venv};
 use crate::event::{Event, Sink};
 use crate::image;
 use crate::reference::EnvironmentName;
@@ -147,7 +148,7 @@ fn undisturbed(done: Result<(), EnvsError>, touched: bool) -> Result<(), Failed>
 
 /// What several files list.
 #[derive(Default)]
-pub(super) struct Lists {
+pub(in crate::envs) struct Lists {
     pub channels: Vec<String>,
     pub conda: Vec<CondaSpec>,
     pub pip: Vec<List>,
@@ -183,7 +184,7 @@ impl Lists {
 }
 
 /// Where pip itself installs the lists, it must be in the environment: as conda does, it is added.
-pub(super) fn add_pip(tools: &Tools, prefix: &Path, lists: &[List], addition: &mut Addition) {
+pub(in crate::envs) fn add_pip(tools: &Tools, prefix: &Path, lists: &[List], addition: &mut Addition) {
     let Some(list) = lists.iter().find(|list| !list.is_empty()) else {
         return;
     };
@@ -198,7 +199,7 @@ pub(super) fn add_pip(tools: &Tools, prefix: &Path, lists: &[List], addition: &m
 }
 
 /// Installs pip lists into an environment of conda packages, and says which of those they replaced.
-pub(super) fn install_pip(
+pub(in crate::envs) fn install_pip(
     tools: &Tools,
     name: &EnvironmentName,
     prefix: &Path,

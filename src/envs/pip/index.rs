@@ -10,7 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::archive::{File, choose, preferred};
-use super::distribution::Wheel;
+use crate::envs::export::Wheel;
 use crate::envs::{EnvsError, Installer};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::change::Change;
-use super::conda::{self, Manner};
+use super::change::{Change, make};
 use super::create::say_so;
-use super::installer::{List, Mode, Pins};
-use super::{EnvsError, Layout, Tools, bytecode, make, update, variables, venv};
+use super::update;
+use crate::envs::conda::{self, Manner};
+use crate::envs::pip::installer::{List, Mode, Pins};
+use crate::envs::{EnvsError, Layout, Tools, bytecode, variables, venv};
 use crate::event::{Event, Sink};
 use crate::image;
 use crate::reference::EnvironmentName;
