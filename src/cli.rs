@@ -39,17 +39,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 async fn dispatch(words: Vec<OsString>) -> Result<(), Failure> {
     if let Some(applet) = called_as(&words) {
-        return applets::run(&applet, words.into_iter().skip(1).collect()).await;
+        let words = std::iter::once(applet.into()).chain(words.into_iter().skip(1));
+        return applets::run(words.collect()).await;
     }
-    let cli = match args::Cli::try_parse_from(words) {
-        Ok(cli) => cli,
-        Err(error) => return output::usage(&error),
-    };
-    if let args::Command::Applet { words } = cli.command {
-        let name = words[0].clone();
-        return applets::run(&name, words.into_iter().skip(1).map(OsString::from).collect()).await;
+    match commands::Cli::try_parse_from(words) {
+        Ok(cli) => commands::run(cli).await,
+        Err(error) => output::usage(&error),
     }
-    commands::run(cli).await
 }
 
 /// The applet that the program was called as, e.g. `/opt/common-scripts/env-clone`.
@@ -65,7 +61,7 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
-        args::Cli::command().debug_assert();
+        commands::Cli::command().debug_assert();
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use self::machine::Machine;
-use super::args::trial::{RunArgs, SelectionArgs};
+use super::args::run::{RunArgs, SelectionArgs};
 use super::failure::{ExitCode, Failure};
 use super::output;
 use crate::envs;
@@ -23,9 +23,8 @@ use crate::server;
 use crate::spec::frozen::Frozen;
 use crate::suite::{self, TestPlan, discover};
 
-/// Runs the applet `name`.
-pub async fn run(name: &str, arguments: Vec<OsString>) -> Result<(), Failure> {
-    let words = std::iter::once(OsString::from(name)).chain(arguments);
+/// Runs the applet that `words` begin with.
+pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
     let command = match Applet::try_parse_from([OsString::from("floe")].into_iter().chain(words)) {
         Ok(command) => command,
         Err(error) => return output::usage(&error),

@@ -1,94 +1,70 @@
-//! The commands of the host, one function each.
+//! The commands of the host. One file holds a command's arguments, help and execution; here they are listed and called.
 
 mod all;
 mod build;
+mod compose;
 mod diff;
 mod freeze;
+mod image;
 mod push;
 mod report;
 mod runs;
-mod solve;
 mod test;
 
-use std::collections::BTreeMap;
+use clap::{Parser, Subcommand};
 
-use super::args::{Cli, Command, Format, FreezeArgs};
-use super::failure::{ExitCode, Failure};
-use super::output;
-use super::session::{Session, image_of};
-use super::signals::Signals;
-use crate::builder;
+use super::applets;
+use super::args::Global;
+use super::failure::Failure;
 
-/// Runs the command that was asked for.
-pub async fn run(cli: Cli) -> Result<(), Failure> {
-    match &cli.command {
-        Command::Diff(args) => return diff::command(&cli.global, args).await,
-        Command::Report(args) => return report::command(&cli.global, args),
-        Command::Runs(args) => return runs::command(&cli.global, args),
-        _ => {}
-    }
-    let signals = Signals::listen()
-        .map_err(|error| Failure::new(ExitCode::Internal, format!("interrupts cannot be heard: {error}")))?;
-    // The one provider of cryptography; a second call of this in one process is harmless.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut flags = BTreeMap::new();
-    if let Command::Test(args) = &cli.command {
-        flags.extend(args.settings());
-    }
-    if let Command::Freeze(FreezeArgs { solve: true, .. }) = &cli.command {
-        flags.insert("USE_FROZEN", "0".to_owned());
-    }
-    let session = match &cli.command {
-        Command::Test(args) if args.foreign.image.is_some() => Session::open_anywhere(cli.global, &flags)?,
-        _ => Session::open(cli.global, &flags)?,
-    };
-    match cli.command {
-        Command::Build(args) => build::command(&session, &args, &signals).await,
-        Command::Test(args) => test::command(&session, &args, &signals).await,
-        Command::Push(selection) => {
-            let missions = session.missions(&selection)?;
-            push::command(&session, &missions).await
-        }
-        Command::All(args) => {
-            let missions = session.missions(&args.missions)?;
-            all::run(&session, &missions, &args, &signals).await
-        }
-        Command::Freeze(args) => {
-            let missions = session.missions(&args.missions)?;
-            if args.solve {
-                solve::command(&session, &missions)
-            } else {
-                freeze::command(&session, &missions).await
-            }
-        }
-        Command::Compose { mission } => {
-            let mission = session.mission(mission.as_deref())?;
-            let plan = session.plan(&[mission])?;
-            let text = plan.images.last().map(|image| image.dockerfile.text.as_str());
-            output::result(text.unwrap_or_default())
-        }
-        Command::Image { mission, format } => image(&session, mission.as_deref(), format).await,
-        Command::Diff(_) | Command::Report(_) | Command::Runs(_) | Command::Applet { .. } => {
-            Err(Failure::new(ExitCode::Internal, "this command takes no session"))
-        }
-    }
+/// Turns the definition of a JupyterHub user image into a tested, pushed container image.
+#[derive(Debug, Parser)]
+#[command(name = "floe", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
 }
 
-async fn image(session: &Session, mission: Option<&str>, format: Format) -> Result<(), Failure> {
-    let mission = session.mission(mission)?;
-    let plan = session.plan(std::slice::from_ref(&mission))?;
-    let engine = session.engine().await?;
-    let built = builder::find(&plan, &engine, &session.state).await?;
-    let image = image_of(&built, &mission)?;
-    output::result(&match format {
-        Format::Text => format!("{} {}\n", image.reference, image.id),
-        Format::Json => {
-            let value = serde_json::json!({
-                "mission": mission,
-                "reference": image.reference.to_string(),
-                "id": image.id,
-            });
-            format!("{value:#}\n")
-        }
-    })
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Build(build::BuildArgs),
+    Test(test::TestArgs),
+    Push(push::PushArgs),
+    All(all::AllArgs),
+    Freeze(freeze::FreezeArgs),
+    Diff(diff::DiffArgs),
+    Report(report::ReportArgs),
+    Runs(runs::RunsArgs),
+    Compose(compose::ComposeArgs),
+    Image(image::ImageArgs),
+    /// Run a command as it runs inside an image, e.g. `floe applet test-imports base numpy`
+    #[command(disable_help_flag = true)]
+    Applet {
+        /// The name of the command, and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        words: Vec<String>,
+    },
+}
+
+/// Executes the command that was asked for.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Build(args) => build::execute(global, &args).await,
+        Command::Test(args) => test::execute(global, args).await,
+        Command::Push(args) => push::execute(global, &args).await,
+        Command::All(args) => all::execute(global, &args).await,
+        Command::Freeze(args) => freeze::execute(global, &args).await,
+        Command::Diff(args) => diff::execute(global, &args).await,
+        Command::Report(args) => report::execute(global, &args),
+        Command::Runs(args) => runs::execute(global, &args),
+        Command::Compose(args) => compose::execute(global, &args),
+        Command::Image(args) => image::execute(global, &args).await,
+        Command::Applet { words } => applets::run(words.into_iter().map(Into::into).collect()).await,
+    }
 }

@@ -1,24 +1,16 @@
-//! Where the reports of a run go: into its directory, and to the CI service that floe runs in.
+//! What the CI service that floe runs in is told of a run.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::failure::Failure;
 use super::output;
 use crate::report::account::Account;
 use crate::report::place::Places;
-use crate::report::{folder, github, markdown};
-
-/// Writes the reports of a run into its directory, and tells GitHub Actions where it runs there.
-pub fn deliver(account: &Account, directory: &Path, places: &Places) -> Result<(), Failure> {
-    let written = folder::write(account, directory, places);
-    service(account, places);
-    Ok(written?)
-}
+use crate::report::{github, markdown};
 
 /// Marks failures in the job's log and adds to the job's summary, inside of GitHub Actions.
-fn service(account: &Account, places: &Places) {
+pub fn tell_service(account: &Account, places: &Places) {
     if !output::in_github_actions() {
         return;
     }

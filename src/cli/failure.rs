@@ -24,6 +24,7 @@ use crate::suite::discover::DiscoverError;
 use crate::suite::options::VariableError;
 use crate::suite::request::RequestError;
 use crate::suite::settings::SettingsError;
+use crate::workflow::{Interrupt, WorkflowError};
 
 /// Every exit code of floe. Never a count of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,53 @@ impl Failure {
     /// A failure that the display has explained already.
     pub fn shown(code: ExitCode) -> Self {
         Self::new(code, "")
+    }
+}
+
+impl From<Interrupt> for ExitCode {
+    fn from(how: Interrupt) -> Self {
+        match how {
+            Interrupt::Interrupted => Self::Interrupted,
+            Interrupt::Terminated => Self::Terminated,
+        }
+    }
+}
+
+impl From<WorkflowError> for Failure {
+    fn from(error: WorkflowError) -> Self {
+        let hint = error.hint();
+        let code = match error {
+            WorkflowError::Name(error) => return error.into(),
+            WorkflowError::Plan(error) => return error.into(),
+            WorkflowError::Discover(error) => return error.into(),
+            WorkflowError::Spec(error) => return error.into(),
+            WorkflowError::Engine(error) => return error.into(),
+            WorkflowError::Build(error) => return error.into(),
+            WorkflowError::Freeze(error) => return error.into(),
+            WorkflowError::Solve(error) => return error.into(),
+            WorkflowError::Publish(error) => return error.into(),
+            WorkflowError::Registry(error) => return error.into(),
+            WorkflowError::Log(error) => return error.into(),
+            WorkflowError::Report(error) => return error.into(),
+            WorkflowError::File(path, error) => return (path, error).into(),
+            WorkflowError::MissionUnnamed { .. } => ExitCode::Usage,
+            WorkflowError::NoMissions | WorkflowError::Nothing(_) | WorkflowError::NoNotebooks(_) => {
+                ExitCode::NothingRan
+            }
+            WorkflowError::NotExecutable { .. }
+            | WorkflowError::Stale { .. }
+            | WorkflowError::NoRegistry
+            | WorkflowError::OtherPlatform { .. }
+            | WorkflowError::CopyOfConda(_)
+            | WorkflowError::NoUv
+            | WorkflowError::Mirror(_) => ExitCode::Invalid,
+            WorkflowError::LogIncomplete { .. } => ExitCode::Internal,
+            WorkflowError::Interrupted(how, _) => how.into(),
+        };
+        Self {
+            hint,
+            ..Self::new(code, error.to_string())
+        }
     }
 }
 

@@ -1,45 +1,40 @@
-//! What the commands of one call share: the repository, its settings, the engine, the display.
+//! What the commands of one call share: where they work, and how they hear of interrupts.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::{Global, Missions};
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use super::args::Global;
 use super::failure::{ExitCode, Failure};
-use super::{output, secrets};
-use crate::builder::{self, Built, site};
-use crate::compose::Mounts;
-use crate::config::{self, Settings, setup_env};
-use crate::engine::Credentials;
+use super::{output, secrets, signals};
+use crate::config::{self, setup_env};
 use crate::engine::client::Docker;
+use crate::engine::{Credentials, Engine, EngineError};
 use crate::event::Sink;
-use crate::git;
-use crate::plan::{self, BuildPlan};
-use crate::reference::MissionName;
-use crate::report::redact::{Redacted, Secrets};
 use crate::report::terminal::Terminal;
 use crate::repository::{self, Repository};
 use crate::state::State;
+use crate::workflow::{Connect, Interrupts, Workplace};
 
-/// One call of floe on a repository.
+/// One call of floe.
 pub struct Session {
-    /// The repository.
-    pub repository: Repository,
-    /// The settings.
-    pub settings: Settings,
-    /// floe's own state.
-    pub state: State,
-    /// The options of the command line that every command takes.
-    pub global: Global,
-    /// What nothing shows.
-    secrets: Secrets,
+    /// Where it works.
+    pub workplace: Workplace,
+    /// How it hears of interrupts.
+    pub interrupts: Interrupts,
 }
+
+/// What a flag sets, by the name of the setting.
+pub type Flag = (&'static str, String);
 
 impl Session {
     /// Finds the repository and resolves the settings.
-    pub fn open(global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
-        let directory = directory(&global)?;
+    pub fn open(global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
+        let directory = directory(global)?;
         let repository = Repository::around(&directory).ok_or_else(|| {
             let message = format!(
                 "{} lies in no repository with missions/ and common/",
@@ -52,125 +47,55 @@ impl Session {
 
     /// Resolves the settings of the repository, if there is one, for what needs none: without one, floe's own state is
     /// kept in the directory itself.
-    pub fn open_anywhere(global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
-        let directory = directory(&global)?;
-        Self::of(
-            Repository::around(&directory).unwrap_or_else(|| Repository::at(directory)),
-            global,
-            flags,
-        )
+    pub fn open_anywhere(global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
+        let directory = directory(global)?;
+        let repository = Repository::around(&directory).unwrap_or_else(|| Repository::at(directory));
+        Self::of(repository, global, flags)
     }
 
-    fn of(repository: Repository, global: Global, flags: &BTreeMap<&'static str, String>) -> Result<Self, Failure> {
+    fn of(repository: Repository, global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
+        // The one provider of cryptography; a second call of this in one process is harmless.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let interrupts = signals::listen()?;
         let environment = |name: &str| std::env::var(name).ok();
         let file = read_setup_env(&repository.path(repository::SETUP_ENV), &environment)?;
         let mut all = global.settings();
-        all.extend(flags.iter().map(|(name, value)| (*name, value.clone())));
+        all.extend(flags.iter().cloned());
         let settings = config::resolve(&all, environment, &file)?;
-        let secrets = secrets::of(&settings);
-        output::hide(secrets.clone());
-        Ok(Self {
-            secrets,
-            state: State::of(repository.root()),
-            repository,
-            settings,
-            global,
-        })
-    }
-
-    /// The missions that a command is for: those named, all, or the one that the settings name.
-    pub fn missions(&self, selection: &Missions) -> Result<Vec<MissionName>, Failure> {
-        if selection.all_missions {
-            let all = self.repository.missions();
-            if all.is_empty() {
-                return Err(Failure::new(ExitCode::NothingRan, "missions/ holds no mission"));
-            }
-            return Ok(all);
-        }
-        if selection.missions.is_empty() {
-            return Ok(vec![self.mission(None)?]);
-        }
-        selection.missions.iter().map(|name| Ok(name.parse()?)).collect()
-    }
-
-    /// One mission: the named one, or the one that the settings name.
-    pub fn mission(&self, name: Option<&str>) -> Result<MissionName, Failure> {
-        match (name, &self.settings.mission) {
-            (Some(name), _) => Ok(name.parse()?),
-            (None, Some(mission)) => Ok(mission.clone()),
-            (None, None) => {
-                let known = self.repository.missions();
-                let known = known.iter().map(MissionName::as_str).collect::<Vec<_>>().join(", ");
-                Err(Failure::new(ExitCode::Usage, "no mission is named").hint(format!(
-                    "name one of {known}, set MISSION in setup-env, or take --all-missions"
-                )))
-            }
-        }
-    }
-
-    /// Plans the images of `missions`.
-    pub fn plan(&self, missions: &[MissionName]) -> Result<BuildPlan, Failure> {
+        let hidden = secrets::of(&settings);
+        output::hide(hidden.clone());
         let agent = std::env::current_exe()
             .map_err(|error| Failure::new(ExitCode::Internal, format!("floe's own program: {error}")))?;
-        Ok(plan::load(
-            &self.repository,
-            missions,
-            &self.settings,
-            &agent,
-            &self.mounts(),
-        )?)
-    }
-
-    /// What every `RUN` gets from this site.
-    #[must_use]
-    pub fn mounts(&self) -> Mounts {
-        Mounts::for_secrets(site::secret_ids(&self.settings.site))
-    }
-
-    /// How plans are carried out here.
-    pub fn options(&self, plan: &BuildPlan, no_cache: bool) -> Result<builder::Options, Failure> {
-        let commits = plan.images.iter().filter_map(|image| {
-            let commit = git::last_commit(self.repository.root(), &image.paths)?;
-            Some((image.name.clone(), commit))
-        });
-        let credentials = match &plan.base {
-            plan::Base::Reference(reference) => credentials(reference),
-            plan::Base::Rootfs(_) => None,
+        let (color, verbose) = (global.color, global.verbose);
+        let workplace = Workplace {
+            state: State::of(repository.root()),
+            repository,
+            agent,
+            hidden,
+            display: Box::new(move || -> Arc<dyn Sink> {
+                let style = output::style(color, verbose);
+                Arc::new(Terminal::new(Box::new(io::stderr()), style))
+            }),
+            login,
+            connect: Box::new(Daemon {
+                host: settings.docker_host.clone(),
+            }),
+            connected: OnceCell::new(),
+            settings,
         };
-        Ok(builder::Options {
-            no_cache,
-            commits: commits.collect(),
-            credentials,
-            ..self.site_options()?
-        })
+        Ok(Self { workplace, interrupts })
     }
+}
 
-    /// What every build gets from this site.
-    pub fn site_options(&self) -> Result<builder::Options, Failure> {
-        Ok(builder::Options {
-            secrets: site::secrets(&self.settings.site)?,
-            proxies: site::proxies(&self.settings.site),
-            retries: builder::RETRIES.to_vec(),
-            ..builder::Options::default()
-        })
-    }
+/// The engine that the settings name.
+struct Daemon {
+    host: Option<String>,
+}
 
-    /// The container engine.
-    pub async fn engine(&self) -> Result<Docker, Failure> {
-        Ok(Docker::connect(self.settings.docker_host.as_deref()).await?)
-    }
-
-    /// The display on standard error.
-    #[must_use]
-    pub fn display(&self) -> Arc<dyn Sink> {
-        let style = output::style(self.global.color, self.global.verbose);
-        self.guarded(Arc::new(Terminal::new(Box::new(io::stderr()), style)))
-    }
-
-    /// The sink, without the secrets that are known here.
-    #[must_use]
-    pub fn guarded(&self, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
-        Redacted::guard(self.secrets.clone(), sink)
+#[async_trait]
+impl Connect for Daemon {
+    async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(Arc::new(Docker::connect(self.host.as_deref()).await?))
     }
 }
 
@@ -204,8 +129,7 @@ fn read_setup_env(
 }
 
 /// What `docker login` has stored for the registry of `reference`.
-#[must_use]
-pub fn credentials(reference: &str) -> Option<Credentials> {
+fn login(reference: &str) -> Option<Credentials> {
     let host = reference
         .split_once('/')
         .map(|(host, _)| host)
@@ -217,13 +141,4 @@ pub fn credentials(reference: &str) -> Option<Credentials> {
         }
         docker_credential::DockerCredential::IdentityToken(_) => None,
     }
-}
-
-/// The image of `mission` among what was built or found.
-pub fn image_of<'a>(built: &'a [Built], mission: &MissionName) -> Result<&'a Built, Failure> {
-    let name = format!("mission {mission}");
-    built
-        .iter()
-        .find(|image| image.name == name)
-        .ok_or_else(|| Failure::new(ExitCode::Internal, format!("{name} is not in the plan")))
 }

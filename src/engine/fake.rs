@@ -56,6 +56,7 @@ struct State {
     runs: VecDeque<Run>,
     pushes: VecDeque<Digest>,
     containers: BTreeMap<String, Kept>,
+    builds_hang: bool,
 }
 
 struct Kept {
@@ -139,6 +140,11 @@ impl Fake {
         self.state().failures.entry(method).or_default().push_back(error);
     }
 
+    /// Lets builds go on without end.
+    pub fn hang_builds(&self) {
+        self.state().builds_hang = true;
+    }
+
     /// Records a call, and ends it where a failure is scripted.
     fn call(&self, method: &'static str, words: &str) -> Result<MutexGuard<'_, State>, EngineError> {
         let mut state = self.state();
@@ -167,6 +173,10 @@ impl Engine for Fake {
     }
 
     async fn build(&self, request: BuildRequest, _: &dyn Sink) -> Result<Digest, EngineError> {
+        let hangs = self.state().builds_hang;
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         let tags = request.tags.iter().map(ToString::to_string).collect::<Vec<_>>();
         let flag = if request.no_cache { " without cache" } else { "" };
         let mut state = self.call("build", &format!("{} as {}{flag}", request.image, tags.join(" ")))?;

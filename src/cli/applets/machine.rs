@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::args::When;
-use crate::cli::args::trial::RunArgs;
+use crate::cli::args::run::RunArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
-use crate::cli::signals::Signals;
+use crate::cli::signals;
 use crate::envs::{self, Installer, Layout, Tools};
 use crate::event::{Event, FORMAT, Sink, Summary};
 use crate::image::{self, variable};
@@ -26,6 +26,7 @@ use crate::suite::TestPlan;
 use crate::suite::options::RunOptions;
 use crate::suite::request::Request;
 use crate::suite::runner::{self, Options, Surroundings, available};
+use crate::workflow::Interrupts;
 
 /// The image that the applets work in.
 pub struct Machine {
@@ -126,16 +127,16 @@ impl Machine {
         for test in plan.tests() {
             self.layout.refuse_incomplete(&test.environment)?;
         }
-        let signals = children_and_signals()?;
+        let interrupts = children_and_signals()?;
         let options = self.options(&asked.request);
-        let (stop, heard) = (options.policy.stop.clone(), signals.clone());
+        let (stop, heard) = (options.policy.stop.clone(), interrupts.clone());
         tokio::spawn(async move {
-            heard.heard().await;
+            heard.first().await;
             stop.ask();
         });
         let summary = runner::run(plan, &options, events).await;
-        match signals.so_far() {
-            Some(code) => Err(Failure::new(code, "interrupted")),
+        match interrupts.so_far() {
+            Some(how) => Err(Failure::new(how.into(), "interrupted")),
             None => verdict(summary),
         }
     }
@@ -147,7 +148,7 @@ impl Machine {
         start_timeout: Duration,
         events: &dyn Sink,
     ) -> Result<(), Failure> {
-        let signals = children_and_signals()?;
+        let interrupts = children_and_signals()?;
         let options = server::Options {
             start_timeout,
             answer_timeout: Duration::from_mins(1),
@@ -156,7 +157,7 @@ impl Machine {
         };
         tokio::select! {
             summary = server::run(subject, &options, events) => verdict(summary),
-            code = signals.heard() => Err(Failure::new(code, "interrupted")),
+            how = interrupts.first() => Err(Failure::new(how.into(), "interrupted")),
         }
     }
 
@@ -181,10 +182,10 @@ impl Machine {
 }
 
 /// What a test's processes need of the agent: all that they start is theirs, and who asks the agent to end is heard.
-fn children_and_signals() -> Result<Signals, Failure> {
+fn children_and_signals() -> Result<Interrupts, Failure> {
     process::adopt_orphans()
         .map_err(|error| Failure::new(ExitCode::Internal, format!("orphans cannot be adopted: {error}")))?;
-    Signals::listen().map_err(|error| Failure::new(ExitCode::Internal, format!("interrupts cannot be heard: {error}")))
+    signals::listen()
 }
 
 fn verdict(summary: Summary) -> Result<(), Failure> {

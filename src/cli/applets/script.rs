@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use crate::cli::failure::{ExitCode, Failure};
-use crate::cli::signals::Signals;
+use crate::cli::signals;
 use crate::event::{Event, FORMAT, Sink};
 
 /// How long agents may take to end their tests.
@@ -27,8 +27,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the script and ends as it does.
 pub async fn run(script: &Path, events: &dyn Sink) -> Result<(), Failure> {
-    let signals = Signals::listen()
-        .map_err(|error| Failure::new(ExitCode::Internal, format!("interrupts cannot be heard: {error}")))?;
+    let interrupts = signals::listen()?;
     events.emit(Event::ScriptStarted { format: FORMAT });
     let mut child = Command::new(script)
         .process_group(0)
@@ -43,7 +42,7 @@ pub async fn run(script: &Path, events: &dyn Sink) -> Result<(), Failure> {
             let code = ended.code().or_else(|| Some(128 + ended.signal()?));
             std::process::exit(code.unwrap_or(1));
         }
-        code = signals.heard() => {
+        how = interrupts.first() => {
             let _ = timeout(AGENTS, end_agents()).await;
             for signal in [Signal::TERM, Signal::KILL] {
                 if let Some(group) = group {
@@ -54,7 +53,7 @@ pub async fn run(script: &Path, events: &dyn Sink) -> Result<(), Failure> {
                     break;
                 }
             }
-            Err(Failure::new(code, "interrupted"))
+            Err(Failure::new(how.into(), "interrupted"))
         }
     }
 }

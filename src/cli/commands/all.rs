@@ -1,45 +1,48 @@
 //! `floe all`: build, test and push, ending at the first failure with its exit code.
 
-use super::test::{self, Asked};
-use super::{build, freeze, push};
-use crate::cli::args::BuildArgs;
+use clap::Args;
+
+use super::freeze;
+use super::push;
+use super::test;
+use crate::cli::args::{BuildArgs, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::session::{Session, image_of};
-use crate::cli::signals::Signals;
-use crate::publish;
-use crate::reference::MissionName;
-use crate::suite::definitions;
+use crate::cli::session::Session;
+use crate::workflow::{self, Milestone};
 
-/// Builds, tests and pushes the images of `missions`. An image that has evidence is not tested again.
-pub async fn run(
-    session: &Session,
-    missions: &[MissionName],
-    args: &BuildArgs,
-    signals: &Signals,
-) -> Result<(), Failure> {
-    let (plan, built) = build::run(session, missions, args, signals).await?;
-    let engine = session.engine().await?;
-    for mission in missions {
-        let image = image_of(&built, mission)?;
-        let mut tested = false;
-        let definitions = definitions::digest(&session.repository.environments(mission))?;
-        if let Ok(statement) = publish::evidence(&image.name, &image.id, &definitions, &session.state) {
-            let run = session.state.run(statement.run());
-            let shown = session.repository.relative(&run);
-            output::say(&format!("{} has passed its tests: {}/", image.name, shown.display()));
-        } else {
-            let asked = Asked::default();
-            let chosen = test::choose(session, mission, &asked)?;
-            test::run(session, &chosen, image, &asked, &engine, signals).await?;
-            tested = true;
-        }
-        // What becomes a frozen spec has passed its tests.
-        if !session.settings.use_frozen && (tested || freeze::is_due(session, &plan)) {
-            let written = freeze::run(session, &plan, &built, std::slice::from_ref(mission)).await?;
-            output::say(freeze::shown(&written).trim_end());
-        }
-        push::run(session, mission, image, &engine).await?;
-    }
-    Ok(())
+/// Build, test and push; stop at the first failure with its exit code
+#[derive(Debug, Args)]
+pub struct AllArgs {
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+/// Builds, tests and pushes the images of missions.
+pub async fn execute(global: &Global, args: &AllArgs) -> Result<(), Failure> {
+    let session = Session::open(global, &[])?;
+    let workplace = &session.workplace;
+    let missions = args.build.missions.of(workplace)?;
+    let mut printed = Ok(());
+    let failed = workflow::all(
+        workplace,
+        &missions,
+        args.build.options(),
+        &session.interrupts,
+        |milestone| match milestone {
+            Milestone::PassedBefore(image, run) => {
+                let run = workplace.repository.relative(&run);
+                output::say(&format!("{} has passed its tests: {}/", image.name, run.display()));
+            }
+            Milestone::Tested(observed) => test::say(workplace, observed),
+            Milestone::Frozen(written) => output::say(freeze::shown(written).trim_end()),
+            Milestone::Pushed(image, pushed) => {
+                let text = push::say(image, &pushed);
+                printed = text.map_or(Ok(()), |text| output::result(&text));
+            }
+        },
+    )
+    .await?;
+    printed?;
+    failed.map_or(Ok(()), test::verdict)
 }

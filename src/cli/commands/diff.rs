@@ -2,20 +2,53 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum};
+
 use crate::builder;
-use crate::cli::args::{DiffArgs, DiffFormat, Global};
+use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
-use crate::cli::session::Session;
-use crate::engine::Engine as _;
+use crate::cli::session::{self, Session};
 use crate::freeze::{self, Export};
 use crate::git;
+use crate::reference::EnvironmentName;
 use crate::repository::{self, Repository};
 use crate::spec::changes::Changes;
 use crate::spec::frozen::Frozen;
 
+/// Show which packages differ between two frozen specs
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A frozen spec, a commit, or COMMIT:PATH
+    #[arg(value_name = "FROM")]
+    from: String,
+    /// The same; after a commit alone, the file as it is now
+    #[arg(value_name = "TO")]
+    to: Option<String>,
+    /// The mission whose frozen spec a commit is asked for; `setup-env` names one otherwise
+    #[arg(long)]
+    mission: Option<String>,
+    /// The environment whose frozen spec a commit is asked for, if the mission has several
+    #[arg(long, value_name = "ENVIRONMENT")]
+    env: Option<EnvironmentName>,
+    /// How to print the changes
+    #[arg(long, default_value = "text")]
+    format: DiffFormat,
+}
+
+/// The form of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DiffFormat {
+    /// For people
+    Text,
+    /// A table for a pull request
+    Markdown,
+    /// For programs
+    Json,
+}
+
 /// Prints the changes from one frozen spec to the other.
-pub async fn command(global: &Global, args: &DiffArgs) -> Result<(), Failure> {
+pub async fn execute(global: &Global, args: &DiffArgs) -> Result<(), Failure> {
     let place = Place::open(global, args)?;
     let from = place.source(&args.from);
     let to = match &args.to {
@@ -51,15 +84,10 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn open(global: &'a Global, args: &'a DiffArgs) -> Result<Self, Failure> {
-        let directory = match &global.directory {
-            Some(directory) => directory.clone(),
-            None => std::env::current_dir().map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?,
-        };
-        let directory = std::path::absolute(&directory).unwrap_or(directory);
         Ok(Self {
             args,
             global,
-            repository: Repository::around(&directory),
+            repository: session::repository(global)?,
         })
     }
 
@@ -125,8 +153,9 @@ impl<'a> Place<'a> {
         if self.repository.is_none() {
             return Err(unknown());
         }
-        let session = Session::open(self.global.clone(), &std::collections::BTreeMap::new())?;
-        let engine = session.engine().await?;
+        let session = Session::open(self.global, &[])?;
+        let workplace = &session.workplace;
+        let engine = workplace.engine().await?;
         let image = engine.image(reference).await?.ok_or_else(unknown)?;
         let Some(environment) = self.args.env.clone() else {
             return Err(
@@ -141,8 +170,8 @@ impl<'a> Place<'a> {
             reference: fixed.to_string(),
             environments: vec![environment],
         };
-        let (options, mounts, display) = (session.site_options()?, session.mounts(), session.display());
-        let exported = freeze::export(&wanted, &engine, &options, &mounts, display.as_ref()).await?;
+        let (options, mounts, display) = (workplace.site_options()?, workplace.mounts(), workplace.display());
+        let exported = freeze::export(&wanted, engine, &options, &mounts, display.as_ref()).await?;
         exported.into_iter().next().ok_or_else(unknown)
     }
 
@@ -153,8 +182,8 @@ impl<'a> Place<'a> {
 
     /// The frozen spec of the environment that is asked for, or of the only one that has one in the commit.
     fn frozen_in(&self, repository: &Repository, commit: &str) -> Result<PathBuf, Failure> {
-        let session = Session::open(self.global.clone(), &std::collections::BTreeMap::new())?;
-        let mission = session.mission(self.args.mission.as_deref())?;
+        let session = Session::open(self.global, &[])?;
+        let mission = session.workplace.mission(self.args.mission.as_deref())?;
         let environments = repository::environments(&mission);
         let root = repository.root();
         let path_of = |name: &str| Frozen::yml_path(&environments.join(name), name);

@@ -1,60 +1,49 @@
-//! `floe freeze`: the frozen specs of an image's environments, from what it holds.
+//! `floe freeze`: the frozen specs of environments, from what an image holds or from floating specs alone.
 
-use crate::builder::{self, Built};
+use clap::Args;
+
+use crate::cli::args::{Global, Missions};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::freeze::{self, Export, Written};
-use crate::plan::BuildPlan;
-use crate::reference::MissionName;
+use crate::freeze::Written;
+use crate::workflow;
 
-/// Freezes the images of `missions` as they were built, and the common image.
-pub async fn command(session: &Session, missions: &[MissionName]) -> Result<(), Failure> {
-    let plan = session.plan(missions)?;
-    let engine = session.engine().await?;
-    let built = builder::find(&plan, &engine, &session.state).await?;
-    let written = run(session, &plan, &built, missions).await?;
+/// Write frozen specs from what missions' built images hold, and show what changed
+#[derive(Debug, Clone, Args)]
+pub struct FreezeArgs {
+    #[command(flatten)]
+    missions: Missions,
+    /// Solve the floating specs on this machine for the images' platform, without building an image
+    #[arg(long)]
+    solve: bool,
+}
+
+/// Freezes the images of missions as they were built, and the common image.
+pub async fn execute(global: &Global, args: &FreezeArgs) -> Result<(), Failure> {
+    if args.solve {
+        return solve(global, args);
+    }
+    let session = Session::open(global, &[])?;
+    let missions = args.missions.of(&session.workplace)?;
+    let written = workflow::freeze(&session.workplace, &missions).await?;
     output::result(&shown(&written))
 }
 
-/// Writes the frozen specs of what `missions` consist of; answers those that changed.
-pub async fn run(
-    session: &Session,
-    plan: &BuildPlan,
-    built: &[Built],
-    missions: &[MissionName],
-) -> Result<Vec<Written>, Failure> {
-    let engine = session.engine().await?;
-    let options = session.options(plan, false)?;
-    let display = session.display();
-    let mut written = Vec::new();
-    for (image, built) in plan.images.iter().zip(built) {
-        let wanted = image.mission.as_ref().is_none_or(|mission| missions.contains(mission));
-        if !wanted || image.frozen.is_empty() {
-            continue;
-        }
-        let mounts = session.mounts();
-        let exported = freeze::export(&Export::of(image, built), &engine, &options, &mounts, display.as_ref()).await?;
-        for (file, frozen) in image.frozen.iter().zip(exported) {
-            written.extend(freeze::keep(
-                &session.repository,
-                file,
-                frozen,
-                !session.settings.use_frozen,
-            )?);
-        }
-    }
-    Ok(written)
-}
-
-/// Whether a frozen spec of the plan is missing, or was made from other specs than there are now.
-pub fn is_due(session: &Session, plan: &BuildPlan) -> bool {
-    let mut files = plan.images.iter().flat_map(|image| &image.frozen);
-    files.any(|file| file.stale || !session.repository.path(&file.path).exists())
+/// Solves the floating specs, without building an image.
+fn solve(global: &Global, args: &FreezeArgs) -> Result<(), Failure> {
+    let session = Session::open(global, &[("USE_FROZEN", "0".to_owned())])?;
+    let missions = args.missions.of(&session.workplace)?;
+    let written = workflow::solve(&session.workplace, &missions, output::program("uv"))?;
+    output::say(
+        "solved, not built: only a build shows that packages install, that what comes as sources asks for what it says \
+         here, and that conda packages are what pip packages ask for",
+    );
+    output::result(&shown(&written))
 }
 
 /// What was written, for people.
-pub fn shown(written: &[Written]) -> String {
+pub(super) fn shown(written: &[Written]) -> String {
     if written.is_empty() {
         return "the frozen specs are up to date\n".to_owned();
     }

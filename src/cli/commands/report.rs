@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{Global, ReportArgs, ReportFormat};
+use clap::{Args, ValueEnum};
+
+use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::{delivery, output, session};
 use crate::event::Record;
@@ -14,6 +16,37 @@ use crate::report::terminal::{self, Style};
 use crate::report::{folder, github, markdown, result};
 use crate::repository::Repository;
 use crate::state::State;
+
+/// Write or print the reports of earlier test runs; several are read as one, and must all have ended
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The runs: IDs, beginnings of IDs, or directories with an `events.jsonl`; the last run otherwise
+    #[arg(value_name = "RUN")]
+    runs: Vec<String>,
+    /// Where the reports are written; the run's own directory, or for several runs a new one below `.floe/reports/`
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Print one report instead
+    #[arg(long)]
+    format: Option<ReportFormat>,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    /// For people, as the terminal shows a run
+    Text,
+    /// For programs: one document
+    Json,
+    /// For the summary of a CI job, or a comment
+    Markdown,
+    /// For CI services
+    Junit,
+    /// A page that needs nothing else
+    Html,
+    /// Annotations of GitHub Actions
+    Github,
+}
 
 /// The runs that are read, and what they tell.
 struct Reading {
@@ -27,7 +60,7 @@ struct Reading {
 
 /// Derives the reports of the runs that `args` names, which must be the whole of something: an undivided run, or every
 /// part of a divided one. Ends as the tests did.
-pub fn command(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
+pub fn execute(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
     let reading = Reading::of(global, args)?;
     if args.format.is_none() || args.output.is_some() {
         let directory = reading.write(args)?;
@@ -111,7 +144,9 @@ impl Reading {
                 .and_then(|text| std::fs::write(&log, text))
                 .map_err(|error| (log, error))?;
         }
-        delivery::deliver(&self.account, &directory, &self.places)?;
+        let written = folder::write(&self.account, &directory, &self.places);
+        delivery::tell_service(&self.account, &self.places);
+        written?;
         Ok(directory)
     }
 

@@ -1,6 +1,8 @@
 //! `floe runs`: the earlier test runs of a repository.
 
-use crate::cli::args::{Format, Global, RunsArgs};
+use clap::Args;
+
+use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::{output, session};
 use crate::report::figures::duration;
@@ -8,8 +10,22 @@ use crate::report::runs::{self, Earlier, Standing};
 use crate::report::untrusted::Untrusted;
 use crate::state::State;
 
+/// List earlier test runs, the newest first
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// How many are listed
+    #[arg(short, long, value_name = "N", default_value_t = 20)]
+    number: usize,
+    /// List all
+    #[arg(long, conflicts_with = "number")]
+    all: bool,
+    /// How to print them
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
 /// Prints the earlier runs, the newest first.
-pub fn command(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
+pub fn execute(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
     let repository = session::repository(global)?.ok_or_else(|| {
         Failure::new(ExitCode::Invalid, "no repository with missions/ and common/ is here")
             .hint("change to one, or name it with --directory")

@@ -1,144 +1,201 @@
 //! `floe test`: the tests of an image run in a container, and the run's directory tells what happened.
 
-mod chosen;
-mod foreign;
-mod observed;
+use std::fmt::Write as _;
+use std::path::PathBuf;
 
-pub use self::chosen::Asked;
-pub use self::chosen::choose;
-use self::chosen::{Chosen, choose_all};
-use crate::builder::{self, Built};
-use crate::cli::args::{Missions, TestArgs};
+use clap::Args;
+
+use crate::cli::args::run::{RunArgs, SelectionArgs};
+use crate::cli::args::{Format, Global, Missions};
 use crate::cli::failure::{ExitCode, Failure};
-use crate::cli::session::{Session, image_of};
-use crate::cli::signals::Signals;
-use crate::engine::Engine;
-use crate::evidence::Statement;
-use crate::history;
-use crate::reference::MissionName;
-use crate::report::outcome::Outcome;
-use crate::server;
-use crate::suite::request::Request;
-use crate::trial::{Stage, Trial};
+use crate::cli::session::Session;
+use crate::cli::{delivery, output};
+use crate::engine::EngineError;
+use crate::quantity::Size;
+use crate::reference::EnvironmentName;
+use crate::report::place::Places;
+use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, Workplace};
 
-/// Tests the images of the missions that `args` names, as they were built.
-pub async fn command(session: &Session, args: &TestArgs, signals: &Signals) -> Result<(), Failure> {
-    if let Some(image) = &args.foreign.image {
-        return foreign::run(session, image, args, signals).await;
+/// Run the tests of missions' images in containers
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Missions, then parts of test IDs to run only those tests (`roman-cal::imports`, `intro.ipynb`)
+    ///
+    /// A mission's own script `environments/test` is the test `MISSION::test`. It runs where it is selected, and starts
+    /// what else is selected; otherwise the selected tests are started without it. It belongs to one part of a
+    /// partition like any other test, so what all tests need belongs into the image, not into the script.
+    #[arg(value_name = "MISSION… FILTER")]
+    words: Vec<String>,
+    /// Take all missions
+    #[arg(long)]
+    all_missions: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// Only the tests that failed or did not run in the mission's last run
+    #[arg(long)]
+    rerun_failed: bool,
+    /// Print the IDs of the tests, in the order in which they would begin, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// How to print them
+    #[arg(long, requires = "list", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    run: RunArgs,
+    /// How much memory the container may take, e.g. 8G, the limit that a hub sets for its users
+    #[arg(long, value_name = "SIZE")]
+    container_memory: Option<Size>,
+    #[command(flatten)]
+    foreign: ForeignArgs,
+}
+
+/// An image that floe did not build, and its tests.
+#[derive(Debug, Clone, Default, Args)]
+struct ForeignArgs {
+    /// Test this image, which need not be floe's, with the tests that --imports, --notebooks and --server name
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["words", "all_missions", "rerun_failed"], help_heading = "Any image")]
+    image: Option<String>,
+    /// Modules to import, separated by commas
+    #[arg(
+        long,
+        value_name = "MODULE,…",
+        value_delimiter = ',',
+        requires = "image",
+        help_heading = "Any image"
+    )]
+    imports: Vec<String>,
+    /// A notebook, or a directory whose notebooks run with all files beside them
+    #[arg(long, value_name = "PATH", requires = "image", help_heading = "Any image")]
+    notebooks: Option<PathBuf>,
+    /// Start the image as a JupyterHub does, and see whether its server answers
+    #[arg(long, requires = "image", help_heading = "Any image")]
+    server: bool,
+}
+
+/// Tests the images of missions, as they were built, or any other image.
+pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
+    let memory = args.container_memory.map(|size| ("CONTAINER_MEMORY", size.to_string()));
+    let flags = Vec::from_iter(memory);
+    if let Some(image) = args.foreign.image.clone() {
+        let session = Session::open_anywhere(global, &flags)?;
+        return test_foreign(&session, image, args).await;
     }
-    let (missions, filters) = selection(session, args)?;
-    let asked = Asked::of(args, filters);
+    let session = Session::open(global, &flags)?;
+    let workplace = &session.workplace;
+    let (missions, filters) = args.words(workplace);
+    let missions = missions.of(workplace)?;
+    let asked = args.asked(filters);
+    let choices = workflow::choose_all(workplace, &missions, &asked)?;
     if args.list {
-        return chosen::list(session, &missions, &asked, args.format);
+        return list(workplace, &choices, args.format);
     }
-    let chosen = choose_all(session, &missions, &asked)?;
-    let plan = session.plan(&missions)?;
-    let engine = session.engine().await?;
-    let built = builder::find(&plan, &engine, &session.state).await?;
-    let mut first = None;
-    for chosen in &chosen {
-        let image = image_of(&built, &chosen.mission)?;
-        let tested = run(session, chosen, image, &asked, &engine, signals).await;
-        match tested {
-            Err(failure) if failure.code == ExitCode::TestsFailed => first = first.or(Some(failure)),
-            other => other?,
+    let said = |observed: &Observed| say(workplace, observed);
+    let runs = workflow::test(workplace, &choices, &asked, &session.interrupts, said).await?;
+    let mut verdicts = runs.into_iter().map(verdict).filter(Result::is_err).collect::<Vec<_>>();
+    // The run that kept others from going on tells more than tests that failed before it.
+    match verdicts.pop() {
+        Some(Err(last)) if last.code == ExitCode::TestsFailed => {
+            Err(verdicts.into_iter().find_map(Result::err).unwrap_or(last))
+        }
+        Some(last) => last,
+        None => Ok(()),
+    }
+}
+
+impl TestArgs {
+    /// Splits the words of the command line: leading names of missions, then parts of test IDs.
+    fn words(&self, workplace: &Workplace) -> (Missions, Vec<String>) {
+        let known = workplace.repository.missions();
+        let is_mission = |word: &&String| known.iter().any(|mission| mission.as_str() == **word);
+        let named = if self.all_missions {
+            0
+        } else {
+            self.words.iter().take_while(is_mission).count()
+        };
+        let (missions, filters) = self.words.split_at(named);
+        let missions = Missions {
+            missions: missions.to_vec(),
+            all_missions: self.all_missions,
+        };
+        (missions, filters.to_vec())
+    }
+
+    /// What the options ask for.
+    fn asked(&self, filters: Vec<String>) -> Asked {
+        Asked {
+            selection: self.selection.selection(filters),
+            rerun_failed: self.rerun_failed,
+            options: self.run.options(),
         }
     }
-    first.map_or(Ok(()), Err)
 }
 
-/// Splits the words of the command line: leading names of missions, then filters.
-fn selection(session: &Session, args: &TestArgs) -> Result<(Vec<MissionName>, Vec<String>), Failure> {
-    let known = session.repository.missions();
-    let is_mission = |word: &&String| known.iter().any(|mission| mission.as_str() == **word);
-    let named = if args.all_missions {
-        0
-    } else {
-        args.words.iter().take_while(is_mission).count()
+async fn test_foreign(session: &Session, reference: String, args: TestArgs) -> Result<(), Failure> {
+    let asked = args.asked(Vec::new());
+    let environment = args.selection.environment().cloned();
+    let foreign = Foreign {
+        reference,
+        imports: args.foreign.imports,
+        notebooks: args.foreign.notebooks,
+        server: args.foreign.server,
+        environment: environment.unwrap_or_else(EnvironmentName::base),
     };
-    let (missions, filters) = args.words.split_at(named);
-    let selection = Missions {
-        missions: missions.to_vec(),
-        all_missions: args.all_missions,
-    };
-    Ok((session.missions(&selection)?, filters.to_vec()))
+    let tests = ForeignTests::new(&session.workplace, foreign, &asked.selection)?;
+    if args.list {
+        let ids = tests.ids.iter().map(|id| format!("{id}\n"));
+        return output::result(&ids.collect::<String>());
+    }
+    let observed = tests.run(&session.workplace, &asked, &session.interrupts).await?;
+    say(&session.workplace, &observed);
+    verdict(observed)
 }
 
-/// Runs the tests that were chosen for one mission, on its image.
-pub async fn run(
-    session: &Session,
-    chosen: &Chosen,
-    image: &Built,
-    asked: &Asked,
-    engine: &dyn Engine,
-    signals: &Signals,
-) -> Result<(), Failure> {
-    let mut trial = prepare(session, chosen, image, asked);
-    trial.stages = stages(session, image, chosen, engine).await?;
-    let observed = observed::run(session, &trial, engine, signals).await?;
-    testify(session, image, asked, chosen, &trial.run, &observed.outcome)?;
-    observed.verdict()
+/// Prints the tests that a call is for, in the order in which they would begin.
+fn list(workplace: &Workplace, choices: &[Choice], format: Format) -> Result<(), Failure> {
+    let mut lines = String::new();
+    let mut values = Vec::new();
+    for choice in choices {
+        for test in workflow::list(workplace, choice) {
+            let _ = writeln!(lines, "{}", test.id);
+            values.push(serde_json::json!({
+                "mission": choice.mission,
+                "id": test.id,
+                "kind": test.id.kind,
+                "mode": test.mode,
+                "reason": test.reason,
+                "seconds": test.seconds,
+            }));
+        }
+    }
+    output::result(&match format {
+        Format::Text => lines,
+        Format::Json => format!("{:#}\n", serde_json::Value::from(values)),
+    })
 }
 
-/// What to run, and how.
-fn prepare(session: &Session, chosen: &Chosen, image: &Built, asked: &Asked) -> Trial {
-    let mission = &chosen.mission;
-    let settings = &session.settings;
-    let request = Request {
-        selection: chosen.selection.clone(),
-        options: asked.options.over(&settings.run),
-        known: history::known(&session.state, mission),
-    };
-    let run = history::new_run(mission);
-    Trial {
-        mission: mission.to_string(),
-        image: image.id.clone(),
-        reference: image.reference.to_string(),
-        expected: chosen.expected.clone(),
-        part: chosen.selection.part,
-        selected: Some(chosen.digest()),
-        definitions: Some(chosen.definitions.clone()),
-        limit: request.options.run_timeout.map(|limit| limit.0),
-        memory: settings.container_memory.map(|size| size.0),
-        stages: Vec::new(),
-        environment: request.variables(),
-        directory: session.state.run(&run),
-        run,
+/// Says where the reports of a run are, and tells the CI service that floe runs in.
+pub(super) fn say(workplace: &Workplace, observed: &Observed) {
+    if let Ok(account) = &observed.account {
+        delivery::tell_service(account, &Places::of(workplace.repository.root()));
+        let directory = workplace.repository.relative(&observed.directory);
+        output::say(&format!("Report: {}/report.html", directory.display()));
     }
 }
 
-/// The containers that the chosen tests need.
-async fn stages(session: &Session, image: &Built, chosen: &Chosen, engine: &dyn Engine) -> Result<Vec<Stage>, Failure> {
-    let mut stages = Vec::new();
-    if chosen.expected.len() > chosen.server.len() {
-        stages.push(Stage::suite(chosen.script));
+/// What a call ends with after a run. A pass that cannot be shown is no pass; a failure stands in any case.
+pub(super) fn verdict(observed: Observed) -> Result<(), Failure> {
+    if let Err(error) = observed.account {
+        let failure = Failure::from(error);
+        if observed.outcome.passed {
+            return Err(failure);
+        }
+        output::failure(&failure);
     }
-    if !chosen.server.is_empty() {
-        let found = engine.image(image.id.as_str()).await?;
-        let command = found.map(|image| image.command).unwrap_or_default();
-        let limit = session.settings.server_timeout.map_or(server::START, |limit| limit.0);
-        stages.push(Stage::server(&chosen.server, limit, &command));
+    match observed.end {
+        End::Broken(error) => Err(EngineError::into(error)),
+        End::Interrupted(how) => Err(Failure::new(how.into(), "interrupted; the container is removed")),
+        End::Complete if observed.outcome.passed => Ok(()),
+        End::Complete if observed.ran => Err(Failure::shown(ExitCode::TestsFailed)),
+        End::Complete => Err(Failure::shown(ExitCode::NothingRan)),
     }
-    Ok(stages)
-}
-
-/// Writes evidence for a complete run that passed. One that failed takes earlier evidence back, whatever it was asked
-/// for: what passed once and fails now is not to be pushed on the strength of the earlier run.
-fn testify(
-    session: &Session,
-    image: &Built,
-    asked: &Asked,
-    chosen: &Chosen,
-    run: &str,
-    outcome: &Outcome,
-) -> Result<(), Failure> {
-    if !outcome.passed {
-        return Ok(session.state.withdraw_evidence(&image.id)?);
-    }
-    if !asked.is_complete() {
-        return Ok(());
-    }
-    let repository = &image.reference.repository;
-    let statement = Statement::of(repository, &image.id, run, &chosen.definitions, &outcome.tests);
-    Ok(statement.write(&session.state.evidence(&image.id))?)
 }

@@ -1,7 +1,6 @@
 //! Options of what runs tests, the same on the host and in an image.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -55,29 +54,6 @@ pub struct RunArgs {
     /// Start a kernel for each notebook, in place of forking one that has started already
     #[arg(long)]
     cold: bool,
-}
-
-/// An image that floe did not build, and its tests.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ForeignArgs {
-    /// Test this image, which need not be floe's, with the tests that --imports, --notebooks and --server name
-    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["words", "all_missions", "rerun_failed"], help_heading = "Any image")]
-    pub image: Option<String>,
-    /// Modules to import, separated by commas
-    #[arg(
-        long,
-        value_name = "MODULE,…",
-        value_delimiter = ',',
-        requires = "image",
-        help_heading = "Any image"
-    )]
-    pub imports: Vec<String>,
-    /// A notebook, or a directory whose notebooks run with all files beside them
-    #[arg(long, value_name = "PATH", requires = "image", help_heading = "Any image")]
-    pub notebooks: Option<PathBuf>,
-    /// Start the image as a JupyterHub does, and see whether its server answers
-    #[arg(long, requires = "image", help_heading = "Any image")]
-    pub server: bool,
 }
 
 /// The kinds of tests, by the words in their IDs.

@@ -1,0 +1,40 @@
+//! `floe image`: what a mission's built image is called.
+
+use clap::Args;
+
+use crate::cli::args::{Format, Global};
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::session::Session;
+use crate::workflow::Images;
+
+/// Print the reference and ID of a mission's built image
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// The mission; `setup-env` names one otherwise
+    mission: Option<String>,
+    /// How to print it
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+/// Prints the reference and ID.
+pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
+    let session = Session::open(global, &[])?;
+    let mission = session.workplace.mission(args.mission.as_deref())?;
+    let plan = session.workplace.plan(std::slice::from_ref(&mission))?;
+    let built = session.workplace.built(&plan).await?;
+    let images = Images { plan, built };
+    let image = images.of(&mission);
+    output::result(&match args.format {
+        Format::Text => format!("{} {}\n", image.reference, image.id),
+        Format::Json => {
+            let value = serde_json::json!({
+                "mission": mission,
+                "reference": image.reference.to_string(),
+                "id": image.id,
+            });
+            format!("{value:#}\n")
+        }
+    })
+}

@@ -1,0 +1,34 @@
+//! What a command means: functions over a [`Workplace`], typed in and typed out.
+//!
+//! Which tests a call is for, when evidence is written and withdrawn, what is not tested again, when frozen specs are
+//! written: such rules stand here, where an engine in memory can try them. The command line reads arguments, calls one
+//! of these functions, and turns what it returns into text and an exit code.
+
+mod all;
+mod build;
+mod choose;
+mod error;
+mod foreign;
+mod freeze;
+mod interrupts;
+mod observe;
+mod push;
+mod solve;
+mod test;
+mod workplace;
+
+pub use all::{Milestone, all};
+pub use build::{BuildOptions, Images, build, images};
+pub use choose::{Asked, Choice, Listed, choose, choose_all, list};
+pub use error::{Nothing, WorkflowError};
+pub use foreign::{Foreign, ForeignTests};
+pub use freeze::freeze;
+pub use interrupts::{Interrupt, Interrupter, Interrupts};
+pub use observe::{End, Observed};
+pub use push::{Pushed, push};
+pub use solve::solve;
+pub use test::test;
+pub use workplace::{Connect, Workplace};
+
+#[cfg(test)]
+mod tests;

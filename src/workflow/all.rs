@@ -1,0 +1,62 @@
+//! Build, test and push in one call, ending at the first that does not succeed.
+
+use std::path::PathBuf;
+
+use super::{
+    Asked, BuildOptions, Interrupts, Observed, Pushed, WorkflowError, Workplace, choose, freeze, images, push, test,
+};
+use crate::builder::Built;
+use crate::freeze::Written;
+use crate::publish;
+use crate::reference::MissionName;
+use crate::suite::definitions;
+
+/// How far a call has come.
+#[derive(Debug)]
+pub enum Milestone<'a> {
+    /// The image has evidence from an earlier run, whose directory this is, and is not tested again.
+    PassedBefore(&'a Built, PathBuf),
+    /// The image was tested.
+    Tested(&'a Observed),
+    /// What the image holds was frozen.
+    Frozen(&'a [Written]),
+    /// The image was pushed, or stays.
+    Pushed(&'a Built, Pushed),
+}
+
+/// Builds, tests, freezes and pushes the images of `missions`. An image that has evidence is not tested again; what is
+/// frozen has passed its tests. The first run that does not pass is the end of the call, and is returned.
+pub async fn all(
+    workplace: &Workplace,
+    missions: &[MissionName],
+    options: BuildOptions,
+    interrupts: &Interrupts,
+    mut reached: impl FnMut(Milestone<'_>),
+) -> Result<Option<Observed>, WorkflowError> {
+    let images = images(workplace, missions, options, interrupts).await?;
+    for mission in missions {
+        let image = images.of(mission);
+        let definitions = definitions::digest(&workplace.repository.environments(mission))?;
+        let earlier = publish::evidence(&image.name, &image.id, &definitions, &workplace.state);
+        let tested = earlier.is_err();
+        if let Ok(statement) = earlier {
+            let run = workplace.state.run(statement.run());
+            reached(Milestone::PassedBefore(image, run));
+        } else {
+            let asked = Asked::default();
+            let choice = choose(workplace, mission, &asked)?;
+            let observed = test::one(workplace, &choice, image, &asked, interrupts).await?;
+            reached(Milestone::Tested(&observed));
+            if !observed.passed() {
+                return Ok(Some(observed));
+            }
+        }
+        if !workplace.settings.use_frozen && (tested || freeze::is_due(workplace, &images.plan)) {
+            let written = freeze::write(workplace, &images, std::slice::from_ref(mission)).await?;
+            reached(Milestone::Frozen(&written));
+        }
+        let pushed = push::one(workplace, mission, image).await?;
+        reached(Milestone::Pushed(image, pushed));
+    }
+    Ok(None)
+}

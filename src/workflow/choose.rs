@@ -1,0 +1,211 @@
+//! Which tests of a mission a call is for.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::{Nothing, WorkflowError, Workplace};
+use crate::history;
+use crate::reference::{Digest, MissionName, TestId, TestKind};
+use crate::server;
+use crate::suite::options::RunOptions;
+use crate::suite::runner::schedule;
+use crate::suite::selection::Selection;
+use crate::suite::{Mode, TestPlan, definitions, discover};
+
+/// What a call asks for, whatever the mission.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Which tests.
+    pub selection: Selection,
+    /// Only those that failed or did not run in the mission's last run.
+    pub rerun_failed: bool,
+    /// How to run them, as far as the call says.
+    pub options: RunOptions,
+}
+
+impl Asked {
+    /// Whether it asks for all tests, so that the result stands for the image.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.selection.is_everything() && !self.rerun_failed
+    }
+}
+
+/// The tests of a mission that a call is for.
+#[derive(Debug)]
+pub struct Choice {
+    /// The mission.
+    pub mission: MissionName,
+    /// The tests that the environments' files define.
+    pub defined: TestPlan,
+    /// What to ask the agent for.
+    pub selection: Selection,
+    /// The tests that are asked for, in all parts.
+    pub selected: Vec<TestId>,
+    /// Those of this part.
+    pub expected: Vec<TestId>,
+    /// Whether the mission's own script is among those.
+    pub script: bool,
+    /// Those of the server.
+    pub server: Vec<TestId>,
+    /// The digest of the files that define the tests.
+    pub definitions: Digest,
+}
+
+impl Choice {
+    /// The digest of the tests of all parts.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        TestId::digest(&self.selected)
+    }
+}
+
+/// Chooses the tests of each mission. Of several missions, those that have none are left out; that there are none at
+/// all is an error.
+pub fn choose_all(
+    workplace: &Workplace,
+    missions: &[MissionName],
+    asked: &Asked,
+) -> Result<Vec<Choice>, WorkflowError> {
+    let mut nothing = None;
+    let mut choices = Vec::new();
+    for mission in missions {
+        match choose(workplace, mission, asked) {
+            Err(WorkflowError::Nothing(none)) => nothing = nothing.or(Some(none)),
+            other => choices.push(other?),
+        }
+    }
+    match nothing {
+        Some(none) if choices.is_empty() => Err(none.into()),
+        _ => Ok(choices),
+    }
+}
+
+/// Chooses the tests of a mission. That there are none is an error.
+pub fn choose(workplace: &Workplace, mission: &MissionName, asked: &Asked) -> Result<Choice, WorkflowError> {
+    let environments = workplace.repository.environments(mission);
+    let defined = discover::load(&environments)?;
+    let mut selection = asked.selection.clone();
+    if asked.rerun_failed {
+        selection.tests = Some(failed_last(workplace, mission)?);
+    }
+    let own = script(&environments)?.then(|| TestId::script(mission.as_str()));
+    // An environment may have the mission's name; its tests are meant by it, not the mission's.
+    let own = own.filter(|id| selection.environments.is_empty() && selection.names(id));
+    let part = selection.part;
+    let in_part = |id: &TestId| part.is_none_or(|part| part.holds(id));
+    let mut all = defined.ids();
+    // A server alone is no tested image: what a mission's own files define must be there.
+    if workplace.settings.test_server && !(all.is_empty() && own.is_none()) {
+        let environments = workplace.repository.environment_names(mission);
+        all.extend(server::tests(mission.as_str(), &environments));
+    }
+    let selected = all.iter().filter(|id| selection.names(id)).cloned();
+    let selected = own.iter().cloned().chain(selected).collect::<Vec<_>>();
+    if selected.is_empty() {
+        return Err(nothing(mission, asked, &all).into());
+    }
+    let expected = selected.iter().filter(|id| in_part(id)).cloned().collect::<Vec<_>>();
+    let servers = expected.iter().filter(|id| id.kind == TestKind::Server);
+    Ok(Choice {
+        mission: mission.clone(),
+        script: own.as_ref().is_some_and(in_part),
+        server: servers.cloned().collect(),
+        expected,
+        definitions: definitions::digest(&environments)?,
+        selected,
+        selection,
+        defined,
+    })
+}
+
+/// A test that a call is for, as it would run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The test.
+    pub id: TestId,
+    /// `parallel`, `alone`, `skipped` or `broken`.
+    pub mode: &'static str,
+    /// Why it is skipped or broken.
+    pub reason: Option<String>,
+    /// How long it took in the last run that it ended in.
+    pub seconds: Option<f64>,
+}
+
+/// The tests of a choice, in the order in which they would begin.
+#[must_use]
+pub fn list(workplace: &Workplace, choice: &Choice) -> Vec<Listed> {
+    let mission = &choice.mission;
+    let plan = choice.defined.select(&choice.selection);
+    let known = history::known(&workplace.state, mission);
+    let mut listed = Vec::new();
+    let mut add = |id: TestId, mode, reason| {
+        let seconds = known.get(&id).map(|known| known.seconds);
+        listed.push(Listed {
+            id,
+            mode,
+            reason,
+            seconds,
+        });
+    };
+    if choice.script {
+        add(TestId::script(mission.as_str()), "parallel", None);
+    }
+    let tests = plan.tests();
+    for job in schedule::jobs(&plan, &known) {
+        add(tests[job.test].id(), if job.alone { "alone" } else { "parallel" }, None);
+    }
+    for id in &choice.server {
+        add(id.clone(), "parallel", None);
+    }
+    for test in tests {
+        match &test.mode {
+            Mode::Skipped { reason } => add(test.id(), "skipped", Some(reason.clone())),
+            Mode::Broken(cause) => add(test.id(), "broken", Some(cause.message.clone())),
+            Mode::Parallel | Mode::Alone => {}
+        }
+    }
+    listed
+}
+
+/// The tests that failed or did not run in the last run of the mission.
+fn failed_last(workplace: &Workplace, mission: &MissionName) -> Result<Vec<TestId>, WorkflowError> {
+    let mission = mission.clone();
+    let last = history::last(&workplace.state, &mission);
+    let last = last.map_err(|error| WorkflowError::File(workplace.state.runs_directory(), error))?;
+    let Some((run, outcome)) = last else {
+        return Err(Nothing::NeverRun { mission }.into());
+    };
+    let failed = outcome.failures().map(|(test, _)| test.id.clone()).collect::<Vec<_>>();
+    if failed.is_empty() {
+        return Err(Nothing::NoneFailed { mission, run }.into());
+    }
+    Ok(failed)
+}
+
+/// Whether the mission has a script of its own. One without its run bit, which no container could start, is refused.
+fn script(environments: &Path) -> Result<bool, WorkflowError> {
+    let path = environments.join("test");
+    if !path.exists() {
+        return Ok(false);
+    }
+    let metadata = std::fs::metadata(&path).map_err(|error| WorkflowError::File(path.clone(), error))?;
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Err(WorkflowError::NotExecutable { path });
+    }
+    Ok(true)
+}
+
+fn nothing(mission: &MissionName, asked: &Asked, defined: &[TestId]) -> Nothing {
+    let mission = mission.clone();
+    if defined.is_empty() {
+        return Nothing::NoTests { mission };
+    }
+    let some = defined.iter().take(3).cloned().collect();
+    if asked.rerun_failed {
+        Nothing::NoneOfTheFailed { mission, some }
+    } else {
+        let filters = asked.selection.filters.clone();
+        Nothing::NoneSelected { mission, filters, some }
+    }
+}

@@ -1,0 +1,230 @@
+//! Why a command could not do what it means.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::Interrupt;
+use crate::builder::BuildError;
+use crate::engine::EngineError;
+use crate::envs::EnvsError;
+use crate::freeze::FreezeError;
+use crate::plan::PlanError;
+use crate::publish::PublishError;
+use crate::reference::{EnvironmentName, MissionName, ReferenceError, TestId};
+use crate::registry::RegistryError;
+use crate::report::folder::ReportError;
+use crate::report::json::LogError;
+use crate::spec::SpecError;
+use crate::state::FileError;
+use crate::suite::discover::DiscoverError;
+
+/// Why a command could not do what it means. That tests failed is an outcome, not one of these.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkflowError {
+    /// A name is not well formed.
+    #[error(transparent)]
+    Name(#[from] ReferenceError),
+    /// The definition of an image cannot be used.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The definition of the tests cannot be used.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// The spec files of an environment cannot be used.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An image could not be built or found.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Frozen specs could not be taken out of an image.
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
+    /// An environment could not be solved.
+    #[error(transparent)]
+    Solve(#[from] EnvsError),
+    /// An image may not be pushed, or its push went wrong.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The registry refused or failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The log of a run cannot be written or read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The reports of a run cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file cannot be read or written.
+    #[error("{}: {}", .0.display(), .1)]
+    File(PathBuf, io::Error),
+    /// No mission is named, by the call or by the settings.
+    #[error("no mission is named")]
+    MissionUnnamed {
+        /// The missions there are.
+        known: Vec<MissionName>,
+    },
+    /// All missions are asked for, and there is none.
+    #[error("missions/ holds no mission")]
+    NoMissions,
+    /// No test is asked for.
+    #[error(transparent)]
+    Nothing(#[from] Nothing),
+    /// The mission's own test script could not be started in any container.
+    #[error("{} is not executable", .path.display())]
+    NotExecutable {
+        /// The script.
+        path: PathBuf,
+    },
+    /// A frozen spec was made from other specs than there are now.
+    #[error("{} is stale: the floating specs beside it have changed since it was made from them", .path.display())]
+    Stale {
+        /// The frozen spec, relative to the repository.
+        path: PathBuf,
+    },
+    /// Images are to be pushed, and the settings name no registry.
+    #[error("REGISTRY is not set, so there is nowhere to push to")]
+    NoRegistry,
+    /// The agent cannot run in the image.
+    #[error("{reference} is an image for {there}, and floe here is a program for {here}")]
+    OtherPlatform {
+        /// The image.
+        reference: String,
+        /// What the image is for, e.g. `linux/arm64`.
+        there: String,
+        /// What floe is for.
+        here: String,
+    },
+    /// A directory of notebooks holds none.
+    #[error("{} holds no notebook", .0.display())]
+    NoNotebooks(PathBuf),
+    /// A copy of a base environment of conda packages cannot be solved without building it.
+    #[error("{0} is a copy of a base environment of conda packages, which only a build can solve with what is added")]
+    CopyOfConda(EnvironmentName),
+    /// uv is not installed, which solves pip lists.
+    #[error("uv is not installed, which solves pip lists")]
+    NoUv,
+    /// The address of the mirror of conda's channels makes no sense.
+    #[error("CONDA_MIRROR: {0}")]
+    Mirror(#[from] url::ParseError),
+    /// The log of a run is not whole.
+    #[error("{}: {reason}", .path.display())]
+    LogIncomplete {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The call was interrupted, and what it had begun is undone.
+    #[error("interrupted; {}", match .1 { Undone::Build => "nothing was left half-built", Undone::Run => "the container is removed" })]
+    Interrupted(Interrupt, Undone),
+}
+
+/// What an interrupt undid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undone {
+    /// A build.
+    Build,
+    /// A test run.
+    Run,
+}
+
+/// Why no test is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Nothing {
+    /// The mission's files define none.
+    #[error("missions/{mission}/environments defines no tests")]
+    NoTests {
+        /// The mission.
+        mission: MissionName,
+    },
+    /// There is no earlier run whose failures could be run again.
+    #[error("there is no earlier run of {mission}")]
+    NeverRun {
+        /// The mission.
+        mission: MissionName,
+    },
+    /// No test failed in the last run.
+    #[error("no test failed in the last run of {mission} ({run})")]
+    NoneFailed {
+        /// The mission.
+        mission: MissionName,
+        /// The run.
+        run: String,
+    },
+    /// What failed in the last run is gone or not selected.
+    #[error("no test of {mission} that failed in its last run is there and selected")]
+    NoneOfTheFailed {
+        /// The mission.
+        mission: MissionName,
+        /// Some of the tests that there are.
+        some: Vec<TestId>,
+    },
+    /// No test is selected.
+    #[error("no test of {mission} {}", if .filters.is_empty() { "is selected".to_owned() } else { format!("matches {}", .filters.join(", ")) })]
+    NoneSelected {
+        /// The mission.
+        mission: MissionName,
+        /// The parts of IDs that were asked for.
+        filters: Vec<String>,
+        /// Some of the tests that there are.
+        some: Vec<TestId>,
+    },
+    /// No test of an image is named.
+    #[error("no test is named or selected")]
+    Unnamed,
+}
+
+impl From<FileError> for WorkflowError {
+    fn from((path, error): FileError) -> Self {
+        Self::File(path, error)
+    }
+}
+
+impl WorkflowError {
+    /// What to do about it, where the error is of this room.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::MissionUnnamed { known } => {
+                let known = known.iter().map(MissionName::as_str).collect::<Vec<_>>().join(", ");
+                format!("name one of {known}, set MISSION in setup-env, or take --all-missions")
+            }
+            Self::Nothing(nothing) => nothing.hint(),
+            Self::NotExecutable { .. } => "`chmod +x` it, and commit that".to_owned(),
+            Self::Stale { .. } => {
+                "`floe build --use-frozen 0` builds from the floating specs and writes it again".to_owned()
+            }
+            Self::NoRegistry => "set REGISTRY in setup-env, or give --registry HOST/PATH".to_owned(),
+            Self::OtherPlatform { .. } => "test it on a machine of its own kind".to_owned(),
+            Self::CopyOfConda(_) => "`floe build --use-frozen 0`, or give it a yml of its own".to_owned(),
+            Self::NoUv => {
+                "install it, e.g. by `pip install uv`, or freeze a built image by `floe build --use-frozen 0`"
+                    .to_owned()
+            }
+            Self::LogIncomplete { .. } => "the run's results are not complete; is the disk full?".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+impl Nothing {
+    fn hint(&self) -> String {
+        match self {
+            Self::NoTests { .. } => {
+                "list modules in <env>/tests/imports, put notebooks into <env>/tests, or add an executable `test`"
+                    .to_owned()
+            }
+            Self::NeverRun { mission } | Self::NoneFailed { mission, .. } => {
+                format!("run all tests: `scripts/image-test {mission}`")
+            }
+            Self::NoneOfTheFailed { some, .. } | Self::NoneSelected { some, .. } => {
+                let some = some.iter().map(ToString::to_string).collect::<Vec<_>>();
+                format!("tests are called {}, …; `--list` shows them", some.join(", "))
+            }
+            Self::Unnamed => "name some: `--imports numpy,scipy`, `--notebooks DIRECTORY`, `--server`".to_owned(),
+        }
+    }
+}

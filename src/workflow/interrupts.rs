@@ -1,0 +1,126 @@
+//! Interrupts: the first asks the work to end and clean up, the next ends floe at once. Where the second one means
+//! something to the work itself, the third ends floe.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+/// How a call was interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// By Ctrl-C.
+    Interrupted,
+    /// By a request to terminate.
+    Terminated,
+}
+
+/// Hears of interrupts, in as many places as need to.
+#[derive(Debug, Clone)]
+pub struct Interrupts {
+    heard: watch::Receiver<Heard>,
+    /// Whether the second interrupt is left to the work.
+    patient: Arc<AtomicBool>,
+}
+
+/// Passes interrupts on.
+#[derive(Debug)]
+pub struct Interrupter {
+    heard: watch::Sender<Heard>,
+    patient: Arc<AtomicBool>,
+}
+
+/// The interrupts so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    count: usize,
+    first: Option<Interrupt>,
+}
+
+impl Interrupter {
+    /// Passes an interrupt on. Returns whether floe is to end at once.
+    #[must_use]
+    pub fn interrupt(&self, how: Interrupt) -> bool {
+        let known = *self.heard.borrow();
+        if known.count > usize::from(self.patient.load(Ordering::Relaxed)) {
+            return true;
+        }
+        self.heard.send_replace(Heard {
+            count: known.count + 1,
+            first: known.first.or(Some(how)),
+        });
+        false
+    }
+}
+
+impl Interrupts {
+    /// Interrupts, and what passes them on.
+    #[must_use]
+    pub fn new() -> (Interrupter, Self) {
+        let (sender, heard) = watch::channel(Heard::default());
+        let patient = Arc::new(AtomicBool::new(false));
+        let interrupter = Interrupter {
+            heard: sender,
+            patient: Arc::clone(&patient),
+        };
+        (interrupter, Self { heard, patient })
+    }
+
+    /// Completes at the first interrupt.
+    pub async fn first(&self) -> Interrupt {
+        self.nth(1).await
+    }
+
+    /// The first interrupt, if one has come.
+    #[must_use]
+    pub fn so_far(&self) -> Option<Interrupt> {
+        self.heard.borrow().first
+    }
+
+    /// Completes at the second interrupt. From this call on, not from the first poll, only the third ends floe at once;
+    /// [`Self::second_ends`] takes that back.
+    pub fn second(&self) -> impl Future<Output = ()> {
+        self.patient.store(true, Ordering::Relaxed);
+        let interrupts = self.clone();
+        async move {
+            interrupts.nth(2).await;
+        }
+    }
+
+    /// Lets the second interrupt end floe at once again.
+    pub fn second_ends(&self) {
+        self.patient.store(false, Ordering::Relaxed);
+    }
+
+    async fn nth(&self, count: usize) -> Interrupt {
+        let mut receiver = self.heard.clone();
+        let heard = receiver.wait_for(|heard| heard.count >= count).await;
+        match heard.map(|heard| heard.first) {
+            Ok(Some(first)) => first,
+            // Without anyone who passes them on, nothing is ever heard.
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_second_interrupt_ends_floe_unless_the_work_waits_for_it() {
+        let (interrupter, interrupts) = Interrupts::new();
+        assert_eq!(interrupts.so_far(), None);
+        assert!(!interrupter.interrupt(Interrupt::Terminated));
+        assert!(interrupter.interrupt(Interrupt::Interrupted));
+        let second = interrupts.second();
+        assert!(!interrupter.interrupt(Interrupt::Interrupted));
+        second.await;
+        assert!(interrupter.interrupt(Interrupt::Interrupted), "the third ends floe");
+        assert_eq!(
+            interrupts.first().await,
+            Interrupt::Terminated,
+            "what came first counts"
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! One run as a person sees it: its directory and log, the display, the reports at its end.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::{Interrupt, Interrupts, WorkflowError, Workplace};
+use crate::engine::EngineError;
+use crate::event::{Event, Fanout, Sink};
+use crate::host::Owner;
+use crate::report::account::Account;
+use crate::report::folder;
+use crate::report::json::{self, Log};
+use crate::report::outcome::{Outcome, Tally};
+use crate::report::place::Places;
+use crate::report::runs::LOG;
+use crate::trial::{self, Trial};
+
+/// A run that ended.
+#[derive(Debug)]
+pub struct Observed {
+    /// What it amounts to.
+    pub outcome: Outcome,
+    /// Whether any test ran, to its end or not.
+    pub ran: bool,
+    /// Its directory, with the log and the reports.
+    pub directory: PathBuf,
+    /// How it came to its end.
+    pub end: End,
+    /// What its reports are made from; an error where its log is not whole or a report could not be written.
+    pub account: Result<Account, WorkflowError>,
+}
+
+impl Observed {
+    /// Whether the run came to its end, passed, and can be shown.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.outcome.passed && matches!(self.end, End::Complete) && self.account.is_ok()
+    }
+}
+
+/// How a run came to its end.
+#[derive(Debug)]
+pub enum End {
+    /// By itself.
+    Complete,
+    /// By an interrupt.
+    Interrupted(Interrupt),
+    /// By a fault of the engine.
+    Broken(EngineError),
+}
+
+/// Runs a trial and writes everything that is known of it into its directory.
+///
+/// Whatever happens to the run, the log gets its last line and the reports are made from it.
+pub(super) async fn observe(
+    workplace: &Workplace,
+    trial: &Trial,
+    interrupts: &Interrupts,
+) -> Result<Observed, WorkflowError> {
+    let engine = workplace.engine().await?;
+    let display = workplace.display();
+    match trial::sweep(engine).await? {
+        0 => {}
+        1 => say(display.as_ref(), "removed 1 container of a run that was killed"),
+        swept => say(
+            display.as_ref(),
+            &format!("removed {swept} containers of runs that were killed"),
+        ),
+    }
+    let directory = &trial.directory;
+    std::fs::create_dir_all(directory).map_err(|error| WorkflowError::File(directory.clone(), error))?;
+    let log = Arc::new(Log::create(&directory.join(LOG))?);
+    let watched = Watched {
+        sinks: Fanout(vec![workplace.guarded(log.clone()), display]),
+        tally: Mutex::default(),
+    };
+    let started = Instant::now();
+    let ended = if trial.expected.is_empty() {
+        Ok(trial::run_nothing(trial, &watched))
+    } else {
+        let stop = async {
+            interrupts.first().await;
+            say(
+                &watched,
+                "interrupted: running tests are ended; a second interrupt kills the container",
+            );
+        };
+        let owner = Owner::current();
+        let ended = trial::run(trial, engine, &owner, &watched, stop, interrupts.second()).await;
+        interrupts.second_ends();
+        ended
+    };
+    let problem = match &ended {
+        Ok(ended) => ended.problem.clone(),
+        Err(error) => Some(error.to_string()),
+    };
+    let outcome = watched.finish(problem, started);
+    let ran = watched.tally().any_ran();
+    Ok(Observed {
+        ran,
+        outcome,
+        directory: directory.clone(),
+        end: match ended {
+            Err(error) => End::Broken(error),
+            Ok(ended) if ended.stopped => End::Interrupted(interrupts.first().await),
+            Ok(_) => End::Complete,
+        },
+        account: report(workplace, directory, &log),
+    })
+}
+
+/// Derives the reports from the log.
+fn report(workplace: &Workplace, directory: &Path, log: &Log) -> Result<Account, WorkflowError> {
+    let path = directory.join(LOG);
+    if let Some(error) = log.failed() {
+        let reason = error.to_string();
+        return Err(WorkflowError::LogIncomplete { path, reason });
+    }
+    let account = Account::of(&json::read(&path)?);
+    folder::write(&account, directory, &Places::of(workplace.repository.root()))?;
+    Ok(account)
+}
+
+fn say(sink: &dyn Sink, text: &str) {
+    sink.emit(Event::Warning { text: text.to_owned() });
+}
+
+/// Passes events on and keeps count.
+struct Watched {
+    sinks: Fanout,
+    tally: Mutex<Tally>,
+}
+
+impl Sink for Watched {
+    fn emit(&self, event: Event) {
+        self.tally().take(&event);
+        self.sinks.emit(event);
+    }
+}
+
+impl Watched {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self, problem: Option<String>, started: Instant) -> Outcome {
+        let finished = self.tally().finish(problem, started.elapsed().as_secs_f64());
+        self.emit(finished);
+        self.tally().outcome()
+    }
+}

@@ -1,0 +1,8 @@
+//! What commands mean, against an engine in memory.
+
+mod building;
+mod case;
+mod evidence;
+mod freezing;
+mod refusal;
+mod selection;

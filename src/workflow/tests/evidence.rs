@@ -1,0 +1,132 @@
+//! When evidence is written, and when it is taken back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::case::{Case, failed, filtered, numpy, run};
+use crate::engine::fake::Run;
+use crate::engine::{ContainerExit, EngineError};
+use crate::event::{Event, Sink, Verdict};
+use crate::reference::TestId;
+use crate::workflow::{Asked, End, Interrupt};
+
+#[tokio::test]
+async fn a_complete_run_that_passes_is_evidence() {
+    let case = Case::new();
+    case.build().await;
+    case.next_run_passes();
+    let observed = case.test(&Asked::default()).await.unwrap();
+    assert!(observed.passed() && observed.ran);
+    assert!(case.has_evidence().await);
+    assert!(observed.directory.join("report.html").is_file());
+}
+
+#[tokio::test]
+async fn a_run_of_some_tests_is_no_evidence() {
+    let case = Case::new();
+    case.write("missions/m/environments/e/tests/imports", "numpy\nscipy\n");
+    case.build().await;
+    case.next_run_passes();
+    assert!(case.test(&filtered("numpy")).await.unwrap().passed());
+    assert!(!case.has_evidence().await);
+}
+
+#[tokio::test]
+async fn a_failure_takes_earlier_evidence_back_even_in_a_run_of_some_tests() {
+    let case = Case::new();
+    case.write("missions/m/environments/e/tests/imports", "numpy\nscipy\n");
+    case.build().await;
+    case.next_run(&[
+        (&numpy(), Verdict::Passed),
+        (&TestId::import("e", "scipy"), Verdict::Passed),
+    ]);
+    case.test(&Asked::default()).await.unwrap();
+    assert!(case.has_evidence().await);
+    case.next_run_fails();
+    let observed = case.test(&filtered("numpy")).await.unwrap();
+    assert!(!observed.passed());
+    assert!(!case.has_evidence().await);
+}
+
+#[tokio::test]
+async fn a_test_that_never_reported_is_no_pass() {
+    let case = Case::new();
+    case.write("missions/m/environments/e/tests/imports", "numpy\nscipy\n");
+    case.build().await;
+    case.next_run_passes();
+    let observed = case.test(&Asked::default()).await.unwrap();
+    assert!(!observed.passed());
+    assert!(!case.has_evidence().await);
+}
+
+#[tokio::test]
+async fn a_run_that_the_engine_broke_says_nothing_of_the_image() {
+    let case = Case::new();
+    case.build().await;
+    case.next_run_passes();
+    case.test(&Asked::default()).await.unwrap();
+    let gone = EngineError::Gone {
+        container: "c".to_owned(),
+    };
+    case.engine.script_failure("start", gone);
+    let observed = case.test(&Asked::default()).await.unwrap();
+    assert!(matches!(observed.end, End::Broken(_)) && !observed.passed());
+    assert!(case.has_evidence().await, "what passed before still counts");
+}
+
+#[tokio::test]
+async fn an_interrupted_run_is_neither_a_pass_nor_a_failure_of_the_image() {
+    let case = Case::new();
+    case.build().await;
+    case.next_run_passes();
+    case.test(&Asked::default()).await.unwrap();
+    let endless = Run {
+        exit: None,
+        farewell: Some(run(&[(&numpy(), failed())]).output),
+        ..Run::default()
+    };
+    case.engine.script_run(endless);
+    assert!(!case.interrupter.interrupt(Interrupt::Terminated));
+    let observed = case.test(&Asked::default()).await.unwrap();
+    assert!(matches!(observed.end, End::Interrupted(Interrupt::Terminated)));
+    assert!(case.has_evidence().await);
+    assert!(case.engine.calls().contains(&"remove container-2".to_owned()));
+}
+
+/// Puts a directory in the place of a report as soon as the run has begun, which nobody can write a file over.
+struct InTheWay(PathBuf);
+
+impl Sink for InTheWay {
+    fn emit(&self, event: Event) {
+        if let Event::RunStarted(run) = event {
+            std::fs::create_dir_all(self.0.join(run.run).join("report.html/x")).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pass_that_cannot_be_shown_is_no_evidence() {
+    let mut case = Case::new();
+    case.build().await;
+    case.next_run_passes();
+    let runs = case.workplace.state.runs_directory();
+    case.workplace.display = Box::new(move || Arc::new(InTheWay(runs.clone())));
+    let observed = case.test(&Asked::default()).await.unwrap();
+    assert!(observed.account.is_err() && observed.outcome.passed && !observed.passed());
+    assert!(!case.has_evidence().await);
+}
+
+#[tokio::test]
+async fn a_script_that_exits_with_success_is_no_pass_of_the_tests_that_it_did_not_start() {
+    let case = Case::new();
+    case.build().await;
+    case.engine.script_run(Run {
+        exit: Some(ContainerExit {
+            code: 0,
+            out_of_memory: false,
+        }),
+        ..Run::default()
+    });
+    assert!(!case.test(&Asked::default()).await.unwrap().passed());
+    assert!(!case.has_evidence().await);
+}

@@ -1,0 +1,154 @@
+//! What every command works with: a repository, its settings, floe's state, an engine and a display.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use super::WorkflowError;
+use crate::builder::{self, Built, site};
+use crate::compose::Mounts;
+use crate::config::Settings;
+use crate::engine::{Credentials, Engine, EngineError};
+use crate::event::Sink;
+use crate::git;
+use crate::plan::{self, BuildPlan};
+use crate::reference::MissionName;
+use crate::report::redact::{Redacted, Secrets};
+use crate::repository::Repository;
+use crate::state::State;
+
+/// What connects to an engine, when the first step of a command needs one.
+#[async_trait]
+pub trait Connect: Send + Sync {
+    /// Connects to the engine.
+    async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError>;
+}
+
+/// Where a command works.
+pub struct Workplace {
+    /// The repository.
+    pub repository: Repository,
+    /// What people set.
+    pub settings: Settings,
+    /// floe's own state.
+    pub state: State,
+    /// floe's own program, which goes into images as their agent.
+    pub agent: PathBuf,
+    /// What is masked in everything that shows or records events.
+    pub hidden: Secrets,
+    /// Makes a display for one step of a command.
+    pub display: Box<dyn Fn() -> Arc<dyn Sink> + Send + Sync>,
+    /// What `docker login` has stored for the registry of a reference.
+    pub login: fn(&str) -> Option<Credentials>,
+    /// What connects to the engine.
+    pub connect: Box<dyn Connect>,
+    /// The engine, once a step has needed one.
+    pub connected: OnceCell<Arc<dyn Engine>>,
+}
+
+impl Workplace {
+    /// One mission: the named one, or the one that the settings name.
+    pub fn mission(&self, named: Option<&str>) -> Result<MissionName, WorkflowError> {
+        match (named, &self.settings.mission) {
+            (Some(name), _) => Ok(name.parse()?),
+            (None, Some(mission)) => Ok(mission.clone()),
+            (None, None) => Err(WorkflowError::MissionUnnamed {
+                known: self.repository.missions(),
+            }),
+        }
+    }
+
+    /// The missions that a command is for: all, those named, or the one that the settings name.
+    pub fn missions(&self, all: bool, named: &[String]) -> Result<Vec<MissionName>, WorkflowError> {
+        if all {
+            let missions = self.repository.missions();
+            return if missions.is_empty() {
+                Err(WorkflowError::NoMissions)
+            } else {
+                Ok(missions)
+            };
+        }
+        if named.is_empty() {
+            return Ok(vec![self.mission(None)?]);
+        }
+        named.iter().map(|name| Ok(name.parse()?)).collect()
+    }
+
+    /// Plans the images of `missions`.
+    pub fn plan(&self, missions: &[MissionName]) -> Result<BuildPlan, WorkflowError> {
+        let Self {
+            repository,
+            settings,
+            agent,
+            ..
+        } = self;
+        Ok(plan::load(repository, missions, settings, agent, &self.mounts())?)
+    }
+
+    /// The images of `plan`, as they were built.
+    pub async fn built(&self, plan: &BuildPlan) -> Result<Vec<Built>, WorkflowError> {
+        Ok(builder::find(plan, self.engine().await?, &self.state).await?)
+    }
+
+    /// The container engine.
+    pub async fn engine(&self) -> Result<&dyn Engine, WorkflowError> {
+        let engine = self.connected.get_or_try_init(|| self.connect.connect()).await?;
+        Ok(engine.as_ref())
+    }
+
+    /// What every `RUN` gets from this site.
+    #[must_use]
+    pub fn mounts(&self) -> Mounts {
+        Mounts::for_secrets(site::secret_ids(&self.settings.site))
+    }
+
+    /// How `plan` is carried out here.
+    pub fn options(&self, plan: &BuildPlan) -> Result<builder::Options, WorkflowError> {
+        let commits = plan.images.iter().filter_map(|image| {
+            let commit = git::last_commit(self.repository.root(), &image.paths)?;
+            Some((image.name.clone(), commit))
+        });
+        let credentials = match &plan.base {
+            plan::Base::Reference(reference) => (self.login)(reference),
+            plan::Base::Rootfs(_) => None,
+        };
+        Ok(builder::Options {
+            commits: commits.collect(),
+            credentials,
+            ..self.site_options()?
+        })
+    }
+
+    /// What every build gets from this site.
+    pub fn site_options(&self) -> Result<builder::Options, WorkflowError> {
+        Ok(builder::Options {
+            secrets: site::secrets(&self.settings.site)?,
+            proxies: site::proxies(&self.settings.site),
+            retries: builder::RETRIES.to_vec(),
+            ..builder::Options::default()
+        })
+    }
+
+    /// A display for one step.
+    #[must_use]
+    pub fn display(&self) -> Arc<dyn Sink> {
+        self.guarded((self.display)())
+    }
+
+    /// The sink, less what is hidden here.
+    #[must_use]
+    pub fn guarded(&self, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
+        Redacted::guard(self.hidden.clone(), sink)
+    }
+}
+
+/// The image of a mission among those of a plan, which are in the plan's order.
+pub(super) fn image_of<'a>(plan: &BuildPlan, built: &'a [Built], mission: &MissionName) -> &'a Built {
+    let index = plan
+        .images
+        .iter()
+        .position(|image| image.mission.as_ref() == Some(mission));
+    &built[index.expect("a plan for missions holds an image of each")]
+}
