@@ -6,7 +6,7 @@ use std::process::Command;
 
 use world::Ended;
 
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, turn};
 
 /// An image with a Jupyter of its own and nothing of floe's: the base of the images that floe builds here.
 fn jupyter() -> String {
@@ -33,6 +33,7 @@ fn floe(directory: &Path, arguments: &[&str]) -> Ended {
 #[test]
 fn an_image_of_somebody_elses_is_tested_with_modules_notebooks_and_its_server() {
     let image = jupyter();
+    let _turn = turn();
     let directory = tempfile::tempdir().unwrap();
     let notebooks = directory.path().join("my notebooks");
     notebook(
@@ -86,6 +87,7 @@ fn an_image_of_somebody_elses_is_tested_with_modules_notebooks_and_its_server() 
 
 #[test]
 fn an_image_that_is_not_there_or_of_another_kind_is_told_before_anything_runs() {
+    let _turn = turn();
     let directory = tempfile::tempdir().unwrap();
     let tested = floe(
         directory.path(),

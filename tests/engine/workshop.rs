@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use floe::plan::Inputs;
 use world::{Repository, run};
 
-/// Tests of one process take turns, since equal files make equal images and each test removes its own.
+/// Tests of one process take turns: equal files make equal images and each test removes its own, and a run of floe's
+/// removes containers that a killed one left.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A repository that goes with the test, and with it the mission images that were built from it.
@@ -22,9 +23,14 @@ impl Workshop {
     pub fn new() -> Self {
         Self {
             repository: Repository::with_engine(),
-            _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
+            _turn: turn(),
         }
     }
+}
+
+/// Waits for the tests whose turn it is, and keeps others waiting. A workshop has done this already.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Deref for Workshop {
