@@ -6,8 +6,8 @@ mod args;
 mod commands;
 mod delivery;
 mod failure;
+mod hidden;
 mod output;
-mod secrets;
 mod session;
 mod signals;
 

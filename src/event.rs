@@ -3,6 +3,7 @@
 //! Everything that executes emits [`Event`]s into a [`Sink`]; only `report` and `cli` show them. The same events are
 //! the lines of a run's log and, framed by [`wire`], what the agent in a container says to its host.
 
+pub mod redact;
 mod verdict;
 pub mod wire;
 
@@ -25,6 +26,17 @@ pub struct Record {
     /// The event.
     #[serde(flatten)]
     pub event: Event,
+}
+
+impl Record {
+    /// The event, emitted now.
+    #[must_use]
+    pub fn now(event: Event) -> Self {
+        Self {
+            at: Timestamp::now(),
+            event,
+        }
+    }
 }
 
 /// Something that happened.

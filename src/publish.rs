@@ -2,9 +2,9 @@
 
 use crate::engine::{Credentials, Engine, EngineError};
 use crate::event::Sink;
-use crate::evidence::Statement;
 use crate::reference::{Digest, ImageTag};
 use crate::registry::{Registry, RegistryError};
+use crate::run::evidence::Statement;
 use crate::state::{FileError, State};
 
 /// What to push where.

@@ -17,7 +17,7 @@ use crate::publish::PublishError;
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
 use crate::report::folder::ReportError;
-use crate::report::json::LogError;
+use crate::run::log::LogError;
 use crate::spec::SpecError;
 use crate::state::FileError;
 use crate::suite::discover::DiscoverError;

@@ -7,16 +7,16 @@ use std::sync::OnceLock;
 
 use super::args::When;
 use super::failure::{ExitCode, Failure};
-use crate::report::redact::Secrets;
+use crate::event::redact::Hidden;
 use crate::report::terminal::Style;
 use crate::report::untrusted::Untrusted;
 
 /// What no message shows.
-static SECRETS: OnceLock<Secrets> = OnceLock::new();
+static HIDDEN: OnceLock<Hidden> = OnceLock::new();
 
 /// Keeps these values out of all messages from now on.
-pub fn hide(secrets: Secrets) {
-    let _ = SECRETS.set(secrets);
+pub fn hide(hidden: Hidden) {
+    let _ = HIDDEN.set(hidden);
 }
 
 /// Prints a result. A reader that has gone away is no failure: it had what it wanted.
@@ -41,13 +41,13 @@ pub fn failure(failure: &Failure) {
     if failure.message.is_empty() {
         return;
     }
-    let secrets = SECRETS.get().cloned().unwrap_or_default();
+    let hidden = HIDDEN.get().cloned().unwrap_or_default();
     // An error may quote what a container or a server said.
     let untrusted = Untrusted {
         color: false,
         commands: in_github_actions(),
     };
-    let shown = |text: &str| untrusted.plain(&secrets.hidden(text));
+    let shown = |text: &str| untrusted.plain(&hidden.mask(text));
     let (red, green, reset) = if colored(When::Auto) {
         ("\x1b[1;31m", "\x1b[1;32m", "\x1b[0m")
     } else {

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::args::Global;
 use super::failure::{ExitCode, Failure};
-use super::{output, secrets, signals};
+use super::{hidden, output, signals};
 use crate::config::{self, setup_env};
 use crate::engine::client::Docker;
 use crate::engine::{Credentials, Engine, EngineError};
@@ -62,7 +62,7 @@ impl Session {
         let mut all = global.settings();
         all.extend(flags.iter().cloned());
         let settings = config::resolve(&all, environment, &file)?;
-        let hidden = secrets::of(&settings);
+        let hidden = hidden::of(&settings);
         output::hide(hidden.clone());
         let agent = std::env::current_exe()
             .map_err(|error| Failure::new(ExitCode::Internal, format!("floe's own program: {error}")))?;

@@ -3,12 +3,50 @@
 //! The other output is arbitrary bytes from arbitrary programs, so the decoder never fails: whatever is not a framed
 //! event is text, and a line that is too long to be an event stays text without being held in memory.
 
-use super::Record;
+use std::io::{self, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::{Event, Record, Sink};
 
 const RECORD_SEPARATOR: u8 = 0x1E;
 
 /// An event longer than this is not one: the agent bounds what it sends well below.
 const LONGEST_EVENT: usize = 4 * 1024 * 1024;
+
+/// Writes each event as a frame of this module and flushes it: how the agent speaks to its host.
+pub struct Wire {
+    writer: Mutex<Box<dyn Write + Send>>,
+    failed: OnceLock<io::Error>,
+}
+
+impl Wire {
+    /// Writes to `writer`.
+    #[must_use]
+    pub fn new(writer: Box<dyn Write + Send>) -> Self {
+        Self {
+            writer: Mutex::new(writer),
+            failed: OnceLock::new(),
+        }
+    }
+
+    /// Why the host did not get every event, if it did not.
+    #[must_use]
+    pub fn failed(&self) -> Option<&io::Error> {
+        self.failed.get()
+    }
+}
+
+impl Sink for Wire {
+    fn emit(&self, event: Event) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.failed.get().is_none() {
+            let frame = encode(&Record::now(event));
+            if let Err(error) = writer.write_all(&frame).and_then(|()| writer.flush()) {
+                let _ = self.failed.set(error);
+            }
+        }
+    }
+}
 
 /// A piece of a decoded stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +156,8 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::{Event, Record};
     use super::*;
 
@@ -194,5 +234,52 @@ mod tests {
             }
         }
         assert!(text > 8 * 1024 * 1024, "only {text} bytes were passed on");
+    }
+
+    fn warning(text: &str) -> Event {
+        Event::Warning { text: text.to_owned() }
+    }
+
+    /// A writer that keeps what it takes and counts how often it is flushed.
+    #[derive(Clone, Default)]
+    struct Pipe(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.lock().unwrap().1 += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_host_reads_what_the_agent_emits_as_it_happens() {
+        let pipe = Pipe::default();
+        let agent = Wire::new(Box::new(pipe.clone()));
+        agent.emit(warning("one"));
+        agent.emit(warning("two"));
+        assert!(agent.failed().is_none());
+        let (bytes, flushes) = pipe.0.lock().unwrap().clone();
+        assert_eq!(flushes, 2, "an event waited in a buffer");
+        let pieces = Decoder::default().feed(&bytes);
+        let texts = pieces.iter().map(|piece| match piece {
+            Piece::Record(record) => record.event.clone(),
+            Piece::Text(text) => panic!("{text:?} is outside any event"),
+        });
+        assert_eq!(texts.collect::<Vec<_>>(), [warning("one"), warning("two")]);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_remembered_and_stops_nothing() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let agent = Wire::new(Box::new(writer));
+        agent.emit(warning("one"));
+        agent.emit(warning("two"));
+        assert_eq!(agent.failed().unwrap().kind(), io::ErrorKind::BrokenPipe);
     }
 }

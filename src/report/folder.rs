@@ -4,14 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::account::Account;
 use super::executed::Executed;
+use super::form::{FORMS, Subject};
 use super::place::Places;
-use super::{html, junit, markdown};
+use super::terminal::Style;
 use crate::event::{Event, Record, TestFinished};
-
-/// The names of the reports, as `write` writes them.
-pub const FILES: [&str; 3] = ["report.html", "junit.xml", "summary.md"];
+use crate::run::account::Account;
 
 /// A report that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -34,28 +32,17 @@ pub enum ReportError {
     },
 }
 
-/// The page of a run, with the executed notebooks in `directory`.
-pub fn page(account: &Account, directory: &Path, places: &Places) -> Result<String, ReportError> {
-    html::to_string(account, &Executed::of(directory), places).map_err(|error| {
-        let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        ReportError::Form { form: "HTML", reason }
-    })
-}
-
-/// The `JUnit` file of a run.
-pub fn junit(account: &Account, places: &Places) -> Result<String, ReportError> {
-    junit::to_string(account, places).map_err(|error| ReportError::Form {
-        form: "XML",
-        reason: error.to_string(),
-    })
-}
-
-/// Writes the reports of a run into its `directory`, as far as they can be written; the first error is told.
+/// Writes the reports of a run into its `directory`, as far as they can be written. Returns the first error.
 pub fn write(account: &Account, directory: &Path, places: &Places) -> Result<(), ReportError> {
-    let summary = markdown::to_string(account);
-    let texts = [page(account, directory, places), junit(account, places), Ok(summary)];
+    let subject = Subject {
+        account,
+        directory,
+        places,
+        style: Style::default(),
+    };
     let mut result = Ok(());
-    for (name, text) in FILES.into_iter().zip(texts) {
+    for (form, name) in FORMS.iter().filter_map(|form| Some((form, form.file?))) {
+        let text = form.render(&subject);
         let written = text.and_then(|text| replace(&directory.join(name), &text));
         result = result.and(written);
     }

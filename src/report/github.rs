@@ -2,10 +2,10 @@
 //!
 //! Their form is that of <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>.
 
-use super::account::Account;
 use super::place::{self, Place, Places};
 use super::untrusted::Untrusted;
 use crate::event::{Cause, CauseKind, TestFinished};
+use crate::run::account::Account;
 
 /// GitHub shows no more of each level for a step.
 const SHOWN: usize = 10;

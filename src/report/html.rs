@@ -16,9 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
-use super::account::Account;
 use super::executed::Executed;
 use super::place::Places;
+use crate::run::account::Account;
 
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/style.css");

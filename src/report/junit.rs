@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString};
 
-use super::account::{Account, Attempt};
 use super::place::{self, Places};
 use super::untrusted::Untrusted;
 use crate::event::{Cause, CauseKind, TestFinished, Verdict};
 use crate::reference::TestKind;
+use crate::run::account::{Account, Attempt};
 
 /// The report of a run. Cases name the file that defines them where `places` has it.
 pub fn to_string(account: &Account, places: &Places) -> Result<String, SerializeError> {

@@ -4,11 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::account::Account;
 use super::figures::{bytes, count, duration, shortened};
 use super::place;
 use super::untrusted::Untrusted;
 use crate::event::{Cause, TestFinished};
+use crate::run::account::Account;
 
 /// More failures than these are counted, not listed.
 const LISTED: usize = 50;

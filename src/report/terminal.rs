@@ -15,9 +15,9 @@ use self::build::BuildDisplay;
 use self::live::Screen;
 use self::paint::{Ink, Paint};
 use self::run::RunDisplay;
-use super::outcome::Outcome;
 use super::untrusted::{Assembler, Untrusted};
 use crate::event::{Event, Sink};
+use crate::run::outcome::Outcome;
 
 type Writer = Arc<Mutex<Box<dyn Write + Send>>>;
 
@@ -35,6 +35,19 @@ pub struct Style {
     pub commands: bool,
     /// Whether to show the output of steps and tests that went well too.
     pub verbose: bool,
+}
+
+impl Default for Style {
+    /// Plain text of eighty columns, without what went well.
+    fn default() -> Self {
+        Self {
+            color: false,
+            live: false,
+            width: || 80,
+            commands: false,
+            verbose: false,
+        }
+    }
 }
 
 /// Shows events to a person. The live area goes away when this is finished or dropped.

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{Nothing, WorkflowError, Workplace};
-use crate::history;
 use crate::reference::{Digest, MissionName, TestId, TestKind};
+use crate::run::history;
 use crate::server;
 use crate::suite::options::RunOptions;
 use crate::suite::runner::schedule;

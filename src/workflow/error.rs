@@ -13,7 +13,7 @@ use crate::publish::PublishError;
 use crate::reference::{EnvironmentName, MissionName, ReferenceError, TestId};
 use crate::registry::RegistryError;
 use crate::report::folder::ReportError;
-use crate::report::json::LogError;
+use crate::run::log::LogError;
 use crate::spec::SpecError;
 use crate::state::FileError;
 use crate::suite::discover::DiscoverError;

@@ -8,12 +8,12 @@ use super::{Interrupt, Interrupts, WorkflowError, Workplace};
 use crate::engine::EngineError;
 use crate::event::{Event, Fanout, Sink};
 use crate::host::Owner;
-use crate::report::account::Account;
 use crate::report::folder;
-use crate::report::json::{self, Log};
-use crate::report::outcome::{Outcome, Tally};
 use crate::report::place::Places;
-use crate::report::runs::LOG;
+use crate::run::account::Account;
+use crate::run::log::{self, Log};
+use crate::run::outcome::{Outcome, Tally};
+use crate::run::store::LOG;
 use crate::trial::{self, Trial};
 
 /// A run that ended.
@@ -117,7 +117,7 @@ fn report(workplace: &Workplace, directory: &Path, log: &Log) -> Result<Account,
         let reason = error.to_string();
         return Err(WorkflowError::LogIncomplete { path, reason });
     }
-    let account = Account::of(&json::read(&path)?);
+    let account = Account::of(&log::read(&path)?);
     folder::write(&account, directory, &Places::of(workplace.repository.root()))?;
     Ok(account)
 }

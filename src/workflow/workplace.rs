@@ -12,10 +12,10 @@ use crate::compose::Mounts;
 use crate::config::Settings;
 use crate::engine::{Credentials, Engine, EngineError};
 use crate::event::Sink;
+use crate::event::redact::{Hidden, Redacted};
 use crate::git;
 use crate::plan::{self, BuildPlan};
 use crate::reference::MissionName;
-use crate::report::redact::{Redacted, Secrets};
 use crate::repository::Repository;
 use crate::state::State;
 
@@ -37,7 +37,7 @@ pub struct Workplace {
     /// floe's own program, which goes into images as their agent.
     pub agent: PathBuf,
     /// What is masked in everything that shows or records events.
-    pub hidden: Secrets,
+    pub hidden: Hidden,
     /// Makes a display for one step of a command.
     pub display: Box<dyn Fn() -> Arc<dyn Sink> + Send + Sync>,
     /// What `docker login` has stored for the registry of a reference.

@@ -11,8 +11,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use floe::event::{CauseKind, Event, Record, RunStarted};
-use floe::report::json;
-use floe::report::outcome::Outcome;
+use floe::run::log;
+use floe::run::outcome::Outcome;
 use world::notebook;
 
 use crate::workshop::Workshop;
@@ -40,7 +40,7 @@ fn add(repository: &Workshop, mission: &str, name: &str, source: &str) {
 /// The logs of all runs, the oldest first.
 fn logs(repository: &Workshop) -> Vec<Vec<Record>> {
     let logs = runs(repository).into_iter().map(|run| run.join("events.jsonl"));
-    let mut logs = logs.map(|log| json::read(&log).unwrap()).collect::<Vec<_>>();
+    let mut logs = logs.map(|log| log::read(&log).unwrap()).collect::<Vec<_>>();
     logs.sort_by_key(|log| log[0].at);
     logs
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use floe::event::{Cause, CauseKind, Event, FORMAT, Part, RunStarted, Sink as _, Summary, TestFinished, Verdict};
 use floe::reference::{Digest, TestId};
-use floe::report::json::Log;
+use floe::run::log::Log;
 use world::{Ended, Repository};
 
 /// Writes the log of a run that expects `expected` and in which these tests ended; without its end, if it was killed.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use floe::event::{Cause, CauseKind, Event, RunStarted, Sink as _, TestFinished, Verdict};
 use floe::reference::{Digest, TestId};
-use floe::report::json::Log;
+use floe::run::log::Log;
 use world::{Ended, Repository, notebook};
 
 /// A repository with one mission of two environments with tests, and a script of its own.

@@ -3,18 +3,20 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::{delivery, output, session};
 use crate::event::Record;
-use crate::report::account::Account;
+use crate::report::folder;
+use crate::report::form::{FORMS, Form, Subject};
 use crate::report::place::Places;
-use crate::report::runs::{self, LOG};
-use crate::report::terminal::{self, Style};
-use crate::report::{folder, github, markdown, result};
+use crate::report::terminal::Style;
 use crate::repository::Repository;
+use crate::run::account::Account;
+use crate::run::store::{self, LOG};
 use crate::state::State;
 
 /// Write or print the reports of earlier test runs; several are read as one, and must all have ended
@@ -27,25 +29,14 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print one report instead
-    #[arg(long)]
-    format: Option<ReportFormat>,
+    #[arg(long, value_parser = forms())]
+    format: Option<String>,
 }
 
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
-    /// For people, as the terminal shows a run
-    Text,
-    /// For programs: one document
-    Json,
-    /// For the summary of a CI job, or a comment
-    Markdown,
-    /// For CI services
-    Junit,
-    /// A page that needs nothing else
-    Html,
-    /// Annotations of GitHub Actions
-    Github,
+/// The forms by their names.
+fn forms() -> PossibleValuesParser {
+    let values = FORMS.iter().map(|form| PossibleValue::new(form.name).help(form.about));
+    values.collect::<Vec<_>>().into()
 }
 
 /// The runs that are read, and what they tell.
@@ -70,8 +61,8 @@ pub fn execute(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
             .unwrap_or(&directory);
         output::say(&format!("Report: {}", shown.join("report.html").display()));
     }
-    if let Some(format) = args.format {
-        output::result(&reading.form(format, global)?)?;
+    if let Some(form) = args.format.as_deref().and_then(Form::called) {
+        output::result(&reading.form(form, global)?)?;
     }
     if reading.account.outcome.passed {
         Ok(())
@@ -88,7 +79,7 @@ impl Reading {
         let state = repository.as_ref().map(|repository| State::of(repository.root()));
         let mut runs = Vec::new();
         for directory in find(state.as_ref(), &args.runs)? {
-            let records = runs::read(&directory)?;
+            let records = store::read(&directory)?;
             runs.push((directory, records));
         }
         let records = runs.iter().flat_map(|(_, records)| records.clone()).collect::<Vec<_>>();
@@ -108,32 +99,23 @@ impl Reading {
         })
     }
 
-    /// The reports as one text.
-    fn form(&self, format: ReportFormat, global: &Global) -> Result<String, Failure> {
-        let Self { account, places, .. } = self;
-        // Notebooks and their pictures are found beside a log; those of several runs lie in several places.
-        let beside = self.runs.first().map_or(Path::new(""), |(directory, _)| directory);
-        Ok(match format {
-            ReportFormat::Text => {
-                let style = Style {
-                    color: output::colored_result(global.color),
-                    live: false,
-                    ..output::style(global.color, global.verbose)
-                };
-                terminal::text(&account.outcome, style)
-            }
-            ReportFormat::Json => format!("{:#}\n", result::to_json(account)),
-            ReportFormat::Markdown => markdown::to_string(account),
-            ReportFormat::Junit => folder::junit(account, places)?,
-            ReportFormat::Html => folder::page(account, beside, places)?,
-            ReportFormat::Github => {
-                let lines = github::annotations(account, places);
-                lines.iter().flat_map(|line| [line, "\n"]).collect()
-            }
-        })
+    /// One report.
+    fn form(&self, form: &Form, global: &Global) -> Result<String, Failure> {
+        let style = Style {
+            color: output::colored_result(global.color),
+            live: false,
+            ..output::style(global.color, global.verbose)
+        };
+        Ok(form.render(&Subject {
+            account: &self.account,
+            // Notebooks and their pictures are found beside a log; those of several runs lie in several places.
+            directory: self.runs.first().map_or(Path::new(""), |(directory, _)| directory),
+            places: &self.places,
+            style,
+        })?)
     }
 
-    /// Writes the reports; answers where they are.
+    /// Writes the reports. Returns where they are.
     fn write(&self, args: &ReportArgs) -> Result<PathBuf, Failure> {
         let directory = self.directory(args)?;
         std::fs::create_dir_all(&directory).map_err(|error| (directory.clone(), error))?;
@@ -188,7 +170,7 @@ fn same(a: &Path, b: &Path) -> bool {
 /// The directories of the runs that `words` name; of the last run, if there are none.
 fn find(known: Option<&State>, words: &[String]) -> Result<Vec<PathBuf>, Failure> {
     let all = match known {
-        Some(state) => runs::directories(&state.runs_directory()).map_err(|error| (state.runs_directory(), error))?,
+        Some(state) => store::directories(&state.runs_directory()).map_err(|error| (state.runs_directory(), error))?,
         None => Vec::new(),
     };
     if words.is_empty() {

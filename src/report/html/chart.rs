@@ -8,7 +8,7 @@ use super::page::{Name, Result};
 use crate::event::{TestFinished, Verdict};
 use crate::reference::TestId;
 use crate::report::figures::duration;
-use crate::report::timeline::{End, Lane, Span, Timeline};
+use crate::run::timeline::{End, Lane, Span, Timeline};
 
 /// More bars than these are not drawn.
 const BARS: usize = 16;

@@ -9,10 +9,10 @@ use super::page::{Name, Result, visible};
 use super::table::link;
 use crate::event::{Cause, TestFinished, Verdict};
 use crate::reference::TestId;
-use crate::report::account::{Account, Attempt};
 use crate::report::executed::{Executed, Shown};
 use crate::report::figures::{bytes, duration, shortened};
 use crate::report::place::{self, Places};
+use crate::run::account::{Account, Attempt};
 
 /// All explanations of failures are kept to about this many bytes, so that a page can be opened.
 const EXPLANATIONS: usize = 12 << 20;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::chart::percent;
 use super::page::visible;
 use crate::event::{CauseKind, RunStarted};
-use crate::report::account::Account;
 use crate::report::figures::{count, duration};
+use crate::run::account::Account;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Share {

@@ -10,11 +10,11 @@ use super::heading::{self, CauseCount, Fact, Share};
 use super::table::{self, Group};
 use crate::event::{CauseKind, RunStarted, TestFinished, Verdict};
 use crate::reference::{TestId, TestKind};
-use crate::report::account::Account;
 use crate::report::executed::Executed;
 use crate::report::figures::{bytes, duration};
 use crate::report::place::Places;
 use crate::report::untrusted::Untrusted;
+use crate::run::account::Account;
 
 /// The page.
 #[derive(Debug, Serialize)]

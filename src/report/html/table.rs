@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::page::{Name, Result, visible};
 use crate::event::{CauseKind, TestFinished, Verdict};
 use crate::reference::{TestId, TestKind};
-use crate::report::account::Account;
 use crate::report::executed::Executed;
 use crate::report::figures::{bytes, duration, shortened};
+use crate::run::account::Account;
 
 /// All output of tests that passed is kept to about this many bytes, so that a page can be opened.
 const PASSED_OUTPUT: usize = 4 << 20;

@@ -7,9 +7,9 @@ use super::Show;
 use super::live::{Bar, Screen, Task};
 use super::paint::{self, Ink, bytes, count, seconds};
 use crate::event::{Cause, CauseKind, Event, RunStarted, TestFinished, Verdict};
-use crate::report::account;
-use crate::report::outcome::{Outcome, Tally};
 use crate::report::place;
+use crate::run::account;
+use crate::run::outcome::{Outcome, Tally};
 
 /// What is known of the run on display.
 #[derive(Default)]

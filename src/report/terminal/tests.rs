@@ -7,7 +7,7 @@ use std::io;
 use super::*;
 use crate::event::{Cause, CauseKind, FORMAT, RunStarted, Summary, TestFinished, Verdict};
 use crate::reference::{Digest, TestId};
-use crate::report::outcome::Tally;
+use crate::run::outcome::Tally;
 
 /// A writer that keeps what it takes.
 #[derive(Clone, Default)]

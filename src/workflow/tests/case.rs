@@ -11,10 +11,10 @@ use tokio::sync::OnceCell;
 use crate::config;
 use crate::engine::fake::{Fake, Run};
 use crate::engine::{ContainerExit, Engine, EngineError};
+use crate::event::redact::Hidden;
 use crate::event::{Cause, CauseKind, Event, FORMAT, Memory, Record, Sink, Summary, TestFinished, Verdict, wire};
 use crate::image::label;
 use crate::reference::{Digest, MissionName, TestId};
-use crate::report::redact::Secrets;
 use crate::repository::Repository;
 use crate::state::State;
 use crate::workflow::{
@@ -69,7 +69,7 @@ impl Case {
                 state: State::of(directory.path()),
                 settings,
                 agent: directory.path().join("agent"),
-                hidden: Secrets::default(),
+                hidden: Hidden::default(),
                 display: Box::new(move || display.clone()),
                 login: |_| None,
                 connect: Box::new(Ready(engine.clone())),

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use floe::event::{CauseKind, Event, Verdict};
-use floe::report::outcome::Outcome;
+use floe::run::outcome::Outcome;
 use world::{Ended, LocalRegistry};
 
 use super::{add, begun, failures, last, logs, mission, running, signal};

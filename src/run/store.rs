@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::account::Account;
-use super::json::{self, LogError};
+use super::log::{self, LogError};
 use crate::event::{Record, Summary};
 
 /// The name of a run's log in its directory.
@@ -82,7 +82,7 @@ pub fn directories(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Reads the log of the run in `directory`.
 pub fn read(directory: &Path) -> Result<Vec<Record>, LogError> {
-    json::read(&directory.join(LOG))
+    log::read(&directory.join(LOG))
 }
 
 impl Earlier {
@@ -107,7 +107,7 @@ impl Earlier {
         let standing = match outcome.passed {
             true => Standing::Passed,
             false if ended => Standing::Failed,
-            false if json::is_written(&directory.join(LOG)) => Standing::Running,
+            false if log::is_written(&directory.join(LOG)) => Standing::Running,
             false => Standing::Interrupted,
         };
         let known = records.first().zip(records.last());
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use crate::event::{Event, RunStarted, Sink as _};
     use crate::reference::{Digest, TestId};
-    use crate::report::json::Log;
+    use crate::run::log::Log;
 
     fn begun() -> Event {
         let expected = vec![TestId::import("e", "x")];

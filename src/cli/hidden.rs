@@ -1,4 +1,4 @@
-//! Which values are secrets here, so that nothing shows them.
+//! Which values nothing shows.
 //!
 //! Credentials in the settings' addresses, and what environment variables hold whose names say that it is a secret.
 //! A value that is a file's path is none: the file holds the secret.
@@ -6,14 +6,14 @@
 use std::path::Path;
 
 use crate::config::Settings;
-use crate::report::redact::Secrets;
+use crate::event::redact::Hidden;
 
 /// How the names of variables end that hold secrets.
 const ENDINGS: [&str; 6] = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "API_KEY", "ACCESS_KEY"];
 
-/// The secrets of the settings and of the environment.
+/// The hidden values of the settings and of the environment.
 #[must_use]
-pub fn of(settings: &Settings) -> Secrets {
+pub fn of(settings: &Settings) -> Hidden {
     let site = &settings.site;
     let addresses = [
         &site.pip_index,
@@ -26,12 +26,12 @@ pub fn of(settings: &Settings) -> Secrets {
     let credentials = addresses.flat_map(|address| credentials(address));
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-        is_secret(&name, &value).then_some(value)
+        is_hidden(&name, &value).then_some(value)
     });
-    Secrets::new(credentials.chain(variables))
+    Hidden::new(credentials.chain(variables))
 }
 
-fn is_secret(name: &str, value: &str) -> bool {
+fn is_hidden(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending)) && !Path::new(value).exists()
 }
@@ -46,11 +46,11 @@ fn credentials(address: &str) -> Vec<String> {
     let Some((user, _)) = authority.rsplit_once('@') else {
         return Vec::new();
     };
-    let secret = match user.split_once(':') {
+    let value = match user.split_once(':') {
         Some((_, password)) if !password.is_empty() => password,
         _ => user.trim_end_matches(':'),
     };
-    vec![secret.to_owned(), decoded(secret)]
+    vec![value.to_owned(), decoded(value)]
 }
 
 /// The text that a percent-encoded one stands for.
@@ -79,12 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_a_secret_by_its_name_unless_it_names_a_file() {
-        assert!(is_secret("GITHUB_TOKEN", "ghp_0123456789"));
-        assert!(is_secret("db_password", "correct horse"));
-        assert!(is_secret("AWS_SECRET_ACCESS_KEY", "abcdefgh"));
-        assert!(!is_secret("KEYBOARD", "qwertyuiop"));
-        assert!(!is_secret("HOME_SECRET", "/"));
-        assert!(!is_secret("TOKENIZERS_PARALLELISM", "false"));
+    fn a_variable_is_a_hidden_value_by_its_name_unless_it_names_a_file() {
+        assert!(is_hidden("GITHUB_TOKEN", "ghp_0123456789"));
+        assert!(is_hidden("db_password", "correct horse"));
+        assert!(is_hidden("AWS_SECRET_ACCESS_KEY", "abcdefgh"));
+        assert!(!is_hidden("KEYBOARD", "qwertyuiop"));
+        assert!(!is_hidden("HOME_SECRET", "/"));
+        assert!(!is_hidden("TOKENIZERS_PARALLELISM", "false"));
     }
 }

@@ -10,9 +10,9 @@ use memchr::memmem;
 
 use crate::event::{CauseKind, Event, Record, TestFinished, Verdict};
 use crate::reference::{MissionName, TestId};
-use crate::report::json;
-use crate::report::outcome::{Outcome, Tally};
-use crate::report::runs::{self, LOG};
+use crate::run::log;
+use crate::run::outcome::{Outcome, Tally};
+use crate::run::store::{self, LOG};
 use crate::state::State;
 use crate::suite::request::Expected;
 
@@ -35,10 +35,10 @@ fn mission_of(run: &str) -> Option<&str> {
 
 /// The IDs of the runs of a mission that have a log and are not going on, the newest first.
 fn ended(state: &State, mission: &MissionName) -> io::Result<Vec<String>> {
-    let directories = runs::directories(&state.runs_directory())?.into_iter();
+    let directories = store::directories(&state.runs_directory())?.into_iter();
     let own = directories.filter_map(|directory| {
         let run = directory.file_name()?.to_str()?.to_owned();
-        let ended = mission_of(&run) == Some(mission.as_str()) && !json::is_written(&directory.join(LOG));
+        let ended = mission_of(&run) == Some(mission.as_str()) && !log::is_written(&directory.join(LOG));
         ended.then_some(run)
     });
     Ok(own.collect())
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::event::{Cause, RunStarted, Sink as _};
     use crate::reference::Digest;
-    use crate::report::json::Log;
+    use crate::run::log::Log;
 
     fn mission() -> MissionName {
         "my-mission".parse().unwrap()

@@ -1,4 +1,4 @@
-//! Keeps known secrets out of everything that shows or records events.
+//! Masks known values in everything that shows or records events.
 //!
 //! A value is replaced wherever it stands as it is, in the texts of events; one that is encoded, cut or spelled otherwise
 //! is not found. Text that arrives in pieces is watched across its pieces.
@@ -8,20 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{Cause, Event, Sink, Verdict};
 
-/// What stands in place of a secret.
+/// What stands in place of a hidden value.
 pub const MASK: &str = "***";
 
-/// A shorter value is no secret, and would be found everywhere. In bytes.
+/// A shorter value is not hidden: it would be found everywhere. In bytes.
 const SHORTEST: usize = 8;
 
 /// Values that nothing may show.
 #[derive(Debug, Clone, Default)]
-pub struct Secrets {
+pub struct Hidden {
     /// The longest first, so that one that is part of another does not leave the rest of it.
     values: Vec<String>,
 }
 
-impl Secrets {
+impl Hidden {
     /// These values, as far as they are long enough; of those with several lines, each line too.
     #[must_use]
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
@@ -44,7 +44,7 @@ impl Secrets {
 
     /// The text without any of them.
     #[must_use]
-    pub fn hidden(&self, text: &str) -> String {
+    pub fn mask(&self, text: &str) -> String {
         let mut text = text.to_owned();
         self.hide(&mut text);
         text
@@ -58,7 +58,7 @@ impl Secrets {
         }
     }
 
-    /// How many bytes at the end of `text` may be the beginning of a secret.
+    /// How many bytes at the end of `text` may be the beginning of a hidden value.
     fn pending(&self, text: &str) -> usize {
         let begins = |value: &String| {
             let longest = text.len().min(value.len() - 1);
@@ -66,14 +66,14 @@ impl Secrets {
             (1..=longest).rev().find(fits).unwrap_or(0)
         };
         let length = self.values.iter().map(begins).max().unwrap_or(0);
-        // The text ends at the boundary of a character, and so does what comes before a part of a secret.
+        // The text ends at the boundary of a character, and so does what comes before a part of one.
         text.len() - text.floor_char_boundary(text.len() - length)
     }
 }
 
-/// Passes events on without the secrets in them.
+/// Passes events on with what is hidden masked.
 pub struct Redacted {
-    secrets: Secrets,
+    hidden: Hidden,
     sink: Arc<dyn Sink>,
     /// What was held back of each text that arrives in pieces: that of the container, and that of each step.
     held: Mutex<HashMap<Stream, String>>,
@@ -82,25 +82,25 @@ pub struct Redacted {
 type Stream = Option<(String, String)>;
 
 impl Redacted {
-    /// Guards `sink`. Where there are no secrets, it needs no guard.
+    /// Guards `sink`. Where there are no hidden, it needs no guard.
     #[must_use]
-    pub fn guard(secrets: Secrets, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
-        if secrets.is_empty() {
+    pub fn guard(hidden: Hidden, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
+        if hidden.is_empty() {
             return sink;
         }
         Arc::new(Self {
-            secrets,
+            hidden,
             sink,
             held: Mutex::default(),
         })
     }
 
-    /// A piece of a text without secrets, and without the end of it that may begin one.
+    /// A piece of a text without hidden, and without the end of it that may begin one.
     fn piece(&self, stream: Stream, text: &str) -> String {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = held.remove(&stream).unwrap_or_default() + text;
-        self.secrets.hide(&mut text);
-        let end = text.split_off(text.len() - self.secrets.pending(&text));
+        self.hidden.hide(&mut text);
+        let end = text.split_off(text.len() - self.hidden.pending(&text));
         if !end.is_empty() {
             held.insert(stream, end);
         }
@@ -121,15 +121,15 @@ impl Redacted {
     }
 
     fn cause(&self, cause: &mut Cause) {
-        self.secrets.hide(&mut cause.message);
-        self.secrets.hide(&mut cause.detail);
+        self.hidden.hide(&mut cause.message);
+        self.hidden.hide(&mut cause.detail);
     }
 }
 
 impl Sink for Redacted {
     fn emit(&self, mut event: Event) {
         self.release(&event);
-        let hide = |text: &mut String| self.secrets.hide(text);
+        let hide = |text: &mut String| self.hidden.hide(text);
         match &mut event {
             Event::Output { text } => {
                 *text = self.piece(None, text);
@@ -200,11 +200,11 @@ mod tests {
     use crate::event::{CauseKind, Memory, Summary, TestFinished};
     use crate::reference::TestId;
 
-    const SECRET: &str = "hunter2-hunter2";
+    const HIDDEN: &str = "hunter2-hunter2";
 
     fn guarded(events: Vec<Event>) -> Vec<Event> {
         let memory = Arc::new(Memory::default());
-        let sink = Redacted::guard(Secrets::new([SECRET.to_owned()]), memory.clone());
+        let sink = Redacted::guard(Hidden::new([HIDDEN.to_owned()]), memory.clone());
         for event in events {
             sink.emit(event);
         }
@@ -217,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_in_every_text_of_an_event() {
-        let text = || format!("before {SECRET} after");
+    fn a_hidden_value_is_found_in_every_text_of_an_event() {
+        let text = || format!("before {HIDDEN} after");
         let cause = Cause::new(CauseKind::Error, text()).with_detail(text());
         let id = TestId::import("e", "x");
         let finished = TestFinished {
@@ -285,8 +285,8 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_pieces_is_found_and_nothing_else_is_lost() {
-        let text = format!("é{SECRET}x hunter2-{SECRET} hunt");
+    fn a_hidden_value_in_pieces_is_found_and_nothing_else_is_lost() {
+        let text = format!("é{HIDDEN}x hunter2-{HIDDEN} hunt");
         for size in 1..text.len() {
             let mut events = Vec::new();
             let mut rest = text.as_str();
@@ -323,17 +323,14 @@ mod tests {
 
     #[test]
     fn short_values_are_none_and_lines_count_each() {
-        let secrets = Secrets::new(["short".to_owned(), "first line of it\n\nsecond line\n".to_owned()]);
-        assert_eq!(
-            secrets.hidden("short: second line, first line of it"),
-            "short: ***, ***"
-        );
-        assert!(Secrets::new([String::new()]).is_empty());
+        let hidden = Hidden::new(["short".to_owned(), "first line of it\n\nsecond line\n".to_owned()]);
+        assert_eq!(hidden.mask("short: second line, first line of it"), "short: ***, ***");
+        assert!(Hidden::new([String::new()]).is_empty());
     }
 
     #[test]
-    fn a_secret_that_holds_another_is_hidden_whole() {
-        let secrets = Secrets::new(["password".to_owned(), "password-and-more".to_owned()]);
-        assert_eq!(secrets.hidden("password-and-more password"), "*** ***");
+    fn a_hidden_value_that_holds_another_is_hidden_whole() {
+        let hidden = Hidden::new(["password".to_owned(), "password-and-more".to_owned()]);
+        assert_eq!(hidden.mask("password-and-more password"), "*** ***");
     }
 }
