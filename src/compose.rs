@@ -12,13 +12,14 @@ mod template;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::fault::{Explained, Kind, Place};
 use crate::image;
 use crate::image::applet::ENV_EXPORT;
 use crate::reference::EnvironmentName;
 
 pub use generate::Stage;
-pub use site::{APT, CA, CONDA, Mounts, PIP, UV};
-pub use template::{Facts, Rendered, render};
+pub use site::{APT, CA, CONDA, Mounts, NETRC, PIP, UV};
+pub use template::{Facts, Rendered, Renderer, render, text};
 
 /// A file that people wrote, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +39,6 @@ pub struct Composed {
     origins: Vec<Option<Place>>,
 }
 
-/// A line of a file that people wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file, relative to the repository's root.
-    pub path: PathBuf,
-    /// The line, counted from 1.
-    pub line: usize,
-}
-
 /// Where the instructions of a mission's image come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -60,29 +52,48 @@ pub enum Body {
     OptedOut(Source),
 }
 
+impl Body {
+    /// The mission's own file, if it has one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Custom(source) | Self::OptedOut(source) => Some(&source.path),
+            Self::Rendered(rendered) => Some(&rendered.source.path),
+            Self::Generated(_) => None,
+        }
+    }
+}
+
+/// What each stage of a mission's own Dockerfile begins with: the scripts that it calls obey `USE_FROZEN`, whether or not
+/// its author has thought of it.
+const STAGE_OF_MISSION: &[&str] = &["ARG USE_FROZEN"];
+
 /// Composes the Dockerfile of a mission.
 #[must_use]
 pub fn mission(mission: &str, body: &Body, trailer: &Source, mounts: &Mounts) -> Composed {
     let mut draft = Draft::default();
+    let mut stage: &[&str] = &[];
     match body {
         Body::OptedOut(source) => draft.source(source),
         Body::Custom(source) => {
-            draft.header(mission, "Dockerfile.custom");
             draft.source(source);
-            draft.source(trailer);
+            draft.put_header(mission, "Dockerfile.custom");
+            draft.trailer(trailer);
+            stage = STAGE_OF_MISSION;
         }
         Body::Rendered(rendered) => {
-            draft.header(mission, "Dockerfile.custom.tera");
             draft.rendered(rendered);
-            draft.source(trailer);
+            draft.put_header(mission, "Dockerfile.custom.tera");
+            draft.trailer(trailer);
+            stage = STAGE_OF_MISSION;
         }
         Body::Generated(stages) => {
-            draft.header(mission, "environments/");
             draft.own(&generate::body(stages));
-            draft.source(trailer);
+            draft.put_header(mission, "environments/");
+            draft.trailer(trailer);
         }
     }
-    draft.finish(mounts)
+    draft.finish(mounts, stage)
 }
 
 /// Composes a Dockerfile that stands alone: that of the common or base image.
@@ -90,7 +101,7 @@ pub fn mission(mission: &str, body: &Body, trailer: &Source, mounts: &Mounts) ->
 pub fn single(source: &Source, mounts: &Mounts) -> Composed {
     let mut draft = Draft::default();
     draft.source(source);
-    draft.finish(mounts)
+    draft.finish(mounts, &[])
 }
 
 /// Composes the Dockerfile of an image that holds, in `directory`, the frozen specs of what `BASE_IMAGE` has installed.
@@ -103,10 +114,27 @@ pub fn export(environments: &[EnvironmentName], directory: &str, mounts: &Mounts
     let run = commands.collect::<Vec<_>>().join(" \\\n && ");
     let mut draft = Draft::default();
     draft.own(&format!("ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nUSER root\nRUN {run}\n"));
-    draft.finish(mounts)
+    draft.finish(mounts, &[])
 }
 
 impl Composed {
+    /// The same, if its first instruction begins a stage, as every builder wants it. Docker 20.10 itself ends when it is
+    /// given a Dockerfile of `ARG` lines alone. `path` is the file that has to begin one.
+    pub fn staged(self, path: &Path) -> Result<Self, ComposeError> {
+        let instructions = dockerfile::parse(self.text.trim_start_matches('\u{feff}'));
+        let first = instructions.iter().find(|instruction| instruction.keyword != "ARG");
+        if first.is_some_and(|first| first.keyword == "FROM" && !first.arguments.trim().is_empty()) {
+            return Ok(self);
+        }
+        let place = first.and_then(|first| self.place(first.lines.start + 1));
+        // What comes first may be the trailer, which begins no stage and need not.
+        let line = place.filter(|place| place.path == path).and_then(|place| place.line);
+        Err(ComposeError::NoStage {
+            path: path.to_owned(),
+            line,
+        })
+    }
+
     /// Where line `line` (counted from 1) of the text was written; `None` for a line of floe's own.
     #[must_use]
     pub fn place(&self, line: usize) -> Option<&Place> {
@@ -147,11 +175,33 @@ struct Draft {
 }
 
 impl Draft {
-    fn header(&mut self, mission: &str, body: &str) {
+    /// Puts what a composed Dockerfile begins with before what there is so far, but behind directives to the parser,
+    /// which count at the top alone.
+    fn put_header(&mut self, mission: &str, body: &str) {
+        let rest = std::mem::take(self);
+        let directives = dockerfile::directives(&rest.lines.join("\n")).len();
+        let mut parts = rest.lines.into_iter().zip(rest.origins);
+        for (line, origin) in parts.by_ref().take(directives) {
+            self.lines.push(line);
+            self.origins.push(origin);
+        }
         self.own(&format!(
             "# Composed by floe for mission {mission} from {body} and common/Dockerfile.trailer.\n\
              # The build's context is missions/{mission}/; BASE_IMAGE is the common image.\n"
         ));
+        for (line, origin) in parts {
+            self.lines.push(line);
+            self.origins.push(origin);
+        }
+    }
+
+    /// Adds the trailer, continued by the character that the directives at the top name.
+    fn trailer(&mut self, trailer: &Source) {
+        let escape = dockerfile::escape(&self.lines.join("\n"));
+        self.source(&Source {
+            path: trailer.path.clone(),
+            text: dockerfile::continued_by(&trailer.text, escape),
+        });
     }
 
     /// Adds text of floe's own.
@@ -168,7 +218,7 @@ impl Draft {
             self.lines.push(line.to_owned());
             self.origins.push(Some(Place {
                 path: source.path.clone(),
-                line: index + 1,
+                line: Some(index + 1),
             }));
         }
     }
@@ -178,12 +228,13 @@ impl Draft {
             self.lines.push(line.clone());
             self.origins.push(origin.map(|index| Place {
                 path: rendered.source.path.clone(),
-                line: index + 1,
+                line: Some(index + 1),
             }));
         }
     }
 
-    fn finish(self, mounts: &Mounts) -> Composed {
+    /// Adds the mounts, and `stage` to the beginning of each stage.
+    fn finish(self, mounts: &Mounts, stage: &[&str]) -> Composed {
         let mut text = String::new();
         for line in &self.lines {
             let _ = writeln!(text, "{line}");
@@ -192,7 +243,7 @@ impl Draft {
             text: String::new(),
             origins: Vec::new(),
         };
-        for (line, before) in mounts.add_to(&text) {
+        for (line, before) in mounts.add_to(&text, stage) {
             let _ = writeln!(composed.text, "{line}");
             composed
                 .origins
@@ -223,6 +274,14 @@ pub enum ComposeError {
         /// What is wrong, in Tera's words.
         message: String,
     },
+    /// The Dockerfile begins no stage.
+    #[error("{path}{}: the first instruction must be FROM with an image; only ARG may come before it", .line.map(|line| format!(":{line}")).unwrap_or_default())]
+    NoStage {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, of what comes first.
+        line: Option<usize>,
+    },
     /// Two files claim to be the mission's Dockerfile.
     #[error("{first} and {second} cannot both be there: a mission has one such file")]
     Ambiguous {
@@ -241,6 +300,35 @@ pub enum ComposeError {
     },
 }
 
+impl Explained for ComposeError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Nothing { .. } => {
+                "add environments/<env>/<env>.pip for a generated image, or a Dockerfile.custom that extends ${BASE_IMAGE}"
+            }
+            Self::Read { .. } => "every image needs common/Dockerfile, every mission common/Dockerfile.trailer",
+            Self::Template { .. } => {
+                "a template sees mission, environments, frozen, common_image, and the blocks env_stages and env_layers"
+            }
+            Self::NoStage { .. } => "begin with `ARG BASE_IMAGE` and `FROM ${BASE_IMAGE}`",
+            Self::Ambiguous { .. } => "remove one of them",
+        };
+        Some(hint.to_owned())
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Read { path, .. } | Self::Nothing { path } => Some(Place::of(path, None)),
+            Self::Template { path, line, .. } | Self::NoStage { path, line } => Some(Place::of(path, *line)),
+            Self::Ambiguous { second, .. } => Some(Place::of(second, None)),
+        }
+    }
+}
+
 /// Reads the file at `root`/`path`.
 pub fn load(root: &Path, path: impl Into<PathBuf>) -> Result<Source, ComposeError> {
     let path = path.into();
@@ -251,85 +339,4 @@ pub fn load(root: &Path, path: impl Into<PathBuf>) -> Result<Source, ComposeErro
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn source(path: &str, text: &str) -> Source {
-        Source {
-            path: path.into(),
-            text: text.to_owned(),
-        }
-    }
-
-    fn trailer() -> Source {
-        source(
-            "common/Dockerfile.trailer",
-            "USER ${NB_UID}\nRUN echo '{{base_url | urlencode}}'\n",
-        )
-    }
-
-    #[test]
-    fn a_plain_file_passes_through_untouched_whatever_its_braces_hold() {
-        let text = "FROM x\n\nENV A='{{ b }}' B=\"{% c %}\" # {# d #}\nCMD [\"x\"]";
-        let body = Body::Custom(source("missions/m/Dockerfile.custom", text));
-        let composed = mission("m", &body, &trailer(), &Mounts::default());
-        for line in text.lines().chain(["USER ${NB_UID}"]) {
-            assert!(
-                composed.text.lines().any(|l| l == line),
-                "{line:?} is missing in:\n{}",
-                composed.text
-            );
-        }
-        assert!(composed.text.contains(" echo '{{base_url | urlencode}}'\n"));
-    }
-
-    #[test]
-    fn every_run_gets_the_site_and_every_stage_its_variables() {
-        let text = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS a\nrun one \\\n  && two\nUSER 1000:100\nRUN --mount=type=tmpfs,target=/x apt-get update\nFROM b\n";
-        let body = Body::OptedOut(source("missions/m/Dockerfile", text));
-        let composed = mission("m", &body, &trailer(), &Mounts::for_secrets([CA]));
-        insta::assert_snapshot!(composed.text, @r"
-        ARG BASE_IMAGE
-        FROM ${BASE_IMAGE} AS a
-        ARG UV_CACHE_DIR=/dev/floe/cache/uv UV_LINK_MODE=copy PIP_CACHE_DIR=/dev/floe/cache/pip CONDA_PKGS_DIRS=/dev/floe/cache/conda
-        ARG SSL_CERT_FILE=/dev/floe/ca.crt REQUESTS_CA_BUNDLE=/dev/floe/ca.crt PIP_CERT=/dev/floe/ca.crt CURL_CA_BUNDLE=/dev/floe/ca.crt GIT_SSL_CAINFO=/dev/floe/ca.crt NODE_EXTRA_CA_CERTS=/dev/floe/ca.crt
-        run --mount=type=cache,id=floe-packages-the-base-image-user,target=/dev/floe/cache,uid=1000,gid=100 --mount=type=secret,id=ca.crt,target=/dev/floe/ca.crt,mode=0444 one \
-          && two
-        USER 1000:100
-        RUN --mount=type=cache,id=floe-packages-1000-100,target=/dev/floe/cache,uid=1000,gid=100 --mount=type=cache,id=floe-var-cache-apt,target=/var/cache/apt,sharing=locked --mount=type=cache,id=floe-var-lib-apt-lists,target=/var/lib/apt/lists,sharing=locked --mount=type=secret,id=ca.crt,target=/dev/floe/ca.crt,mode=0444 --mount=type=tmpfs,target=/x apt-get update
-        FROM b
-        ARG UV_CACHE_DIR=/dev/floe/cache/uv UV_LINK_MODE=copy PIP_CACHE_DIR=/dev/floe/cache/pip CONDA_PKGS_DIRS=/dev/floe/cache/conda
-        ARG SSL_CERT_FILE=/dev/floe/ca.crt REQUESTS_CA_BUNDLE=/dev/floe/ca.crt PIP_CERT=/dev/floe/ca.crt CURL_CA_BUNDLE=/dev/floe/ca.crt GIT_SSL_CAINFO=/dev/floe/ca.crt NODE_EXTRA_CA_CERTS=/dev/floe/ca.crt
-        ");
-    }
-
-    #[test]
-    fn a_line_of_the_composed_file_leads_back_to_the_line_that_was_written() {
-        let body = Body::Custom(source("missions/m/Dockerfile.custom", "FROM x\nRUN one\n"));
-        let composed = mission("m", &body, &trailer(), &Mounts::default());
-        let place = |needle: &str| {
-            let line = composed.text.lines().position(|l| l.contains(needle)).unwrap() + 1;
-            composed.place(line).map(|p| format!("{}:{}", p.path.display(), p.line))
-        };
-        assert_eq!(place("one").unwrap(), "missions/m/Dockerfile.custom:2");
-        assert_eq!(place("urlencode").unwrap(), "common/Dockerfile.trailer:2");
-        assert_eq!(place("Composed by floe"), None);
-        assert_eq!(composed.place(0), None);
-        assert_eq!(composed.place(1000), None);
-    }
-
-    #[test]
-    fn a_failed_step_leads_back_to_its_instruction() {
-        let text = "FROM x\nRUN apt-get update\nRUN apt-get install \\\n  wget nothing\n";
-        let body = Body::Custom(source("missions/m/Dockerfile.custom", text));
-        let composed = mission("m", &body, &trailer(), &Mounts::for_secrets([CA]));
-        let line = |step: &str| composed.place_of_step(step).map(|place| place.line);
-        let mount = "--mount=type=secret,id=ca.crt,target=/x";
-        assert_eq!(
-            line(&format!("[3/4] RUN {mount} apt-get install   wget nothing")),
-            Some(3)
-        );
-        assert_eq!(line("[2/4] RUN apt-get update"), Some(2));
-        assert_eq!(line("exporting to image"), None);
-    }
-}
+mod tests;

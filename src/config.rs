@@ -8,9 +8,12 @@ pub mod setup_env;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use crate::address;
+use crate::fault::{Explained, Kind, Place};
 use crate::quantity::{self, Limit, Size};
-use crate::reference::{MissionName, ReferenceError};
+use crate::reference::{ImageReference, MissionName, ReferenceError, RegistryPath};
 use crate::suite::options::{RunOptions, VariableError};
 use declared::{SETTINGS, Setting};
 use setup_env::{Assignment, SetupEnvError};
@@ -43,7 +46,7 @@ pub struct Settings {
     /// What the common image extends.
     pub base_image: BaseImage,
     /// Where images are pushed.
-    pub registry: Option<String>,
+    pub registry: Option<RegistryPath>,
     /// What builds need to reach the outside world.
     pub site: Site,
     /// How tests are run.
@@ -54,8 +57,14 @@ pub struct Settings {
     pub test_server: bool,
     /// How long a server may take until it answers.
     pub server_timeout: Option<Limit>,
-    /// The engine's socket.
+    /// The engine's address.
     pub docker_host: Option<String>,
+    /// The context of Docker's client that names the engine, where there is no address.
+    pub docker_context: Option<String>,
+    /// Whether an engine at a TCP address is spoken to by TLS.
+    pub docker_tls_verify: bool,
+    /// The directory of the certificates for that.
+    pub docker_cert_path: Option<PathBuf>,
 }
 
 /// What the common image extends.
@@ -64,7 +73,7 @@ pub enum BaseImage {
     /// The base that floe makes from Debian's packages.
     Debian,
     /// An image that the engine has or can pull.
-    Reference(String),
+    Reference(ImageReference),
 }
 
 /// What builds need to reach the outside world from this site.
@@ -112,6 +121,33 @@ pub enum ConfigError {
     },
 }
 
+impl Explained for ConfigError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::SetupEnv(_) => "setup-env holds comments and `export NAME=value` lines; see setup-env.template",
+            Self::Value { .. } => "setup-env.template explains every setting",
+            Self::Read { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::SetupEnv(SetupEnvError { path, line, .. })
+            | Self::Value {
+                origin: Origin::SetupEnv { path, line },
+                ..
+            } => Some(Place::of(path, Some(*line))),
+            Self::Read { path, .. } => Some(Place::of(path, None)),
+            Self::Value { .. } => None,
+        }
+    }
+}
+
 fn place(origin: &Origin) -> String {
     match origin {
         Origin::SetupEnv { path, line } => format!("{}:{line}: ", path.display()),
@@ -147,15 +183,16 @@ pub fn resolve(
             .filter(|path| path.is_file()),
     };
     Ok(Settings {
-        mission: values.parsed("MISSION", |text| {
-            text.parse().map_err(|error: ReferenceError| error.to_string())
-        })?,
+        mission: values.parsed("MISSION", named)?,
         use_frozen: values.switch("USE_FROZEN")?,
         base_image: match values.text("BASE_IMAGE").as_deref() {
             None | Some("debian") => BaseImage::Debian,
-            Some(reference) => BaseImage::Reference(reference.to_owned()),
+            Some(text) => BaseImage::Reference(
+                text.parse()
+                    .map_err(|error: ReferenceError| values.error("BASE_IMAGE", error.to_string()))?,
+            ),
         },
-        registry: values.parsed("REGISTRY", registry)?,
+        registry: values.parsed("REGISTRY", named)?,
         site: Site {
             ca,
             proxies,
@@ -173,7 +210,32 @@ pub fn resolve(
         test_server: values.switch("TEST_SERVER")?,
         server_timeout: values.parsed("SERVER_TIMEOUT", quantity::parsed)?,
         docker_host: values.text("DOCKER_HOST"),
+        docker_context: values.text("DOCKER_CONTEXT"),
+        // As with Docker's client, any value but an empty one.
+        docker_tls_verify: values.text("DOCKER_TLS_VERIFY").is_some(),
+        docker_cert_path: values.text("DOCKER_CERT_PATH").map(PathBuf::from),
     })
+}
+
+/// Names that nearly are a setting's, with that: a letter or two off, or in another case. `names` are those that `setup-env`
+/// and the environment set.
+pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(&'a str, &'static str)> {
+    /// Short names are near to too many others: `SESSION` is two letters off `MISSION`.
+    const SHORTEST: usize = 6;
+    const SHORT: usize = 8;
+    let known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name);
+    let near = |name: &'a str| {
+        let upper = name.to_ascii_uppercase();
+        let mut settings = SETTINGS.iter().map(|setting| setting.name);
+        let meant = settings.find(|setting| {
+            // Programs read these in both cases.
+            let both = setting.ends_with("_PROXY");
+            let near = if setting.len() > SHORT { 2 } else { 1 };
+            setting.len() >= SHORTEST && !both && strsim::levenshtein(&upper, setting) <= near
+        })?;
+        Some((name, meant))
+    };
+    names.into_iter().filter(|name| !known(name)).filter_map(near).collect()
 }
 
 fn value(
@@ -238,42 +300,22 @@ impl Values {
         let (value, origin) = self.values[name].clone();
         ConfigError::Value {
             name,
-            value: without_credentials(value),
+            value: address::without_credentials(&value),
             origin,
             reason,
         }
     }
 }
 
-fn registry(text: &str) -> Result<String, String> {
-    let text = text.trim_end_matches('/');
-    if text.contains("://") {
-        return Err("leave out the scheme: write host, or host/path".to_owned());
-    }
-    if text
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_ascii_uppercase() || c == '@')
-    {
-        return Err("expected host, host:port or host/path in lower case".to_owned());
-    }
-    Ok(text.to_owned())
+/// A name or reference.
+fn named<T: FromStr<Err = ReferenceError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ReferenceError| error.to_string())
 }
 
 /// Words separated by blanks or commas.
 fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| c.is_whitespace() || c == ',');
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-/// The value with what stands between `://` and `@` left out.
-fn without_credentials(value: String) -> String {
-    match value.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('@') {
-            Some((_, host)) => format!("{scheme}://***@{host}"),
-            None => value,
-        },
-        None => value,
-    }
 }
 
 fn url(text: &str) -> Result<String, String> {
@@ -324,7 +366,7 @@ mod tests {
         let settings = resolve(&flags, environment, &file).unwrap();
         assert!(!settings.use_frozen);
         assert_eq!(settings.mission.unwrap().as_str(), "roman");
-        assert_eq!(settings.registry.as_deref(), Some("flag.example"));
+        assert_eq!(settings.registry.unwrap().as_str(), "flag.example");
         assert_eq!(settings.base_image, BaseImage::Debian);
         assert_eq!(settings.run.cell_timeout, Some("10m".parse().unwrap()));
         assert_eq!((settings.run.run_timeout, settings.run.memory), (None, None));

@@ -3,15 +3,18 @@
 //! The overlay brings floe's agent into the common image without touching the directory. A file of the directory wins
 //! over one of the overlay, so a site can replace what floe brings.
 
+mod ignore;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use self::ignore::{Ignore, Matched};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
+use crate::fault::{Explained, Kind, Place};
 use crate::reference::{Digest, Hasher};
 
 /// A file of the context that cannot be read.
@@ -22,6 +25,16 @@ pub struct ContextError {
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+impl Explained for ContextError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+
+    fn place(&self) -> Option<Place> {
+        Some(Place::of(&self.path, None))
+    }
 }
 
 /// What a build can copy.
@@ -110,7 +123,8 @@ impl Context {
 
     /// Everything in the context, each directory before what it holds, in the order of path components.
     pub fn entries(&self) -> Result<Vec<Entry>, ContextError> {
-        let ignored = self.ignored()?;
+        let ignore = Ignore::read(&self.root)?;
+        let mut above = BTreeMap::<PathBuf, Matched>::new();
         let mut found = BTreeMap::new();
         let mut walk = walkdir::WalkDir::new(&self.root).min_depth(1).into_iter();
         while let Some(item) = walk.next() {
@@ -122,13 +136,16 @@ impl Context {
             if self.left_out.contains(&path) {
                 continue;
             }
-            if ignored.num_ignores() > 0 {
-                let directory = item.file_type().is_dir();
-                if ignored.matched_path_or_any_parents(&path, directory).is_ignore() {
-                    // An exception may bring back a file below; without exceptions the whole directory is out.
-                    if directory && ignored.num_whitelists() == 0 {
-                        walk.skip_current_dir();
-                    }
+            if !ignore.is_empty() {
+                let matched = ignore.of(&path, above.get(&ignore::parent(&path)).unwrap_or(&Matched::default()));
+                let (directory, out) = (item.file_type().is_dir(), matched.out);
+                if directory && out && !ignore.has_exceptions() {
+                    walk.skip_current_dir();
+                }
+                if directory {
+                    above.insert(path.clone(), matched);
+                }
+                if out {
                     continue;
                 }
             }
@@ -155,34 +172,11 @@ impl Context {
             .collect()
     }
 
-    fn ignored(&self) -> Result<Gitignore, ContextError> {
-        let path = self.root.join(".dockerignore");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(ContextError { path, source }),
-        };
-        let mut builder = GitignoreBuilder::new("");
-        for line in text.lines().map(str::trim) {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            // Docker's patterns are all relative to the root, which a leading slash says to git's.
-            let (exception, pattern) = line
-                .strip_prefix('!')
-                .map_or(("", line), |rest| ("!", rest.trim_start()));
-            let pattern = pattern.trim_start_matches('/').trim_end_matches('/');
-            builder
-                .add_line(None, &format!("{exception}/{pattern}"))
-                .map_err(|error| ContextError {
-                    path: path.clone(),
-                    source: io::Error::new(io::ErrorKind::InvalidData, error),
-                })?;
-        }
-        builder.build().map_err(|error| ContextError {
-            path,
-            source: io::Error::new(io::ErrorKind::InvalidData, error),
-        })
+    /// The mode of each file, which a build copies with it.
+    pub fn modes(&self) -> Result<BTreeMap<PathBuf, u32>, ContextError> {
+        let files = self.entries()?.into_iter();
+        let files = files.filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
+        Ok(files.map(|entry| (entry.path, entry.mode)).collect())
     }
 
     fn lay_over(&self, found: &mut BTreeMap<PathBuf, Entry>) -> Result<(), ContextError> {
@@ -279,7 +273,7 @@ fn digest(entry: &Entry) -> Result<Digest, ContextError> {
         EntryKind::Directory => {}
         EntryKind::Symlink(target) => hasher.part("link", target.as_os_str().as_encoded_bytes()),
         EntryKind::File { source, .. } => {
-            hasher.part("file", &entry.mode.to_le_bytes());
+            hasher.part("file", &[]);
             read_pieces(source, |piece| hasher.raw(piece)).map_err(|error| ContextError {
                 path: source.clone(),
                 source: error,
@@ -312,87 +306,4 @@ fn relative(path: &Path, root: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, file).unwrap();
-        }
-        dir
-    }
-
-    fn paths(context: &Context) -> Vec<String> {
-        let entries = context.entries().unwrap();
-        entries.iter().map(|e| e.path.display().to_string()).collect()
-    }
-
-    #[test]
-    fn dockerignore_patterns_are_relative_to_the_root_and_exceptions_come_back() {
-        let dir = tree(&["a.log", "sub/a.log", "deep/x/keep.md", "deep/x/drop.md", "deep/y"]);
-        fs::write(
-            dir.path().join(".dockerignore"),
-            "# comment\n*.log\ndeep\n!deep/x/keep.md\n",
-        )
-        .unwrap();
-        let found = paths(&Context::new(dir.path()));
-        assert_eq!(
-            found,
-            [".dockerignore", "deep", "deep/x", "deep/x/keep.md", "sub", "sub/a.log"]
-        );
-    }
-
-    #[test]
-    fn the_overlay_adds_files_and_their_directories_but_replaces_none() {
-        let dir = tree(&["common-scripts/env-clone"]);
-        let agent = dir.path().join("common-scripts/env-clone");
-        let context = Context::new(dir.path())
-            .with("common-scripts/env-clone", Overlay::Symlink("floe".into()))
-            .with("new/env-update", Overlay::Symlink("floe".into()))
-            .with(
-                "new/floe",
-                Overlay::File {
-                    source: agent,
-                    mode: 0o755,
-                },
-            );
-        let entries = context.entries().unwrap();
-        let kinds = entries
-            .iter()
-            .map(|e| (e.path.to_str().unwrap(), matches!(e.kind, EntryKind::Symlink(_))))
-            .collect::<Vec<_>>();
-        assert_eq!(
-            kinds,
-            [
-                ("common-scripts", false),
-                ("common-scripts/env-clone", false),
-                ("new", false),
-                ("new/env-update", true),
-                ("new/floe", false)
-            ]
-        );
-    }
-
-    #[test]
-    fn a_digest_changes_with_content_and_mode_but_not_with_time() {
-        let dir = tree(&["a"]);
-        let file = dir.path().join("a");
-        let context = Context::new(dir.path());
-        let first = context.digests().unwrap();
-        fs::File::options()
-            .write(true)
-            .open(&file)
-            .unwrap()
-            .set_modified(std::time::UNIX_EPOCH)
-            .unwrap();
-        assert_eq!(context.digests().unwrap(), first);
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).unwrap();
-        let second = context.digests().unwrap();
-        assert_ne!(second, first);
-        fs::write(&file, "b").unwrap();
-        assert_ne!(context.digests().unwrap(), second);
-    }
-}
+mod tests;

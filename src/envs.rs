@@ -4,7 +4,9 @@
 //! else it is a venv of the base environment's python, with pip packages only. What an existing environment is, it
 //! stays. The files and commands are the same for both.
 
+mod activation;
 mod bytecode;
+mod change;
 mod clone;
 pub mod conda;
 mod error;
@@ -18,21 +20,21 @@ mod stage;
 mod tree;
 mod variables;
 mod venv;
+mod work;
 
+pub use activation::activated;
 pub use clone::env_clone;
-pub use error::{Culprit, EnvsError, Refusal};
+pub use error::EnvsError;
 pub use export::env_export;
 pub use kernelspec::kernel_setup;
 pub use layout::Layout;
-pub use make::create::env_create;
-pub use make::update::{env_update, install_common};
+pub use make::{env_create, env_update, frozen_spec, has_common_frozen, install_common, leave_frozen, not_frozen};
 pub use pip::installer::Installer;
 pub use solve::{Start, Unsolved, solve};
 pub use stage::{STAGED_TIME, env_stage};
+pub use work::Work;
 
 use layout::INCOMPLETE;
-use make::change::make;
-use variables::read as read_variables;
 
 /// What installs packages.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 //! the lines of a run's log and, framed by [`wire`], what the agent in a container says to its host.
 
 pub mod redact;
+pub mod seal;
 mod verdict;
 pub mod wire;
 

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::builder::{BuildError, Built, Options};
 use crate::compose::{self, Mounts};
 use crate::context::Context;
-use crate::engine::{BuildRequest, ContainerRequest, Engine, EngineError};
+use crate::engine::{BuildRequest, ContainerRequest, Containers, Engine, EngineError, Wanted};
 use crate::event::Sink;
-use crate::host::Owner;
+use crate::fault::{Explained, Kind, Place};
 use crate::image::label;
 use crate::plan::{FrozenFile, ImagePlan};
 use crate::reference::{Digest, EnvironmentName};
@@ -23,7 +23,7 @@ use crate::repository::Repository;
 use crate::spec::SpecError;
 use crate::spec::changes::Changes;
 use crate::spec::frozen::Frozen;
-use crate::trial;
+use crate::trial::{Mark, Owner};
 
 /// Where the export leaves its files.
 const DIRECTORY: &str = "/floe-frozen";
@@ -50,6 +50,32 @@ pub enum FreezeError {
     },
 }
 
+impl Explained for FreezeError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Build(error) => error.kind(),
+            Self::Spec(error) => error.kind(),
+            Self::Directory { .. } => Kind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Build(error) => error.hint(),
+            Self::Spec(error) => error.hint(),
+            Self::Directory { .. } => None,
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Build(error) => error.place(),
+            Self::Spec(error) => error.place(),
+            Self::Directory { .. } => None,
+        }
+    }
+}
+
 impl From<EngineError> for FreezeError {
     fn from(error: EngineError) -> Self {
         Self::Build(error.into())
@@ -63,6 +89,8 @@ pub struct Written {
     pub path: PathBuf,
     /// Whether there was none before.
     pub new: bool,
+    /// Whether its floating specs have changed since the one before; otherwise other packages alone are reason for it.
+    pub respecified: bool,
     /// How it differs from the one before.
     pub changes: Changes,
 }
@@ -79,25 +107,27 @@ pub struct Export {
 }
 
 impl Export {
-    /// The environments of a built image that are kept in the repository.
+    /// Those environments of a built image whose frozen specs are `wanted`.
     #[must_use]
-    pub fn of(plan: &ImagePlan, image: &Built) -> Self {
+    pub fn of(plan: &ImagePlan, image: &Built, wanted: &[&FrozenFile]) -> Self {
         Self {
-            name: plan.name.clone(),
+            name: plan.role.to_string(),
             reference: image.reference.to_string(),
-            environments: plan.frozen.iter().map(|file| file.environment.clone()).collect(),
+            environments: wanted.iter().map(|file| file.environment.clone()).collect(),
         }
     }
 }
 
-/// What the environments hold, in the order in which they were asked for.
+/// What the environments hold, in the order in which they were asked for. `None` where `stop` completed before; nothing of
+/// the export stays in any case.
 pub async fn export(
     wanted: &Export,
     engine: &dyn Engine,
     options: &Options,
     mounts: &Mounts,
     events: &dyn Sink,
-) -> Result<Vec<Frozen>, FreezeError> {
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Vec<Frozen>>, FreezeError> {
     let scratch = tempfile::tempdir().map_err(|source| FreezeError::Directory {
         path: std::env::temp_dir(),
         source,
@@ -109,13 +139,17 @@ pub async fn export(
         dockerfile: compose::export(&wanted.environments, DIRECTORY, mounts).text,
         context: Context::new(scratch.path()),
         args,
-        secrets: options.secrets.clone(),
+        mounts: options.mounts.clone(),
         // An image of this call's own: another floe that exports the same removes its one.
         labels: BTreeMap::from([(label::FREEZE.to_owned(), Uuid::new_v4().to_string())]),
         tags: Vec::new(),
         no_cache: false,
     };
-    let exported = engine.build(request, events).await?;
+    let exported = tokio::select! {
+        exported = engine.build(request, events) => exported?,
+        // A build that is dropped ends, and leaves no image.
+        () = stop => return Ok(None),
+    };
     let fetched = fetch(&exported, &wanted.name, engine, scratch.path()).await;
     engine.remove_image(&exported).await?;
     fetched?;
@@ -123,22 +157,31 @@ pub async fn export(
         .environments
         .iter()
         .map(|name| Frozen::load(&Frozen::yml_path(scratch.path(), name.as_str())));
-    Ok(specs.collect::<Result<_, _>>()?)
+    Ok(Some(specs.collect::<Result<_, _>>()?))
 }
 
 /// Copies the exported files into `destination`, by way of a container that does nothing.
-async fn fetch(image: &Digest, name: &str, engine: &dyn Engine, destination: &Path) -> Result<(), EngineError> {
+async fn fetch(image: &Digest, name: &str, containers: &dyn Containers, destination: &Path) -> Result<(), EngineError> {
     let request = ContainerRequest {
         image: image.to_string(),
         command: vec!["true".to_owned()],
-        labels: trial::labels("freeze", name, &Owner::current()),
+        labels: Mark {
+            run: "freeze",
+            mission: name,
+            owner: &Owner::current(),
+        }
+        .labels(),
         ..ContainerRequest::default()
     };
-    let container = engine.start(&request).await?;
-    let copied = engine
-        .copy_out(&container, DIRECTORY, destination.to_owned(), LIMIT)
+    let wanted = Wanted {
+        files: None,
+        limit: LIMIT,
+    };
+    let container = containers.start(&request).await?;
+    let copied = containers
+        .copy_out(&container, DIRECTORY, destination.to_owned(), &wanted)
         .await;
-    engine.remove(&container).await?;
+    containers.remove(&container).await?;
     copied.map(drop)
 }
 
@@ -151,10 +194,11 @@ pub fn keep(
     floating: bool,
 ) -> Result<Option<Written>, FreezeError> {
     let path = repository.path(&file.path);
-    let previous = if path.exists() {
-        Some(Frozen::load(&path)?)
-    } else {
-        None
+    let previous = match Frozen::load(&path) {
+        Ok(previous) => Some(previous),
+        Err(error @ SpecError::Read { .. }) if path.exists() => return Err(error.into()),
+        // There is none, or one that somebody else wrote and that says less.
+        Err(_) => None,
     };
     frozen.specs = match &previous {
         Some(previous) if !floating => previous.specs.clone(),
@@ -167,6 +211,7 @@ pub fn keep(
     Ok(Some(Written {
         path: file.path.clone(),
         new: previous.is_none(),
+        respecified: previous.as_ref().is_some_and(|previous| previous.specs != frozen.specs),
         changes: Changes::between(&previous.unwrap_or_default(), &frozen),
     }))
 }

@@ -1,9 +1,12 @@
 //! The edge to git: what it knows of a repository's commits. Every call runs the `git` program.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use crate::fault::{Explained, Kind};
 
 /// What git refused or could not do.
 #[derive(Debug, thiserror::Error)]
@@ -16,23 +19,71 @@ pub enum GitError {
     Failed(String),
 }
 
-/// The abbreviated hash of the last commit that touched `paths` in the repository at `root`.
-///
-/// `None` where that says nothing about what is built: outside of git, or with uncommitted changes under `paths`. Merge
-/// commits are left out, since they touch nothing themselves.
+impl Explained for GitError {
+    fn kind(&self) -> Kind {
+        Kind::Internal
+    }
+}
+
+/// What git knows of the commit that last touched some files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touched {
+    /// This one, by the first 12 digits of its hash; the files are as it left them.
+    By(String),
+    /// None that the files still are as it left them, or none at all.
+    Nobody,
+    /// There is a repository, and what it says cannot be believed or had.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The last commit that touched `paths` in the repository at `root`. Merge commits are left out, since they touch nothing
+/// themselves.
 #[must_use]
-pub fn last_commit(root: &Path, paths: &[PathBuf]) -> Option<String> {
+pub fn last_commit(root: &Path, paths: &[PathBuf]) -> Touched {
+    match asked(root, paths) {
+        Ok(touched) => touched,
+        // A directory that is in no repository has no history, which is nothing to speak of.
+        Err(GitError::Failed(said)) if said.contains("not a git repository") => Touched::Nobody,
+        Err(GitError::Start(error)) if error.kind() == io::ErrorKind::NotFound => Touched::Nobody,
+        Err(error) => Touched::Unknown {
+            reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
+        },
+    }
+}
+
+fn asked(root: &Path, paths: &[PathBuf]) -> Result<Touched, GitError> {
     let of_paths = |arguments: &[&str]| {
         let mut words = arguments.iter().map(OsStr::new).collect::<Vec<_>>();
         words.push(OsStr::new("--"));
         words.extend(paths.iter().map(|path| path.as_os_str()));
-        git(root, &words).ok()
+        git(root, &words)
     };
-    if !of_paths(&["status", "--porcelain"])?.trim().is_empty() {
-        return None;
+    let shallow = git(root, &["rev-parse", "--git-path", "shallow"])?;
+    if git(root, &["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
+        return Ok(Touched::Nobody);
     }
-    let hash = of_paths(&["log", "-1", "--no-merges", "--format=%h", "--abbrev=12"])?;
-    Some(hash.trim().to_owned()).filter(|hash| !hash.is_empty())
+    let status = ["status", "--porcelain", "--no-renames", "--ignore-submodules=all"];
+    if !of_paths(&status)?.trim().is_empty() {
+        return Ok(Touched::Nobody);
+    }
+    let hash = of_paths(&["log", "-1", "--no-merges", "--no-show-signature", "--format=%H"])?;
+    let hash = hash.trim();
+    if hash.is_empty() {
+        return Ok(Touched::Nobody);
+    }
+    // The first commits of a shallow clone seem to have touched everything.
+    let cut = std::fs::read_to_string(root.join(shallow.trim())).unwrap_or_default();
+    if cut.lines().any(|commit| commit == hash) {
+        return Ok(Touched::Unknown {
+            reason: "the clone is shallow, and its history ends before the commit that touched them last; \
+                     `git fetch --unshallow` gets the rest"
+                .to_owned(),
+        });
+    }
+    Ok(Touched::By(hash.chars().take(12).collect()))
 }
 
 /// The hash of the commit that `name` stands for in the repository at `root`.
@@ -64,8 +115,68 @@ pub fn names_in_commit(root: &Path, commit: &str, directory: &Path) -> Result<Ve
 }
 
 /// What git prints; the error is what it says.
+///
+/// The repository may be somebody else's: nothing that its configuration names is run.
 fn git(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<String, GitError> {
-    let output = Command::new("git").arg("-C").arg(root).args(arguments).output()?;
+    let mut command = bare(root);
+    for name in filters(root)? {
+        for key in ["clean", "smudge", "process"] {
+            command.arg("-c").arg(format!("filter.{name}.{key}="));
+        }
+        command.arg("-c").arg(format!("filter.{name}.required=false"));
+    }
+    said(command.args(arguments))
+}
+
+/// git, which runs no monitor, hook, pager, signature program or transport, and writes nothing.
+fn bare(root: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("--no-pager").arg("-C").arg(root);
+    for setting in [
+        "core.fsmonitor=false",
+        "core.hooksPath=/dev/null",
+        "log.showSignature=false",
+    ] {
+        command.arg("-c").arg(setting);
+    }
+    command
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
+    command
+}
+
+/// The filters that the repository itself sets up, through which git would pass the content of files. Those of the user
+/// and of the machine are theirs.
+fn filters(root: &Path) -> Result<BTreeSet<String>, GitError> {
+    let asked = [
+        "config",
+        "--null",
+        "--show-scope",
+        "--name-only",
+        "--get-regexp",
+        r"^filter\.",
+    ];
+    let listed = match said(bare(root).args(asked)) {
+        Ok(listed) => listed,
+        // It fails where there is none.
+        Err(GitError::Failed(said)) if said.is_empty() => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error),
+    };
+    let words = listed.split_terminator('\0').collect::<Vec<_>>();
+    let own = words
+        .chunks_exact(2)
+        .filter(|pair| !matches!(pair[0], "global" | "system"));
+    let names = own.filter_map(|pair| Some(pair[1].strip_prefix("filter.")?.rsplit_once('.')?.0.to_owned()));
+    Ok(names.collect())
+}
+
+fn said(command: &mut Command) -> Result<String, GitError> {
+    let output = command.output()?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
@@ -75,41 +186,4 @@ fn git(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<String, GitError>
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    #[test]
-    fn a_commit_is_named_only_for_a_clean_tree_and_only_if_it_touched_the_paths() {
-        let dir = tempfile::tempdir().unwrap();
-        let git = |arguments: &[&str]| {
-            let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-            let mut command = Command::new("git");
-            let output = command
-                .arg("-C")
-                .arg(dir.path())
-                .args(identity)
-                .args(arguments)
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{output:?}");
-            String::from_utf8(output.stdout).unwrap().trim().to_owned()
-        };
-        let commit = |file: &str| {
-            fs::write(dir.path().join(file), file).unwrap();
-            git(&["add", "."]);
-            git(&["commit", "-qm", file]);
-            git(&["rev-parse", "--short=12", "HEAD"])
-        };
-        git(&["init", "-q"]);
-        let first = commit("a");
-        commit("b");
-        let paths = [PathBuf::from("a")];
-        assert_eq!(last_commit(dir.path(), &paths), Some(first.clone()));
-        fs::write(dir.path().join("b"), "changed").unwrap();
-        assert_eq!(last_commit(dir.path(), &paths), Some(first));
-        fs::write(dir.path().join("a"), "changed").unwrap();
-        assert_eq!(last_commit(dir.path(), &paths), None);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ pub mod applet;
 pub mod label;
 pub mod variable;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::reference::EnvironmentName;
@@ -21,11 +22,24 @@ pub const COMMON_ENV: &str = "/opt/common-env";
 /// The directories of the environments' own files: specs and tests.
 pub const ENVIRONMENTS: &str = "/opt/environments";
 
-/// The mission's own test script.
-pub const MISSION_SCRIPT: &str = "/opt/environments/test";
+/// The mission's own test script, beside the environments' directories.
+pub const MISSION_SCRIPT: &str = "test";
 
-/// Where an image that floe did not build is given the agent, and its tests below.
+/// Where a container is given what it needs of the host: the agent, and tests that are not in its image.
 pub const GUEST: &str = "/opt/floe";
+
+/// The program of the host's own agent, alone in its directory: a volume that nothing in the container can change.
+pub const AGENT: &str = "/opt/floe/bin/floe";
+
+/// What all tests of an image with these variables run with: none of it may be another for one of them than for the next.
+#[must_use]
+pub fn tested_with(variables: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    let conda_dir = variables.get("CONDA_DIR").map_or(CONDA_DIR, String::as_str);
+    let own = [conda_dir, ENVIRONMENTS, PROGRAMS, COMMON_ENV, "/usr"].map(PathBuf::from);
+    let listed = variables.get("PYTHONPATH").map(std::env::split_paths);
+    let listed = listed.into_iter().flatten().filter(|path| path.is_absolute());
+    own.into_iter().chain(listed).collect()
+}
 
 /// The program of `applet` in an image that floe built.
 #[must_use]

@@ -2,13 +2,19 @@
 //!
 //! The kernel is not trusted to answer. Each step has a limit, its death is noticed at once, and whatever it started
 //! is killed with it.
+//!
+//! ipykernel is asked to end on its shell channel: on its control channel the thread that answers flushes through one
+//! that may have stopped by then, for ten seconds. It kills its children when it shuts down and then waits 14 s for
+//! those that nobody reaps, so a kernel with dead children is not waited for.
 
 pub mod connection;
 pub mod execution;
-mod numbers;
+mod port;
+mod sequence;
 pub mod spec;
 pub mod traceback;
 pub mod warm;
+mod witness;
 mod zmtp;
 
 use std::collections::BTreeMap;
@@ -22,20 +28,24 @@ use rustix::process::{Pid, Signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connection::{Connection, Endpoint};
-use self::numbers::Numbers;
+use self::execution::Request;
+use self::sequence::Sequence;
 use self::spec::{Interrupt, KernelSpec};
 use crate::process::{Ended, Exit, Running};
 
 /// How long a kernel may take to end by itself when it is asked to, as long as Jupyter gives it: time for `atexit`
 /// handlers, not for children that it waits for.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When a kernel that is ending is looked at: one that has not ended by then may never do so.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+const FIRST_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How soon an unanswered question whether the kernel is ready is asked again. The first may come before the kernel
 /// knows that anybody listens to its output.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+const ASK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long a kernel whose sockets have closed before it was ready may take to be dead.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The variable that names the process whose end ends a kernel.
 const PARENT: &str = "JPY_PARENT_PID";
@@ -110,6 +120,8 @@ pub enum KernelError {
         name: String,
         /// Why.
         source: connection::ConnectionError,
+        /// What the kernel printed.
+        output: String,
     },
 }
 
@@ -147,7 +159,16 @@ pub struct Kernel {
     connection: Connection,
     interrupt: Interrupt,
     farewell: Farewell,
-    numbers: Numbers,
+    numbers: Sequence,
+    /// Whether its replies say when code ended by an exception that nothing in the notebook took.
+    witnessed: bool,
+}
+
+/// What a kernel that answers has shown of itself.
+struct Reached {
+    connection: Connection,
+    numbers: Sequence,
+    witnessed: bool,
 }
 
 /// Where a kernel is asked to end.
@@ -164,7 +185,7 @@ impl Kernel {
     /// Starts a kernel and waits until it answers requests and its output can be heard.
     pub async fn start(launch: Launch<'_>) -> Result<Self, KernelError> {
         let name = &launch.spec.name;
-        let endpoint = Endpoint::create(launch.scratch, name)?;
+        let endpoint = Endpoint::create(launch.scratch, launch.spec)?;
         let mut arguments = launch.spec.command(launch.python, &endpoint.file()).into_iter();
         let mut command = Command::new(arguments.next().unwrap_or_default());
         command
@@ -187,7 +208,7 @@ impl Kernel {
             name: name.clone(),
             source,
         };
-        let endpoint = Endpoint::create(launch.scratch, name)?;
+        let endpoint = Endpoint::create(launch.scratch, launch.spec)?;
         let Some((launcher, arguments)) = launch.spec.launcher(launch.python, &endpoint.file()) else {
             return Err(failed(warm::ServerError::Refused("it is no ipykernel".to_owned())));
         };
@@ -204,25 +225,31 @@ impl Kernel {
             connection = timeout(launch.ready, reach(endpoint)) => connection.map(Ok),
             exit = process.exited() => Ok(Err(exit)),
         };
-        let failed = |source| KernelError::Connection {
-            name: name.clone(),
-            source,
+        // A kernel that dies may close its sockets before it is seen to be dead.
+        let connected = match connected {
+            Ok(Ok(Err(error))) => timeout(CLOSING_TIMEOUT, process.exited())
+                .await
+                .map_or(Ok(Ok(Err(error))), |exit| Ok(Err(exit))),
+            other => other,
         };
         match connected {
-            Ok(Ok(reached)) => {
-                let (connection, numbers) = reached.map_err(failed)?;
-                Ok(Self {
-                    process,
-                    connection,
-                    interrupt: launch.spec.interrupt,
-                    farewell: if launch.spec.is_ipykernel() {
-                        Farewell::Shell
-                    } else {
-                        Farewell::Control
-                    },
-                    numbers,
-                })
-            }
+            Ok(Ok(Err(source))) => Err(KernelError::Connection {
+                name: name.clone(),
+                source,
+                output: process.end().await.output,
+            }),
+            Ok(Ok(Ok(reached))) => Ok(Self {
+                process,
+                connection: reached.connection,
+                interrupt: launch.spec.interrupt,
+                farewell: if launch.spec.is_ipykernel() {
+                    Farewell::Shell
+                } else {
+                    Farewell::Control
+                },
+                numbers: reached.numbers,
+                witnessed: reached.witnessed,
+            }),
             Ok(Err(_)) => {
                 let ended = process.end().await;
                 Err(KernelError::Died {
@@ -264,11 +291,11 @@ impl Kernel {
 
     /// Whether the kernel ends by itself.
     async fn ends(&self) -> bool {
-        if timeout(FIRST_LOOK, self.process.exited()).await.is_ok() {
+        if timeout(FIRST_LOOK_INTERVAL, self.process.exited()).await.is_ok() {
             return true;
         }
         // ipykernel kills its children first, and then waits long for those that it never reaps.
-        !self.process.has_dead_children() && timeout(FAREWELL, self.process.exited()).await.is_ok()
+        !self.process.has_dead_children() && timeout(FAREWELL_TIMEOUT, self.process.exited()).await.is_ok()
     }
 
     /// Kills the kernel and all it started without asking.
@@ -287,20 +314,23 @@ impl Kernel {
     }
 }
 
-/// Connects and asks until the kernel answers on both channels: replies on one, its output on the other.
-async fn reach(endpoint: Endpoint) -> Result<(Connection, Numbers), connection::ConnectionError> {
+/// Connects and asks until the kernel answers on both channels: replies on one, its output on the other. One that runs
+/// Python is then asked to say how code ends.
+async fn reach(endpoint: Endpoint) -> Result<Reached, connection::ConnectionError> {
     let mut connection = endpoint.connect().await?;
-    let mut numbers = Numbers::default();
-    let (mut answers, mut heard) = (false, false);
-    while !(answers && heard) {
+    let mut numbers = Sequence::default();
+    let (mut language, mut heard) = (None, false);
+    while language.is_none() || !heard {
         connection.shell.send(KernelInfoRequest {}.into()).await?;
-        let again = Instant::now() + ASK_AGAIN;
-        while !(answers && heard) {
+        let again = Instant::now() + ASK_INTERVAL;
+        while language.is_none() || !heard {
             tokio::select! {
                 reply = connection.shell.receive() => {
                     let reply = reply?;
                     numbers.replied(&reply.id);
-                    answers |= reply.kind == "kernel_info_reply";
+                    if reply.kind == "kernel_info_reply" {
+                        language = Some(reply.content["language_info"]["name"].clone());
+                    }
                 }
                 message = connection.iopub.receive() => {
                     numbers.published(&message?.id);
@@ -310,7 +340,16 @@ async fn reach(endpoint: Endpoint) -> Result<(Connection, Numbers), connection::
             }
         }
     }
-    Ok((connection, numbers))
+    let witnessed = language.is_some_and(|language| language == "python") && {
+        let request = Request::asking(&witness::expression());
+        let answer = connection.ask(request, &mut numbers).await?;
+        answer["status"] == "ok"
+    };
+    Ok(Reached {
+        connection,
+        numbers,
+        witnessed,
+    })
 }
 
 fn list(names: &[String]) -> String {

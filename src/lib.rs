@@ -2,31 +2,32 @@
 //!
 //! ARCHITECTURE.md holds the map: which module does what, and which may import which.
 
-pub mod builder;
+pub(crate) mod address;
+pub(crate) mod builder;
 pub mod cli;
-pub mod compose;
+pub(crate) mod compose;
 pub mod config;
 pub mod context;
 pub mod engine;
 pub mod envs;
 pub mod event;
-pub mod freeze;
-pub mod git;
-pub mod host;
-pub mod image;
+pub mod fault;
+pub(crate) mod freeze;
+pub(crate) mod git;
+pub(crate) mod image;
 pub mod kernel;
 pub mod plan;
 pub mod process;
-pub mod publish;
-pub mod quantity;
+pub(crate) mod publish;
+pub(crate) mod quantity;
 pub mod reference;
 pub mod registry;
-pub mod report;
-pub mod repository;
+pub(crate) mod report;
+pub(crate) mod repository;
 pub mod run;
 pub mod server;
 pub mod spec;
-pub mod state;
+pub(crate) mod state;
 pub mod suite;
-pub mod trial;
-pub mod workflow;
+pub(crate) mod trial;
+pub(crate) mod workflow;

@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 pub use frozen::{FrozenFile, shared_specs};
 pub use inputs::Inputs;
 
-use crate::compose::{self, ComposeError, Composed, Mounts};
+use crate::compose::{self, ComposeError, Composed, Mounts, Renderer};
 use crate::config::{BaseImage, Settings};
 use crate::context::{Context, ContextError, Overlay};
+use crate::fault::{Explained, Kind, Place};
 use crate::image::applet;
-use crate::reference::{Digest, MissionName};
-use crate::repository::{self, Repository};
-use crate::spec::env::SpecError;
+use crate::reference::{Digest, ImageReference, MissionName, Role};
+use crate::repository::{self, DefinitionError, Repository};
+use crate::spec::env::{self, EnvironmentFiles, SpecError, pip};
 
 /// The agent in the context of the common image.
 const AGENT: &str = "common-scripts/floe";
@@ -31,13 +32,15 @@ pub struct BuildPlan {
     pub base: Base,
     /// The images, each after the one it extends.
     pub images: Vec<ImagePlan>,
+    /// What people may have meant otherwise, a sentence each.
+    pub notices: Vec<String>,
 }
 
 /// What the first image of a plan extends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
     /// An image that the engine has or can pull.
-    Reference(String),
+    Reference(ImageReference),
     /// A root filesystem made from Debian's packages.
     Rootfs(Rootfs),
 }
@@ -68,12 +71,8 @@ impl Rootfs {
 /// One image to build.
 #[derive(Debug, Clone)]
 pub struct ImagePlan {
-    /// What it is, in people's words: `base`, `common`, `mission roman`.
-    pub name: String,
-    /// The repository of its tags on this machine, e.g. `floe/roman`.
-    pub repository: String,
-    /// The mission, for a mission's image.
-    pub mission: Option<MissionName>,
+    /// What it is.
+    pub role: Role,
     /// The index in the plan of the image that it extends; `None`: the plan's base.
     pub extends: Option<usize>,
     /// The Dockerfile.
@@ -86,8 +85,12 @@ pub struct ImagePlan {
     pub paths: Vec<PathBuf>,
     /// Its environments whose frozen specs are kept in the repository.
     pub frozen: Vec<FrozenFile>,
+    /// The content of the mounts that are this image's own, by ID.
+    pub mounts: BTreeMap<&'static str, Vec<u8>>,
     /// The digests of the context's files.
     files: BTreeMap<PathBuf, Digest>,
+    /// Their modes.
+    modes: BTreeMap<PathBuf, u32>,
 }
 
 impl ImagePlan {
@@ -109,6 +112,9 @@ impl ImagePlan {
             };
             inputs.part(&name, digest);
         }
+        for (path, mode) in &self.modes {
+            inputs.mode(&path.to_string_lossy(), *mode);
+        }
         inputs
     }
 }
@@ -124,6 +130,9 @@ pub enum PlanError {
         /// The missions there are.
         known: Vec<MissionName>,
     },
+    /// Something below a directory of definitions is not what it should be.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
     /// A file that composing needs cannot be used.
     #[error(transparent)]
     Compose(#[from] ComposeError),
@@ -135,6 +144,34 @@ pub enum PlanError {
     Context(#[from] ContextError),
 }
 
+impl Explained for PlanError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Definition(error) => error.kind(),
+            _ => Kind::Invalid,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Definition(error) => error.hint(),
+            Self::Compose(error) => error.hint(),
+            Self::Spec(error) => error.hint(),
+            Self::UnknownMission { .. } | Self::Context(_) => None,
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Definition(error) => error.place(),
+            Self::Compose(error) => error.place(),
+            Self::Spec(error) => error.place(),
+            Self::Context(error) => error.place(),
+            Self::UnknownMission { .. } => None,
+        }
+    }
+}
+
 fn list(names: &[MissionName]) -> String {
     if names.is_empty() {
         return "none".to_owned();
@@ -142,15 +179,25 @@ fn list(names: &[MissionName]) -> String {
     names.iter().map(MissionName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Plans the images of `missions` from the files of `repository`. `agent` is floe's own program, which goes into the common
-/// image; `mounts` is what every `RUN` gets.
+/// What of the host goes into a plan.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// floe's own program, which goes into the common image.
+    pub agent: &'a Path,
+    /// What every `RUN` gets.
+    pub mounts: &'a Mounts,
+    /// What renders templates.
+    pub renderer: &'a dyn Renderer,
+}
+
+/// Plans the images of `missions` from the files of `repository`.
 pub fn load(
     repository: &Repository,
     missions: &[MissionName],
     settings: &Settings,
-    agent: &Path,
-    mounts: &Mounts,
+    host: Host<'_>,
 ) -> Result<BuildPlan, PlanError> {
+    let Host { agent, mounts, .. } = host;
     let known = repository.missions();
     if let Some(unknown) = missions.iter().find(|name| !known.contains(name)) {
         return Err(PlanError::UnknownMission {
@@ -158,13 +205,18 @@ pub fn load(
             known,
         });
     }
+    repository.inspect(repository::COMMON)?;
+    for name in missions {
+        repository.inspect(repository::mission(name))?;
+    }
     let mut images = Vec::new();
+    let mut notices = replaced(repository);
     let base = match &settings.base_image {
         BaseImage::Reference(reference) => Base::Reference(reference.clone()),
         BaseImage::Debian => {
             images.push(shared(
                 repository,
-                "base",
+                Role::Base,
                 repository::BASE,
                 Context::new(repository.path(repository::BASE)),
                 None,
@@ -182,48 +234,73 @@ pub fn load(
     let base_frozen = Vec::from_iter(frozen::of_base(repository, &shared_specs, settings)?);
     let context = with_agent(Context::new(repository.path(repository::COMMON)), agent);
     let context = less_frozen(context, repository::COMMON, &base_frozen, settings);
+    let own = credentials(&shared_specs, settings)?;
     let mut common = shared(
         repository,
-        "common",
+        Role::Common,
         repository::COMMON,
         context,
         images.len().checked_sub(1),
         settings,
-        mounts,
+        &mounts.with(own.keys().copied()),
     )?;
     common.frozen = base_frozen;
+    frozen::count_by_key(&common.frozen, common.paths.first(), &mut common.files);
+    common.mounts = own;
     images.push(common);
     let common = images.len() - 1;
     for name in missions {
         let directory = repository::mission(name);
-        let mission::Mission { body, environments } = mission::load(repository, name, settings.use_frozen)?;
+        let mission::Mission { body, environments } =
+            mission::load(repository, name, settings.use_frozen, host.renderer)?;
+        for files in &environments {
+            let unread = env::unread(files)?.into_iter();
+            let root = format!("{}/", repository.root().display());
+            notices.extend(unread.map(|text| text.replace(&root, "")));
+        }
         let frozen = environments
             .iter()
-            .map(|files| frozen::of_environment(repository, files, &shared_specs))
+            .map(|files| frozen::of_environment(repository, files, &shared_specs, settings))
             .collect::<Result<Vec<_>, _>>()?;
-        let context = Context::new(repository.path(&directory)).with(repository::ENVIRONMENTS, Overlay::Directory);
+        let lists = environments.iter().flat_map(EnvironmentFiles::floating);
+        let own = credentials(&lists.chain(&shared_specs).cloned().collect::<Vec<_>>(), settings)?;
+        // The trailer copies both, which a mission may do without.
+        let context = [repository::ENVIRONMENTS, repository::HOME_CONTENTS]
+            .into_iter()
+            .fold(Context::new(repository.path(&directory)), |context, copied| {
+                context.with(copied, Overlay::Directory)
+            });
         let trailer = compose::load(repository.root(), repository::TRAILER)?;
+        let dockerfile = compose::mission(name.as_str(), &body, &trailer, &mounts.with(own.keys().copied()));
+        let dockerfile = dockerfile.staged(body.file().unwrap_or(&directory))?;
+        let contents = directory.join(repository::HOME_CONTENTS);
+        if repository.path(&contents).exists() && !dockerfile.text.contains(repository::HOME_CONTENTS) {
+            notices.push(format!(
+                "{} goes nowhere: neither the mission's Dockerfile nor {} copies it",
+                contents.display(),
+                repository::TRAILER
+            ));
+        }
         images.push(planned(ImagePlan {
-            name: format!("mission {name}"),
-            repository: format!("floe/{name}"),
-            mission: Some(name.clone()),
+            role: Role::Mission(name.clone()),
             extends: Some(common),
-            dockerfile: compose::mission(name.as_str(), &body, &trailer, mounts),
-            // The trailer copies environments/, which a mission may do without.
+            dockerfile,
             context: less_frozen(context, &directory, &frozen, settings),
             args: arguments(settings),
             paths: vec![directory, repository::COMMON.into()],
             frozen,
+            mounts: own,
             files: BTreeMap::new(),
+            modes: BTreeMap::new(),
         })?);
     }
-    Ok(BuildPlan { base, images })
+    Ok(BuildPlan { base, images, notices })
 }
 
 /// The base or common image, from the Dockerfile in `directory`.
 fn shared(
     repository: &Repository,
-    name: &str,
+    role: Role,
     directory: &str,
     context: Context,
     extends: Option<usize>,
@@ -232,21 +309,36 @@ fn shared(
 ) -> Result<ImagePlan, PlanError> {
     let source = compose::load(repository.root(), Path::new(directory).join("Dockerfile"))?;
     planned(ImagePlan {
-        name: name.to_owned(),
-        repository: format!("floe/{name}"),
-        mission: None,
+        role,
         extends,
-        dockerfile: compose::single(&source, mounts),
+        dockerfile: compose::single(&source, mounts).staged(&source.path)?,
         context,
         args: arguments(settings),
         paths: vec![directory.into()],
         frozen: Vec::new(),
+        mounts: BTreeMap::new(),
         files: BTreeMap::new(),
+        modes: BTreeMap::new(),
     })
+}
+
+/// What a frozen build needs to reach the indexes that lists name with credentials: a frozen spec holds none, and a floating
+/// build reads the lists themselves.
+fn credentials(lists: &[PathBuf], settings: &Settings) -> Result<BTreeMap<&'static str, Vec<u8>>, SpecError> {
+    if !settings.use_frozen {
+        return Ok(BTreeMap::new());
+    }
+    let netrc = pip::netrc(&pip::all_lines(lists)?);
+    Ok(netrc
+        .map(|text| (compose::NETRC, text.into_bytes()))
+        .into_iter()
+        .collect())
 }
 
 fn planned(mut image: ImagePlan) -> Result<ImagePlan, PlanError> {
     image.files = image.context.digests()?;
+    frozen::count_by_key(&image.frozen, image.paths.first(), &mut image.files);
+    image.modes = image.context.modes()?;
     Ok(image)
 }
 
@@ -267,6 +359,15 @@ fn less_frozen(context: Context, directory: impl AsRef<Path>, frozen: &[FrozenFi
     }
     let files = frozen.iter().flat_map(FrozenFile::files);
     context.without(files.filter_map(|file| Some(file.strip_prefix(directory.as_ref()).ok()?.to_owned())))
+}
+
+/// The scripts of the repository that stand for floe's own in images, a sentence each.
+fn replaced(repository: &Repository) -> Vec<String> {
+    let scripts = Path::new(repository::COMMON).join(repository::SCRIPTS);
+    let own = applet::ALL.iter().map(|applet| scripts.join(applet));
+    let own = own.filter(|path| repository.path(path).exists());
+    own.map(|path| format!("{} replaces floe's own in images", path.display()))
+        .collect()
 }
 
 /// The agent, and a link to it for each of its names.

@@ -1,12 +1,14 @@
 //! Child processes that cannot outlive their test, hang it or fill memory with what they print.
 //!
 //! Each child leads a process group of its own. Its process ID stays reserved until the whole group is gone, so a
-//! signal never reaches a stranger; a process that left the group is found by a mark in its environment.
+//! signal never reaches a stranger; a process that left the group is found by its mark.
 
 pub mod capture;
+mod descendants;
 mod exit;
+mod mark;
 pub mod memory;
-mod strays;
+pub mod table;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -23,15 +25,16 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::capture::Capture;
+use self::descendants::Descendants;
+pub use self::descendants::{Left, claim_strangers};
 pub use self::exit::Exit;
-pub use self::strays::Left;
-use self::strays::Strays;
+use self::mark::Mark;
 
 /// How long the end of the output is waited for once every process that could write it has been killed.
-const LAST_OUTPUT: Duration = Duration::from_millis(500);
+const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a killed process may take to disappear; longer means that the machine, not the process, is at fault.
-const DEATH: Duration = Duration::from_secs(5);
+const DEATH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A process that could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +74,11 @@ pub fn adopt_orphans() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)
 }
 
+/// Keeps this process's memory, environment and open files from other processes, those of the same user included.
+pub fn hide() -> io::Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)
+}
+
 /// Runs `command` to its end: after `limit` it is asked to stop (SIGTERM), `grace` later it is killed.
 pub async fn run(command: Command, limit: Duration, grace: Duration) -> Result<Finished, ProcessError> {
     let running = Running::spawn(command)?;
@@ -92,41 +100,49 @@ pub struct Running {
     exit: watch::Receiver<Option<Exit>>,
     capture: Arc<Mutex<Capture>>,
     drain: JoinHandle<()>,
-    strays: Strays,
+    strays: Descendants,
 }
 
 impl Running {
     /// Starts `command` with an empty standard input and its output captured, in a process group of its own.
-    pub fn spawn(mut command: Command) -> Result<Self, ProcessError> {
+    pub fn spawn(command: Command) -> Result<Self, ProcessError> {
+        Self::spawn_heard(command, |_| {})
+    }
+
+    /// The same; `hear` is given what is printed as it comes, too.
+    pub fn spawn_heard(mut command: Command, hear: impl FnMut(&[u8]) + Send + 'static) -> Result<Self, ProcessError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |source| ProcessError {
             program: program.clone(),
             source,
         };
         let (reader, writer) = io::pipe().map_err(failed)?;
-        let mark = strays::new_mark();
-        let child = command
+        let mark = Mark::new();
+        command
             .stdin(Stdio::null())
             .stdout(writer.try_clone().map_err(failed)?)
             .stderr(writer)
-            .env(strays::MARK, &mark)
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .process_group(0);
+        let child = mark.spawn(&mut command).map_err(failed)?;
         // The command holds the pipe's other end: while it lives, the output has no end.
         drop(command);
         let group = Pid::from_child(&child);
-        Self::watch(group, reader, Strays::new(Some(group), &mark)).map_err(failed)
+        Self::watch(group, reader, hear, Descendants::new(Some(group), mark)).map_err(failed)
     }
 
     /// Takes charge of a child that leads its process group.
-    fn watch(group: Pid, output: io::PipeReader, strays: Strays) -> io::Result<Self> {
+    fn watch(
+        group: Pid,
+        output: io::PipeReader,
+        hear: impl FnMut(&[u8]) + Send + 'static,
+        strays: Descendants,
+    ) -> io::Result<Self> {
         let receiver = pipe::Receiver::from_owned_fd(output.into())?;
         let capture = Arc::new(Mutex::new(Capture::default()));
         Ok(Self {
             group,
             exit: watch_exit(group),
-            drain: tokio::spawn(drain(receiver, Arc::clone(&capture))),
+            drain: tokio::spawn(drain(receiver, Arc::clone(&capture), hear)),
             capture,
             strays,
         })
@@ -152,7 +168,7 @@ impl Running {
     /// Whether a process that it started itself is dead and still waits for it to take notice.
     #[must_use]
     pub fn has_dead_children(&self) -> bool {
-        strays::has_dead_children(self.group)
+        descendants::has_dead_children(self.group)
     }
 
     /// Sends a signal to the whole group.
@@ -176,9 +192,9 @@ impl Running {
     /// Kills whatever is left, waits until it is gone, and says how it all ended.
     pub async fn end(mut self) -> Ended {
         let left_behind = self.strays.kill().await;
-        let exit = timeout(DEATH, self.exited()).await.ok();
+        let exit = timeout(DEATH_TIMEOUT, self.exited()).await.ok();
         self.strays.reap();
-        if timeout(LAST_OUTPUT, &mut self.drain).await.is_err() {
+        if timeout(LAST_OUTPUT_TIMEOUT, &mut self.drain).await.is_err() {
             self.drain.abort();
         }
         Ended {
@@ -194,32 +210,29 @@ impl Running {
 /// Until then it is known by its mark alone. Dropping this kills whatever carries it.
 #[derive(Debug)]
 pub struct Orphan {
-    mark: String,
+    mark: Mark,
     reader: io::PipeReader,
     writer: io::PipeWriter,
-    strays: Strays,
+    strays: Descendants,
 }
 
 impl Orphan {
-    /// The variable that the process must have, with the value that [`Self::mark`] tells.
-    pub const MARK: &str = strays::MARK;
-
     /// A process that has yet to be started.
     pub fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        let mark = strays::new_mark();
+        let mark = Mark::new();
         Ok(Self {
-            strays: Strays::new(None, &mark),
+            strays: Descendants::new(None, mark),
             mark,
             reader,
             writer,
         })
     }
 
-    /// What marks the process.
+    /// What marks the process: the limit on file locks that it must set for itself.
     #[must_use]
-    pub fn mark(&self) -> &str {
-        &self.mark
+    pub fn mark(&self) -> u64 {
+        self.mark.limit()
     }
 
     /// Where the process must print to.
@@ -234,7 +247,7 @@ impl Orphan {
         waitid(WaitId::Pid(pid), look)?;
         // While this end is open, the output has no end.
         drop(self.writer);
-        Running::watch(pid, self.reader, self.strays.of_group(pid))
+        Running::watch(pid, self.reader, |_| {}, self.strays.of_group(pid))
     }
 }
 
@@ -266,9 +279,10 @@ fn watch_exit(pid: Pid) -> watch::Receiver<Option<Exit>> {
     receiver
 }
 
-async fn drain(mut receiver: pipe::Receiver, capture: Arc<Mutex<Capture>>) {
+async fn drain(mut receiver: pipe::Receiver, capture: Arc<Mutex<Capture>>, mut hear: impl FnMut(&[u8])) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = receiver.read(&mut buffer).await {
+        hear(&buffer[..length]);
         capture
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -327,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_daemon_among_hundreds_of_others_is_told() {
+    async fn a_daemon_among_hundreds_of_others_is_reported() {
         let script = "exec >/dev/null 2>&1; for i in $(seq 150); do sleep 1000 & done; setsid sleep 1000 & sleep 1";
         let running = Running::spawn(sh(script)).unwrap();
         running.exited().await;
@@ -354,6 +368,19 @@ mod tests {
             "{:?}",
             ended.left_behind
         );
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", ended.output.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_left_group_session_parent_and_environment_is_killed_too() {
+        // The first process of the pair has ended when it is looked for.
+        let script = "setsid env -i sh -c 'sh -c \"echo \\$\\$; exec sleep 1000\" &'; sleep 0.2";
+        let running = Running::spawn(sh(script)).unwrap();
+        running.exited().await;
+        let ended = running.end_gently().await;
+        let left = &ended.left_behind;
+        assert!(left.iter().any(|left| left.daemon), "{left:?}");
         let state = std::fs::read_to_string(format!("/proc/{}/stat", ended.output.trim())).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "{state}");
     }

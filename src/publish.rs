@@ -1,20 +1,24 @@
 //! Pushing: an image goes to its registry only with evidence for exactly that image, and what arrived is looked at.
 
-use crate::engine::{Credentials, Engine, EngineError};
+mod error;
+
+use crate::engine::{Credentials, Images};
 use crate::event::Sink;
-use crate::reference::{Digest, ImageTag};
-use crate::registry::{Registry, RegistryError};
-use crate::run::evidence::Statement;
-use crate::state::{FileError, State};
+use crate::reference::{Digest, ImageTag, Role};
+use crate::registry::Registry;
+use crate::run::evidence::{Demand, Statement};
+use crate::state::State;
+
+pub use self::error::PublishError;
 
 /// What to push where.
 pub struct Request<'a> {
-    /// The image's name in messages, e.g. `mission roman`.
-    pub name: &'a str,
+    /// What the image is.
+    pub role: &'a Role,
     /// The image's ID.
     pub id: &'a Digest,
-    /// The digest of the files that define the tests now.
-    pub definitions: &'a Digest,
+    /// What the image must have passed.
+    pub demand: &'a Demand,
     /// Where it goes.
     pub target: ImageTag,
     /// Credentials for the registry.
@@ -30,82 +34,42 @@ pub struct Published {
     pub sent: bool,
 }
 
-/// A push that did not happen or went wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// There is no evidence that this image passed its tests.
-    #[error("{name} ({id}) has no passing test results")]
-    Untested {
-        /// The image's name.
-        name: String,
-        /// Its ID.
-        id: Digest,
-    },
-    /// The image passed other tests than those that there are now.
-    #[error("the tests of {name} have changed since {id} passed them")]
-    Redefined {
-        /// The image's name.
-        name: String,
-        /// Its ID.
-        id: Digest,
-    },
-    /// The evidence cannot be read.
-    #[error("{}: {}", .0.0.display(), .0.1)]
-    Evidence(FileError),
-    /// The tag in the registry names another image, and pushed tags never move.
-    #[error("{target} names another image already ({found}); a pushed tag never moves")]
-    Taken {
-        /// The tag.
-        target: ImageTag,
-        /// The image that it names.
-        found: Digest,
-    },
-    /// What the registry holds after the push is not what was tested.
-    #[error("{target} holds {found} after the push, but {id} was tested")]
-    Mismatch {
-        /// The tag.
-        target: ImageTag,
-        /// The image that the registry holds.
-        found: String,
-        /// The image that was tested.
-        id: Digest,
-    },
-    /// The engine refused or failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The registry refused or failed.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-}
-
-/// The evidence that the image `id` passed its tests as `definitions` has them.
-pub fn evidence(name: &str, id: &Digest, definitions: &Digest, state: &State) -> Result<Statement, PublishError> {
-    let statement = Statement::read(&state.evidence(id)).map_err(PublishError::Evidence)?;
-    let (name, id) = (name.to_owned(), id.clone());
-    match statement {
-        Some(statement) if statement.covers(&id) && statement.rests_on(definitions) => Ok(statement),
-        Some(statement) if statement.covers(&id) => Err(PublishError::Redefined { name, id }),
-        _ => Err(PublishError::Untested { name, id }),
+/// The evidence that the image `id` passed what `demand` asks for.
+pub fn evidence(role: &Role, id: &Digest, demand: &Demand, state: &State) -> Result<Statement, PublishError> {
+    let statement = Statement::read(&state.evidence(id))?;
+    let (role, id) = (role.clone(), id.clone());
+    let Some(statement) = statement.filter(|statement| statement.covers(&id)) else {
+        return Err(PublishError::Untested { role, id });
+    };
+    if !statement.rests_on(&demand.definitions) {
+        return Err(PublishError::Redefined { role, id });
+    }
+    let tests = statement.lacks(&demand.tests);
+    if tests.is_empty() {
+        Ok(statement)
+    } else {
+        Err(PublishError::Lacking { role, id, tests })
     }
 }
 
 /// Pushes an image that has evidence, unless the registry holds it already.
 pub async fn publish(
     request: Request<'_>,
-    engine: &dyn Engine,
+    images: &dyn Images,
     registry: &dyn Registry,
     state: &State,
     events: &dyn Sink,
 ) -> Result<Published, PublishError> {
     let Request {
-        name,
+        role,
         id,
-        definitions,
+        demand,
         target,
         credentials,
     } = request;
-    evidence(name, id, definitions, state)?;
-    match registry.manifest(&target).await? {
+    evidence(role, id, demand, state)?;
+    let named = target.reference();
+    match registry.manifest(&named).await? {
         Some(held) if held.is(id) => {
             return Ok(Published {
                 digest: held.digest,
@@ -121,9 +85,9 @@ pub async fn publish(
         None => {}
     }
     // The tag is given to the ID that has evidence at the last moment, whatever other tags have done meanwhile.
-    engine.tag(id, &target).await?;
-    let digest = engine.push(&target, credentials, events).await?;
-    let arrived = registry.manifest(&target).await?;
+    images.tag(id, &target).await?;
+    let digest = images.push(&target, credentials, events).await?;
+    let arrived = registry.manifest(&named).await?;
     match arrived {
         Some(held) if held.is(id) && held.digest == digest => Ok(Published { digest, sent: true }),
         other => Err(PublishError::Mismatch {
@@ -142,18 +106,32 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::engine::EngineError;
     use crate::engine::fake::Fake;
     use crate::event::{Memory, TestFinished, Verdict};
-    use crate::reference::TestId;
-    use crate::registry::Manifest;
+    use crate::fault::Trouble;
+    use crate::reference::{ImageReference, TestId};
+    use crate::registry::{Manifest, Referrer, RegistryError};
 
     /// A registry that answers what it was told to, once for each call.
     struct Answers(Mutex<Vec<Option<Manifest>>>);
 
     #[async_trait]
     impl Registry for Answers {
-        async fn manifest(&self, _: &ImageTag) -> Result<Option<Manifest>, RegistryError> {
+        async fn manifest(&self, _: &ImageReference) -> Result<Option<Manifest>, RegistryError> {
             Ok(self.0.lock().unwrap().remove(0))
+        }
+
+        async fn tag(&self, _: &ImageReference, _: &str) -> Result<Digest, RegistryError> {
+            unreachable!("a push gives no tag in the registry")
+        }
+
+        async fn copy(&self, _: &ImageReference, _: &ImageTag) -> Result<Digest, RegistryError> {
+            unreachable!("a push copies nothing")
+        }
+
+        async fn referrers(&self, _: &ImageReference, _: Option<&str>) -> Result<Vec<Referrer>, RegistryError> {
+            unreachable!("a push asks for no referrers")
         }
     }
 
@@ -161,6 +139,8 @@ mod tests {
         engine: Fake,
         state: State,
         id: Digest,
+        /// The tests that there are now.
+        expected: Vec<TestId>,
         _directory: tempfile::TempDir,
     }
 
@@ -178,6 +158,7 @@ mod tests {
                 state: State::of(directory.path()),
                 engine,
                 id,
+                expected: vec![TestId::script("m")],
                 _directory: directory,
             }
         }
@@ -195,9 +176,12 @@ mod tests {
 
         async fn publish(&self, answers: Vec<Option<Manifest>>) -> Result<Published, PublishError> {
             let request = Request {
-                name: "mission m",
+                role: &Role::Mission("m".parse().unwrap()),
                 id: &self.id,
-                definitions: &Digest::of(b"definitions"),
+                demand: &Demand {
+                    definitions: Digest::of(b"definitions"),
+                    tests: self.expected.clone(),
+                },
                 target: ImageTag {
                     repository: "r.example/m".to_owned(),
                     tag: "1".to_owned(),
@@ -247,6 +231,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn evidence_of_a_run_without_tests_that_are_expected_now_is_refused() {
+        let mut case = Case::new().tested();
+        case.expected.push(TestId::server("m", "api"));
+        let refused = case.publish(Vec::new()).await.unwrap_err();
+        assert!(
+            refused.to_string().ends_with("was tested without m::server::api"),
+            "{refused}"
+        );
+        assert!(!case.pushed());
+    }
+
+    #[tokio::test]
     async fn a_tag_that_moved_between_test_and_push_changes_nothing() {
         let case = Case::new().tested();
         let tag = "floe/m:1".to_owned();
@@ -271,10 +267,10 @@ mod tests {
     #[tokio::test]
     async fn a_registry_that_refuses_after_a_pass_costs_no_evidence() {
         let case = Case::new().tested();
-        let refusal = EngineError::Request {
+        let refusal = EngineError::Transfer {
             action: "push r.example/m:1".to_owned(),
             reason: "denied: requested access to the resource is denied".to_owned(),
-            temporary: false,
+            trouble: Trouble::Denied,
         };
         case.engine.script_failure("push", refusal);
         let refused = case.publish(vec![None]).await;

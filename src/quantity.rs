@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -53,22 +54,14 @@ impl FromStr for Limit {
             text: text.to_owned(),
             rule: "write seconds, or a number with s, m or h, such as 90, 90s, 10m or 1h30m",
         };
-        let mut seconds = 0.0;
-        let mut rest = text.trim();
-        while !rest.is_empty() {
-            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
-            let (number, unit) = rest.split_at(end.unwrap_or(rest.len()));
-            let number: f64 = number.parse().map_err(|_| refused())?;
-            let factor = match unit.chars().next() {
-                None | Some('s') => 1.0,
-                Some('m') => 60.0,
-                Some('h') => 3600.0,
-                Some(_) => return Err(refused()),
-            };
-            seconds += number * factor;
-            rest = unit.get(1..).unwrap_or_default().trim_start();
-        }
-        Self::of_seconds(seconds).ok_or_else(refused)
+        let text = text.trim();
+        let is_number = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let seconds = if is_number {
+            text.parse::<f64>().ok()
+        } else {
+            text.parse::<SignedDuration>().ok().map(|time| time.as_secs_f64())
+        };
+        seconds.and_then(Self::of_seconds).ok_or_else(refused)
     }
 }
 

@@ -2,9 +2,13 @@
 //!
 //! The functions give paths relative to the root, as messages show them; [`Repository`] finds the root and what is there.
 
+mod inspection;
+
 use std::path::{Path, PathBuf};
 
 use crate::reference::{EnvironmentName, MissionName};
+
+pub use self::inspection::DefinitionError;
 
 /// The directory of all missions.
 pub const MISSIONS: &str = "missions";
@@ -30,6 +34,9 @@ pub const ENVIRONMENTS: &str = "environments";
 /// The directory of the agent's programs in the context of the common image.
 pub const SCRIPTS: &str = "common-scripts";
 
+/// A mission's own directory of what a new user's home directory starts with.
+pub const HOME_CONTENTS: &str = "default-home-contents";
+
 /// The directory of a mission.
 #[must_use]
 pub fn mission(name: &MissionName) -> PathBuf {
@@ -48,6 +55,15 @@ pub fn base_frozen() -> PathBuf {
     Path::new(COMMON_ENV).join("base-frozen.yml")
 }
 
+/// The mission that a path in a repository belongs to, if it is one of a mission's.
+#[must_use]
+pub fn mission_of(path: &Path) -> Option<MissionName> {
+    let names = path.iter().filter_map(|name| name.to_str()).collect::<Vec<_>>();
+    // The repository itself may lie below a directory of that name.
+    let at = names.iter().rposition(|name| *name == MISSIONS)?;
+    names.get(at + 1)?.parse().ok()
+}
+
 /// A repository on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
@@ -55,6 +71,11 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// Looks at everything below a directory of definitions, `missions/<mission>` or `common`, before any of it is read.
+    pub fn inspect(&self, directory: impl AsRef<Path>) -> Result<(), DefinitionError> {
+        inspection::inspect(&self.root, directory.as_ref())
+    }
+
     /// The repository that `directory` lies in: the nearest directory upwards with `missions/` and `common/`.
     #[must_use]
     pub fn around(directory: &Path) -> Option<Self> {

@@ -4,9 +4,13 @@
 //! floe plays the hub: it hands out the variables that a spawner sets, answers what the server asks of its hub, and
 //! comes with a token that this hub vouches for. Each question is a test, so each failure has a name; what the server
 //! printed last explains it.
+//!
+//! A server that gets a token in a header asks its hub whose it is, so the hub listens on a port of the container's
+//! own, and the server is started by the image's own command, after its entrypoint.
 
 mod browser;
 mod hub;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,11 +28,17 @@ use crate::image;
 use crate::process::{Exit, Running};
 use crate::reference::{EnvironmentName, TestId};
 
+/// What starts the server in images that do not say it.
+pub const COMMAND: &str = "start-notebook.py";
+
 /// How long a server may take to start unless somebody says otherwise.
-pub const START: Duration = Duration::from_mins(2);
+pub const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How soon a server that does not answer yet is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+const ASK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What a person types first in a terminal.
+const PROGRAMS: &[&str] = &["python", "pip", "jupyter"];
 
 /// How much of what the server printed last explains a failure, in bytes.
 const LOG: usize = 8 * 1024;
@@ -59,7 +69,8 @@ pub struct Options {
 #[must_use]
 pub fn tests(owner: &str, environments: &[EnvironmentName]) -> Vec<TestId> {
     let kernels = environments.iter().map(|name| TestId::server(name.as_str(), "kernel"));
-    [TestId::server(owner, "api"), TestId::server(owner, "lab")]
+    ["api", "lab", "terminal"]
+        .map(|name| TestId::server(owner, name))
         .into_iter()
         .chain(kernels)
         .collect()
@@ -171,7 +182,7 @@ impl Server {
         }
     }
 
-    /// Asks it to end before it is killed, since only then it says all that it has to say; answers what it printed.
+    /// Asks it to end before it is killed, since only then it says all that it has to say; returns what it printed.
     async fn end(self, grace: Duration) -> String {
         self.process.signal(rustix::process::Signal::TERM);
         let _ = timeout(grace, self.process.exited()).await;
@@ -183,6 +194,7 @@ impl Server {
         match test.name.as_str() {
             "api" => self.kernels().await.map(drop),
             "lab" => self.loads_lab().await,
+            "terminal" => self.finds_programs().await,
             "kernel" => self.starts_kernel(&test.owner).await,
             other => Err(Cause::new(
                 CauseKind::Infra,
@@ -206,7 +218,7 @@ impl Server {
                 if matches!(last, Trouble::Refused { status, .. } if status < 500) {
                     std::future::pending::<()>().await;
                 }
-                sleep(ASK_AGAIN).await;
+                sleep(ASK_INTERVAL).await;
             }
         };
         tokio::select! {
@@ -229,6 +241,17 @@ impl Server {
     /// Whether JupyterLab's page and all scripts of it load.
     async fn loads_lab(&self) -> Result<(), Cause> {
         self.asked(self.browser.page("lab")).await
+    }
+
+    /// Whether a terminal of JupyterLab, which is a login shell, finds what a person types there first.
+    async fn finds_programs(&self) -> Result<(), Cause> {
+        let lacking = self.asked(self.browser.lacking_in_terminal(PROGRAMS)).await?;
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let message = format!("a terminal of JupyterLab finds no {}", lacking.join(", no "));
+        let detail = "It is a login shell: /etc/profile sets its PATH, and the files in /etc/profile.d add to it.";
+        Err(Cause::new(CauseKind::Error, message).with_detail(detail.to_owned()))
     }
 
     /// Whether the environment's kernel starts and answers through the server.

@@ -1,14 +1,15 @@
 //! floe's own state, in `.floe/` at the repository's root: test runs, evidence, and what images were last built from.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::fault::{Explained, Kind};
 use crate::plan::Inputs;
-use crate::reference::Digest;
+use crate::reference::{Digest, Role};
 
 /// The state directory of a repository.
 #[derive(Debug, Clone)]
@@ -16,8 +17,42 @@ pub struct State {
     root: PathBuf,
 }
 
-/// A file and what went wrong with it.
-pub type FileError = (PathBuf, io::Error);
+/// A file of floe's own that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {source}")]
+pub struct FileError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// What turns an error of the operating system into one that names `path`.
+    pub(crate) fn of(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        |source| Self {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl Explained for FileError {
+    fn kind(&self) -> Kind {
+        Kind::Internal
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self.source.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                "floe keeps runs and reports in .floe/ of the repository, and must be able to write there"
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk is full",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
 
 impl State {
     /// The state of the repository at `root`. Nothing is created until something is written.
@@ -57,34 +92,33 @@ impl State {
     pub fn withdraw_evidence(&self, id: &Digest) -> Result<(), FileError> {
         let path = self.evidence(id);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err((path, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::of(&path)(error)),
             _ => Ok(()),
         }
     }
 
-    /// What the image in `repository` was last built from.
+    /// What an image was last built from.
     ///
     /// It only serves to give a reason: a file that cannot be read is as good as none.
     #[must_use]
-    pub fn inputs(&self, repository: &str) -> Option<Inputs> {
-        read(&self.inputs_file(repository)).ok().flatten()
+    pub fn inputs(&self, role: &Role) -> Option<Inputs> {
+        read(&self.inputs_file(role)).ok().flatten()
     }
 
-    /// Remembers what the image in `repository` was built from.
-    pub fn record_inputs(&self, repository: &str, inputs: &Inputs) -> Result<(), FileError> {
-        write(&self.inputs_file(repository), inputs)
+    /// Remembers what an image was built from.
+    pub fn record_inputs(&self, role: &Role, inputs: &Inputs) -> Result<(), FileError> {
+        write(&self.inputs_file(role), inputs)
     }
 
-    fn inputs_file(&self, repository: &str) -> PathBuf {
-        self.root
-            .join("inputs")
-            .join(format!("{}.json", repository.replace('/', "-")))
+    fn inputs_file(&self, role: &Role) -> PathBuf {
+        let name = role.tag("").repository.replace('/', "-");
+        self.root.join("inputs").join(format!("{name}.json"))
     }
 }
 
 /// Reads a JSON file; `None` if there is none.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
-    let failed = |error: io::Error| (path.to_owned(), error);
+    let failed = FileError::of(path);
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
@@ -96,13 +130,13 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
 
 /// Writes a JSON file whole or not at all: a reader, or a crash, never meets half of it.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
-    let failed = |error: io::Error| (path.to_owned(), error);
+    let failed = FileError::of(path);
     let directory = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    fs::create_dir_all(directory).map_err(&failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(&failed)?;
     serde_json::to_writer_pretty(&mut file, value).map_err(|error| failed(error.into()))?;
-    io::Write::write_all(&mut file, b"\n").map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
+    io::Write::write_all(&mut file, b"\n").map_err(&failed)?;
+    file.as_file().sync_all().map_err(&failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
@@ -126,6 +160,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.json");
         fs::write(&path, "[1,").unwrap();
-        assert_eq!(read::<Vec<u32>>(&path).unwrap_err().0, path);
+        assert_eq!(read::<Vec<u32>>(&path).unwrap_err().path, path);
     }
 }

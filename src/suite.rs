@@ -135,7 +135,14 @@ impl TestPlan {
     pub fn notebooks(environment: &EnvironmentName, arguments: &[String], directory: &Path) -> Self {
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         let entries = arguments.iter().map(|argument| listing::argument(argument)).collect();
-        Self::new(discover::listed_notebooks(environment, &directory, entries))
+        let mut tests = discover::listed_notebooks(environment, &directory, entries);
+        for test in &mut tests {
+            // Where the arguments were given says nothing of what belongs together.
+            if let Subject::Notebook { path, root, .. } = &mut test.subject {
+                *root = path.parent().unwrap_or(root).to_owned();
+            }
+        }
+        Self::new(tests)
     }
 
     /// The tests, in order.

@@ -1,45 +1,57 @@
 //! One test run of an image, seen from the host: a container is started, what the agent in it says becomes events, and
 //! nothing is left behind however the run ends.
 
-mod cut;
+mod changes;
+mod interruption;
+mod owner;
+mod program;
 mod stage;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use self::cut::Cut;
+use self::interruption::Interruption;
+pub use self::owner::{Mark, Owner};
 pub use self::stage::Stage;
 use self::watch::Watch;
-use crate::engine::{Container, ContainerExit, ContainerRequest, Engine, EngineError};
-use crate::event::{Cause, CauseKind, Event, Part, RunStarted, Sink, TestFinished, Verdict};
-use crate::host::Owner;
-use crate::image::label::{MISSION, PID, RUN, STARTED};
-use crate::image::variable::{ARTIFACTS, EVENTS};
+use crate::engine::{Container, ContainerExit, ContainerRequest, Containers, EngineError, Wanted};
+use crate::event::seal::Key;
+use crate::event::{Event, Part, RunStarted, Sink};
+use crate::image::AGENT;
+use crate::image::applet::SUPERVISE;
+use crate::image::label::RUN;
+use crate::image::variable::{ARTIFACTS, ENVIRONMENTS, EVENTS};
+use crate::quantity::Limit;
 use crate::reference::{Digest, TestId};
+use crate::suite::request::Request;
 
 const ARTIFACTS_DIRECTORY: &str = "/tmp/floe-artifacts";
 
+/// How long the executed notebooks may take to be copied out of a container.
+const COPY_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// How long a container that was asked to end may take to report what became of its tests.
-const GRACE: Duration = Duration::from_secs(20);
+const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How much longer than the run's limit a container may take to end by itself.
-const OVERTIME: Duration = Duration::from_secs(30);
+const OVERTIME_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long the rest of the output of a killed container is waited for.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is wrong where a container ends well and has not run what it should.
-const UNHEARD: &str =
-    "the container ended with exit code 0 before any test began; does the image's entrypoint run its arguments?";
+const UNHEARD: &str = "the container ended with exit code 0 before any test began";
 
-/// More than this is not copied out of a container.
+/// No more bytes than this are read of what is copied out of a container.
 const ARTIFACT_LIMIT: u64 = 1 << 30;
 
 /// What to test.
@@ -55,6 +67,8 @@ pub struct Trial {
     pub reference: String,
     /// The tests that this run should run.
     pub expected: Vec<TestId>,
+    /// Those of them that the mission's files skip.
+    pub skips: BTreeSet<TestId>,
     /// Which of several parts this run is.
     pub part: Option<Part>,
     /// The digest of the tests of all parts together, as [`crate::event::RunStarted::selected`] has it.
@@ -67,8 +81,14 @@ pub struct Trial {
     pub stages: Vec<Stage>,
     /// How much memory each container may take, in bytes.
     pub memory: Option<u64>,
-    /// Environment variables for the agent.
-    pub environment: BTreeMap<String, String>,
+    /// What the agent is asked for; each stage adds its own.
+    pub request: Request,
+    /// floe's own program, which is the agent.
+    pub agent: PathBuf,
+    /// Where tests are, if not where the image has them.
+    pub environments: Option<String>,
+    /// What tests must not change below, since others run with it: absolute paths.
+    pub fixed: Vec<PathBuf>,
     /// The directory that takes the executed notebooks.
     pub directory: PathBuf,
 }
@@ -88,17 +108,32 @@ pub struct Ended {
 /// after that, or it takes too long, it is killed, and no other is started. Each container is removed in any case.
 pub async fn run(
     trial: &Trial,
-    engine: &dyn Engine,
+    containers: &dyn Containers,
     process: &Owner,
     events: &dyn Sink,
     stop: impl Future<Output = ()>,
     kill: impl Future<Output = ()>,
 ) -> Result<Ended, EngineError> {
     events.emit(Event::RunStarted(begun(trial)));
-    let (mut stop, mut kill) = (pin!(stop), pin!(kill));
+    // A second interrupt that has come is not waited for again.
+    let (mut stop, mut kill) = (pin!(stop), pin!(kill.fuse()));
     let mut problems = Vec::new();
+    let began = Instant::now();
     for stage in &trial.stages {
-        let ended = run_stage(trial, stage, engine, process, events, (stop.as_mut(), kill.as_mut())).await?;
+        let left = trial.limit.map(|limit| limit.saturating_sub(began.elapsed()));
+        if let (Some(limit), Some(Duration::ZERO)) = (trial.limit, left) {
+            problems.push(Interruption::TimeLimit(limit).problem());
+            break;
+        }
+        let ended = run_stage(
+            trial,
+            (stage, left),
+            containers,
+            process,
+            events,
+            (stop.as_mut(), kill.as_mut()),
+        )
+        .await?;
         problems.extend(ended.problem);
         if ended.stopped {
             return Ok(Ended {
@@ -113,30 +148,75 @@ pub async fn run(
     })
 }
 
+/// Runs the tests of one container, which may take as long as is `left`.
 async fn run_stage(
     trial: &Trial,
-    stage: &Stage,
-    engine: &dyn Engine,
+    (stage, left): (&Stage, Option<Duration>),
+    containers: &dyn Containers,
     process: &Owner,
     events: &dyn Sink,
-    (stop, kill): (impl Future<Output = ()>, impl Future<Output = ()>),
+    (stop, mut kill): (impl Future<Output = ()>, impl Future<Output = ()> + Unpin),
 ) -> Result<Ended, EngineError> {
-    let container = engine.start(&request(trial, stage, process)).await?;
-    let ended = observe(trial, stage, &container, engine, events, (stop, kill)).await;
-    let copied = engine
-        .copy_out(&container, ARTIFACTS_DIRECTORY, trial.directory.clone(), ARTIFACT_LIMIT)
-        .await;
-    engine.remove(&container).await?;
-    match copied {
-        Ok(true) => {}
-        Ok(false) => events.emit(Event::Warning {
-            text: "the executed notebooks are larger than 1 GiB; not all of them were kept".to_owned(),
-        }),
-        Err(error) => events.emit(Event::Warning {
-            text: format!("the executed notebooks could not be kept: {error}"),
-        }),
+    let key = Key::random();
+    let container = containers.start(&request(trial, (stage, left), process, &key)?).await?;
+    let mut watch = Watch::of(trial, key);
+    let ended = observe(
+        (trial, left),
+        &container,
+        containers,
+        &mut watch,
+        events,
+        (stop, &mut kill),
+    )
+    .await;
+    let afterwards = async {
+        let changed = match &ended {
+            Ok(ended) if !ended.stopped && stage.shares() => {
+                changes::of(containers, &container, &trial.fixed).await.transpose()
+            }
+            _ => None,
+        };
+        copy_notebooks(trial, &container, containers, &watch, events).await;
+        changed.transpose()
+    };
+    let changed = tokio::select! {
+        changed = afterwards => changed,
+        () = kill => Ok(None),
+    };
+    containers.remove(&container).await?;
+    let mut ended = ended?;
+    if let Some(changed) = changed? {
+        ended.problem.get_or_insert(changed);
     }
-    ended
+    Ok(ended)
+}
+
+/// Keeps the executed notebooks that the agent has named.
+async fn copy_notebooks(
+    trial: &Trial,
+    container: &Container,
+    containers: &dyn Containers,
+    watch: &Watch<'_>,
+    events: &dyn Sink,
+) {
+    let wanted = Wanted {
+        files: Some(watch.notebooks.clone()),
+        limit: ARTIFACT_LIMIT,
+    };
+    if watch.notebooks.is_empty() {
+        return;
+    }
+    let copy = containers.copy_out(container, ARTIFACTS_DIRECTORY, trial.directory.clone(), &wanted);
+    let text = match timeout(COPY_TIMEOUT, copy).await {
+        Ok(Ok(true)) => return,
+        Ok(Ok(false)) => "there is more than 1 GiB beside the executed notebooks; not all of them were kept".to_owned(),
+        Ok(Err(error)) => format!("the executed notebooks could not be kept: {error}"),
+        Err(_) => format!(
+            "the executed notebooks could not be kept within {} s",
+            COPY_TIMEOUT.as_secs()
+        ),
+    };
+    events.emit(Event::Warning { text });
 }
 
 /// The run of a part that holds no test: it begins, and nothing is wrong.
@@ -158,26 +238,39 @@ fn begun(trial: &Trial) -> RunStarted {
     }
 }
 
-fn request(trial: &Trial, stage: &Stage, process: &Owner) -> ContainerRequest {
-    ContainerRequest {
+fn request(
+    trial: &Trial,
+    (stage, left): (&Stage, Option<Duration>),
+    process: &Owner,
+    key: &Key,
+) -> Result<ContainerRequest, EngineError> {
+    let mut request = stage.request(&trial.request);
+    request.options.run_timeout = left.map(Limit);
+    let mut environment = request.variables();
+    environment.insert(EVENTS.to_owned(), key.to_string());
+    environment.insert(ARTIFACTS.to_owned(), ARTIFACTS_DIRECTORY.to_owned());
+    if let Some(environments) = &trial.environments {
+        environment.insert(ENVIRONMENTS.to_owned(), environments.clone());
+    }
+    Ok(ContainerRequest {
         image: trial.image.to_string(),
-        entrypoint: stage.entrypoint.clone(),
-        command: stage.command.clone(),
+        // The agent is the first process, whatever the image would start: nothing in the container comes before it, can
+        // stop it, or can look into it.
+        entrypoint: Some([AGENT, "applet"].map(str::to_owned).to_vec()),
+        command: vec![SUPERVISE.to_owned()],
         files: stage.files.clone(),
-        environment: trial
-            .environment
-            .clone()
-            .into_iter()
-            .chain([
-                (EVENTS.to_owned(), "1".to_owned()),
-                (ARTIFACTS.to_owned(), ARTIFACTS_DIRECTORY.to_owned()),
-            ])
-            .collect(),
-        labels: labels(&trial.run, &trial.mission, process),
+        program: Some(program::shared(&trial.agent)?),
+        environment,
+        labels: Mark {
+            run: &trial.run,
+            mission: &trial.mission,
+            owner: process,
+        }
+        .labels(),
         memory: trial.memory,
         processes: Some(processes()),
         ..ContainerRequest::default()
-    }
+    })
 }
 
 /// How many processes and threads a container may have: what a notebook that forks without end leaves of the machine is
@@ -187,41 +280,22 @@ fn processes() -> u64 {
     (2048 * processors).max(4096)
 }
 
-/// The labels of a container that `process` started, by which a later floe knows whether anybody still needs it.
-#[must_use]
-pub fn labels(run: &str, mission: &str, process: &Owner) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        (RUN.to_owned(), run.to_owned()),
-        (MISSION.to_owned(), mission.to_owned()),
-        (PID.to_owned(), process.pid.to_string()),
-        (STARTED.to_owned(), process.started.clone()),
-    ])
-}
-
 /// Turns what the container prints into events until it ends.
 async fn observe(
-    trial: &Trial,
-    stage: &Stage,
+    (trial, left): (&Trial, Option<Duration>),
     container: &Container,
-    engine: &dyn Engine,
+    containers: &dyn Containers,
+    watch: &mut Watch<'_>,
     events: &dyn Sink,
     (stop, kill): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) -> Result<Ended, EngineError> {
-    let started = Instant::now();
-    let script = TestId::script(&trial.mission);
-    if stage.script {
-        events.emit(Event::TestStarted {
-            id: script.clone(),
-            attempt: 1,
-            worker: 1,
-        });
-    }
-    let mut watch = Watch::default();
+    let overdue = AtomicBool::new(false);
     let cut = {
         let (sender, mut receiver) = mpsc::channel(64);
         let mut follow = pin!(async {
-            let (followed, ()) = tokio::join!(engine.follow(container, sender), async {
+            let (followed, ()) = tokio::join!(containers.follow(container, sender), async {
                 while let Some(bytes) = receiver.recv().await {
+                    watch.overdue = overdue.load(Ordering::Relaxed);
                     watch.take(&bytes, events);
                 }
             });
@@ -232,40 +306,27 @@ async fn observe(
                 followed?;
                 None
             }
-            () = stop => Some(Cut::Interrupted),
-            limit = over(trial.limit) => Some(Cut::TimeLimit(limit)),
+            () = stop => Some(Interruption::Interrupted),
+            () = over(left) => Some(Interruption::TimeLimit(trial.limit.unwrap_or_default())),
         };
-        if cut.is_some() {
-            end(container, engine, follow, kill).await?;
+        if let Some(cut) = cut {
+            overdue.store(matches!(cut, Interruption::TimeLimit(_)), Ordering::Relaxed);
+            end(container, containers, follow, kill).await?;
         }
         cut
     };
     watch.finish(events);
-    let exit = engine.wait(container).await?;
-    if stage.script {
-        let verdict = match cut {
-            Some(cut) => Verdict::Failed(cut.cause()),
-            None => verdict(exit, &watch),
-        };
-        events.emit(Event::TestFinished(TestFinished {
-            seconds: started.elapsed().as_secs_f64(),
-            output: watch.tail(),
-            ..TestFinished::new(script, verdict)
-        }));
-    }
+    let exit = containers.wait(container).await?;
     Ok(Ended {
-        problem: cut.map(Cut::problem).or_else(|| problem(stage, exit, &watch)),
-        stopped: cut == Some(Cut::Interrupted),
+        problem: cut.map(Interruption::problem).or_else(|| problem(exit, watch)),
+        stopped: cut == Some(Interruption::Interrupted),
     })
 }
 
-/// Completes when the run's limit and its overtime are over; never without a limit.
-async fn over(limit: Option<Duration>) -> Duration {
-    match limit {
-        Some(limit) => {
-            sleep(limit.saturating_add(OVERTIME)).await;
-            limit
-        }
+/// Completes when what was left of the run's limit, and its overtime, are over; never without a limit.
+async fn over(left: Option<Duration>) {
+    match left {
+        Some(left) => sleep(left.saturating_add(OVERTIME_TIMEOUT)).await,
         None => std::future::pending().await,
     }
 }
@@ -273,72 +334,46 @@ async fn over(limit: Option<Duration>) -> Duration {
 /// Asks the container to end, follows it until it does, and kills it where it does not or where `kill` completes.
 async fn end(
     container: &Container,
-    engine: &dyn Engine,
+    containers: &dyn Containers,
     mut follow: impl Future<Output = Result<(), EngineError>> + Unpin,
     kill: impl Future<Output = ()>,
 ) -> Result<(), EngineError> {
-    engine.terminate(container).await?;
+    containers.terminate(container).await?;
     tokio::select! {
         followed = &mut follow => return followed,
         () = kill => {}
-        () = sleep(GRACE) => {}
+        () = sleep(END_TIMEOUT) => {}
     }
-    engine.kill(container).await?;
+    containers.kill(container).await?;
     // What it said before it was killed may still be on its way; the outcome misses what is not.
-    let _ = timeout(LAST_WORDS, follow).await;
+    let _ = timeout(LAST_OUTPUT_TIMEOUT, follow).await;
     Ok(())
 }
 
-/// The verdict on the mission's own script.
-fn verdict(exit: ContainerExit, watch: &Watch) -> Verdict {
-    match exit.code {
-        0 if watch.begun => Verdict::Passed,
-        0 => Verdict::Failed(Cause::new(CauseKind::NotRun, UNHEARD)),
-        // The code of `test-environments`, passed on by a script under `set -e`.
-        100 if watch.failed > 0 => Verdict::Skipped {
-            reason: "it stopped when other tests failed".to_owned(),
-        },
-        _ if exit.out_of_memory && exit.code == 137 => {
-            Verdict::Failed(Cause::new(CauseKind::Oom, "the container was killed for memory"))
-        }
-        code => Verdict::Failed(Cause::new(CauseKind::Error, format!("exit code {code}"))),
-    }
-}
-
 /// What went wrong outside any one test.
-fn problem(stage: &Stage, exit: ContainerExit, watch: &Watch) -> Option<String> {
+fn problem(exit: ContainerExit, watch: &Watch<'_>) -> Option<String> {
     if let Some(problem) = &watch.problem {
         return Some(problem.clone());
     }
-    // A script's exit code is its own test; without one it is that of the agent.
     match exit.code {
-        _ if stage.script => None,
         0 if !watch.begun => Some(UNHEARD.to_owned()),
         0 | 100 => None,
-        4 if !watch.begun => None,
         _ if exit.out_of_memory => Some("the container was killed for memory".to_owned()),
         code => Some(format!(
-            "{} ended with exit code {code}: {}",
-            stage.name(),
+            "floe's agent ended with exit code {code}: {}",
             watch.tail().trim()
         )),
     }
 }
 
-/// Removes the containers of runs whose floe is gone; answers how many there were.
-pub async fn sweep(engine: &dyn Engine) -> Result<usize, EngineError> {
+/// Removes the containers of runs whose floe has ended, as far as `asking` can know; returns how many there were.
+pub async fn sweep(containers: &dyn Containers, asking: &Owner) -> Result<usize, EngineError> {
     let mut swept = 0;
-    for found in engine.containers(RUN).await? {
-        let label = |name: &str| found.labels.get(name).map(String::as_str).unwrap_or_default();
-        let owner = label(PID).parse().map(|pid| Owner {
-            pid,
-            started: label(STARTED).to_owned(),
-        });
-        if owner.is_ok_and(|owner| owner.is_running()) {
-            continue;
+    for found in containers.containers(RUN).await? {
+        if owner::is_abandoned(&found.labels, asking) {
+            containers.remove(&Container { id: found.id }).await?;
+            swept += 1;
         }
-        engine.remove(&Container { id: found.id }).await?;
-        swept += 1;
     }
     Ok(swept)
 }

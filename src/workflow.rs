@@ -18,16 +18,16 @@ mod test;
 mod workplace;
 
 pub use all::{Milestone, all};
-pub use build::{BuildOptions, Images, build, images};
-pub use choose::{Asked, Choice, Listed, choose, choose_all, list};
+pub use build::{BuildOptions, BuiltPlan, build, images};
+pub use choose::{Asked, Choice, choose, choose_all, list};
 pub use error::{Nothing, WorkflowError};
 pub use foreign::{Foreign, ForeignTests};
-pub use freeze::freeze;
-pub use interrupts::{Interrupt, Interrupter, Interrupts};
+pub use freeze::{freeze, held_by_image};
+pub use interrupts::{Interrupt, Interrupts};
 pub use observe::{End, Observed};
 pub use push::{Pushed, push};
 pub use solve::solve;
-pub use test::test;
+pub use test::{decisive, test};
 pub use workplace::{Connect, Workplace};
 
 #[cfg(test)]

@@ -6,8 +6,13 @@ NOTEBOOK_ARGS and the arguments are passed on; DOCKER_STACKS_JUPYTER_CMD chooses
 
 import os
 import shlex
+import subprocess
 import sys
 
+# What a new home directory starts with.
+hook = "/usr/local/bin/before-notebook.d/20-home-setup"
+if os.access(hook, os.X_OK):
+    subprocess.run([hook], check=False)
 if "JUPYTERHUB_API_TOKEN" in os.environ:
     command = ["start-singleuser.py"]
 else:

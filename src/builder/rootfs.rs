@@ -1,4 +1,7 @@
 //! The Debian base: a root filesystem that `mmdebstrap` makes from Debian's packages, imported as an image.
+//!
+//! Debian's archive keeps one version of a package, so packages of apt are frozen by `APT_MIRROR` alone, where it names
+//! a snapshot of the archive.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,8 +10,9 @@ use std::time::Instant;
 
 use tokio::process::Command;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{EngineError, Images};
 use crate::event::{Event, Sink};
+use crate::fault::{Explained, Kind};
 use crate::image::label::INPUT_DIGEST;
 use crate::plan::Rootfs;
 use crate::reference::{Digest, ImageTag};
@@ -40,25 +44,44 @@ pub enum RootfsError {
     Engine(#[from] EngineError),
 }
 
-/// The tag of the image that `rootfs` decides.
-#[must_use]
-pub fn tag(rootfs: &Rootfs) -> ImageTag {
-    ImageTag {
-        repository: "floe/debian".to_owned(),
-        tag: rootfs.digest().short().to_owned(),
+impl Explained for RootfsError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Missing | Self::Failed { .. } | Self::File { .. } => Kind::Build,
+            Self::Engine(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing => Some("`apt-get install mmdebstrap`, or set BASE_IMAGE to an image".to_owned()),
+            Self::Failed { .. } | Self::File { .. } => None,
+            Self::Engine(error) => error.hint(),
+        }
     }
 }
 
-/// Makes and imports the root filesystem, unless the engine has it already (and `anew` is not asked for).
-pub async fn make(rootfs: &Rootfs, engine: &dyn Engine, anew: bool, events: &dyn Sink) -> Result<Digest, RootfsError> {
+/// The tag of the image that `rootfs` decides.
+#[must_use]
+pub fn tag(rootfs: &Rootfs) -> ImageTag {
+    ImageTag::local("debian", rootfs.digest().short())
+}
+
+/// Makes and imports the root filesystem, unless the engine has it already (and `rebuild` asks for it).
+pub async fn make(
+    rootfs: &Rootfs,
+    images: &dyn Images,
+    rebuild: bool,
+    events: &dyn Sink,
+) -> Result<Digest, RootfsError> {
     let tag = tag(rootfs);
-    if !anew && let Some(image) = engine.image(&tag.to_string()).await? {
+    if !rebuild && let Some(image) = images.image(&tag.to_string()).await? {
         return Ok(image.id);
     }
     let image = "Debian root filesystem".to_owned();
     events.emit(Event::ImageStarted {
         image: image.clone(),
-        reason: if anew { "--no-cache" } else { "not built before" }.to_owned(),
+        reason: if rebuild { "--no-cache" } else { "not built before" }.to_owned(),
     });
     let started = Instant::now();
     let directory = tempfile::Builder::new().prefix("floe-rootfs-").tempdir();
@@ -83,7 +106,7 @@ pub async fn make(rootfs: &Rootfs, engine: &dyn Engine, anew: bool, events: &dyn
         error: None,
     });
     let labels = BTreeMap::from([(INPUT_DIGEST.to_owned(), rootfs.digest().to_string())]);
-    let id = engine.import(archive, &tag, &labels).await?;
+    let id = images.import(archive, &tag, &labels).await?;
     events.emit(Event::ImageFinished {
         image,
         id: id.clone(),

@@ -1,14 +1,17 @@
-//! The site's settings as a build takes them: files for secret mounts, and the builder's own proxy arguments.
+//! The site's settings as a build takes them: files for the mounts of `RUN`s, and the builder's own proxy arguments.
 
 use std::collections::BTreeMap;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::BuildError;
 use crate::compose::{APT, CA, CONDA, PIP, UV};
 use crate::config::Site;
 
-/// The IDs of the secrets that `site` calls for.
+/// The IDs of the mounts that `site` calls for.
 #[must_use]
-pub fn secret_ids(site: &Site) -> Vec<&'static str> {
+pub fn mount_ids(site: &Site) -> Vec<&'static str> {
     let mut ids = Vec::new();
     if site.ca.is_some() {
         ids.extend([CA, APT]);
@@ -22,17 +25,18 @@ pub fn secret_ids(site: &Site) -> Vec<&'static str> {
     ids
 }
 
-/// The content of each secret that `site` calls for, by ID.
-pub fn secrets(site: &Site) -> Result<BTreeMap<String, Vec<u8>>, BuildError> {
-    let mut secrets = BTreeMap::new();
-    let mut add = |id: &str, content: Vec<u8>| secrets.insert(id.to_owned(), content);
+/// The content of each mount that `site` calls for, by ID.
+pub fn mounts(site: &Site) -> Result<BTreeMap<String, Vec<u8>>, BuildError> {
+    let mut mounts = BTreeMap::new();
+    let mut add = |id: &str, content: Vec<u8>| mounts.insert(id.to_owned(), content);
     if let Some(path) = &site.ca {
-        let failed = |reason: String| BuildError::Secret {
+        let failed = |reason: String| BuildError::Mount {
             path: path.clone(),
             reason,
         };
         let bundle = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        if !String::from_utf8_lossy(&bundle).contains("-----BEGIN CERTIFICATE-----") {
+        let mut certificates = CertificateDer::pem_slice_iter(&bundle);
+        if !certificates.any(|certificate| certificate.is_ok()) {
             return Err(failed("holds no certificate in PEM form".to_owned()));
         }
         add(CA, bundle);
@@ -48,7 +52,7 @@ pub fn secrets(site: &Site) -> Result<BTreeMap<String, Vec<u8>>, BuildError> {
     if let Some(condarc) = condarc(site) {
         add(CONDA, condarc);
     }
-    Ok(secrets)
+    Ok(mounts)
 }
 
 /// Conda's configuration. JSON is YAML, and quotes whatever a URL may hold.
@@ -76,10 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_secret_that_is_mounted_has_a_content() {
+    fn each_mount_has_a_content() {
         let dir = tempfile::tempdir().unwrap();
         let ca = dir.path().join("ca.pem");
-        std::fs::write(&ca, "-----BEGIN CERTIFICATE-----").unwrap();
+        std::fs::write(&ca, "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n").unwrap();
         let site = Site {
             ca: Some(ca),
             pip_index: Some("https://user:secret@pypi.example/simple".to_owned()),
@@ -87,10 +91,10 @@ mod tests {
             conda_mirror: Some("https://conda.example".to_owned()),
             ..Site::default()
         };
-        let mut ids = secret_ids(&site);
+        let mut ids = mount_ids(&site);
         ids.sort_unstable();
-        assert_eq!(secrets(&site).unwrap().into_keys().collect::<Vec<_>>(), ids);
-        assert!(secret_ids(&Site::default()).is_empty());
+        assert_eq!(mounts(&site).unwrap().into_keys().collect::<Vec<_>>(), ids);
+        assert!(mount_ids(&Site::default()).is_empty());
     }
 
     #[test]
@@ -102,6 +106,6 @@ mod tests {
             ca: Some(ca),
             ..Site::default()
         };
-        assert!(secrets(&site).unwrap_err().to_string().contains("no certificate"));
+        assert!(mounts(&site).unwrap_err().to_string().contains("no certificate"));
     }
 }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::compose::Mounts;
+use crate::compose::{Mounts, Renderer};
 use crate::config::Settings;
 use crate::engine::fake::Fake;
 use crate::event::Memory;
+use crate::fault::{Kind, Trouble};
 use crate::plan;
 use crate::repository::Repository;
 
@@ -29,18 +30,24 @@ fn repository() -> tempfile::TempDir {
     dir
 }
 
+struct NoTemplates;
+
+impl Renderer for NoTemplates {
+    fn render(&self, _: &str, _: &serde_json::Value) -> Result<String, String> {
+        unreachable!("there is no template")
+    }
+}
+
 fn plan_of(root: &Path) -> BuildPlan {
     let environment = |name: &str| (name == "BASE_IMAGE").then(|| "upstream:1".to_owned());
     let settings: Settings = crate::config::resolve(&BTreeMap::new(), environment, &BTreeMap::new()).unwrap();
     let missions = ["m".parse().unwrap()];
-    plan::load(
-        &Repository::at(root),
-        &missions,
-        &settings,
-        &root.join("agent"),
-        &Mounts::default(),
-    )
-    .unwrap()
+    let host = plan::Host {
+        agent: &root.join("agent"),
+        mounts: &Mounts::default(),
+        renderer: &NoTemplates,
+    };
+    plan::load(&Repository::at(root), &missions, &settings, host).unwrap()
 }
 
 fn engine() -> Fake {
@@ -56,7 +63,7 @@ fn failed_build(temporary: bool) -> EngineError {
         line: None,
         step: Some("[2/2] RUN make it".to_owned()),
         output: "making it\nerror: /opt/environments/e/e.pip:3 is odd\n".to_owned(),
-        temporary,
+        trouble: temporary.then_some(Trouble::Lost),
     }
 }
 
@@ -82,7 +89,7 @@ async fn images_are_chained_by_references_that_cannot_move() {
     let dir = repository();
     let (fake, events) = (engine(), Memory::default());
     let state = State::of(dir.path());
-    let built = build(&plan_of(dir.path()), &fake, &state, &Options::default(), &events)
+    let built = build(&plan_of(dir.path()), &fake, &fake, &state, &Options::default(), &events)
         .await
         .unwrap();
     let requests = fake.builds();
@@ -101,10 +108,10 @@ async fn an_image_whose_inputs_are_known_calls_no_builder() {
     let (fake, events) = (engine(), Memory::default());
     let state = State::of(dir.path());
     let options = Options::default();
-    let first = build(&plan_of(dir.path()), &fake, &state, &options, &events)
+    let first = build(&plan_of(dir.path()), &fake, &fake, &state, &options, &events)
         .await
         .unwrap();
-    let second = build(&plan_of(dir.path()), &fake, &state, &options, &events)
+    let second = build(&plan_of(dir.path()), &fake, &fake, &state, &options, &events)
         .await
         .unwrap();
     assert_eq!(fake.builds().len(), 2);
@@ -117,7 +124,7 @@ async fn an_image_whose_inputs_are_known_calls_no_builder() {
         error.to_string(),
         "mission m has not been built from its present files: more is new"
     );
-    build(&plan_of(dir.path()), &fake, &state, &options, &events)
+    build(&plan_of(dir.path()), &fake, &fake, &state, &options, &events)
         .await
         .unwrap();
     assert_eq!(fake.builds().len(), 3, "only the mission is built again");
@@ -129,12 +136,12 @@ async fn without_cache_every_image_is_built_again() {
     let (fake, events) = (engine(), Memory::default());
     fake.add_remote_image("upstream:1", BTreeMap::new());
     let state = State::of(dir.path());
-    let anew = Options {
+    let rebuild = Options {
         no_cache: true,
         ..Options::default()
     };
     for _ in 0..2 {
-        build(&plan_of(dir.path()), &fake, &state, &anew, &events)
+        build(&plan_of(dir.path()), &fake, &fake, &state, &rebuild, &events)
             .await
             .unwrap();
     }
@@ -155,7 +162,7 @@ async fn a_temporary_failure_is_tried_again() {
     let (fake, events) = (engine(), Memory::default());
     fake.script_failure("build", failed_build(true));
     let state = State::of(dir.path());
-    build(&plan_of(dir.path()), &fake, &state, &patient(), &events)
+    build(&plan_of(dir.path()), &fake, &fake, &state, &patient(), &events)
         .await
         .unwrap();
     let warned = events
@@ -173,7 +180,7 @@ async fn a_temporary_failure_that_stays_ends_as_one() {
         fake.script_failure("build", failed_build(true));
     }
     let state = State::of(dir.path());
-    let error = build(&plan_of(dir.path()), &fake, &state, &patient(), &events)
+    let error = build(&plan_of(dir.path()), &fake, &fake, &state, &patient(), &events)
         .await
         .unwrap_err();
     assert!(matches!(error, BuildError::Engine { source, .. } if source.is_temporary()));
@@ -190,11 +197,15 @@ async fn a_legitimate_failure_is_not_tried_again_and_names_the_line_that_was_wri
         images: plan.images[..1].to_vec(),
         ..plan.clone()
     };
-    build(&common, &fake, &state, &Options::default(), &events)
+    build(&common, &fake, &fake, &state, &Options::default(), &events)
         .await
         .unwrap();
     fake.script_failure("build", failed_build(false));
-    let error = build(&plan, &fake, &state, &patient(), &events).await.unwrap_err();
+    let error = build(&plan, &fake, &fake, &state, &patient(), &events)
+        .await
+        .unwrap_err();
+    let place = error.place().unwrap();
+    assert_eq!(place.to_string(), "missions/m/environments/e/e.pip:3");
     let text = error.to_string();
     assert_eq!(
         text,
@@ -207,16 +218,67 @@ async fn a_legitimate_failure_is_not_tried_again_and_names_the_line_that_was_wri
 }
 
 #[tokio::test]
+async fn what_the_agent_ends_with_says_what_a_failed_step_means() {
+    for (code, kind) in [
+        (3, Kind::Invalid),
+        (75, Kind::Temporary),
+        (101, Kind::Build),
+        (1, Kind::Build),
+    ] {
+        let dir = repository();
+        let (fake, events) = (engine(), Memory::default());
+        let failed = EngineError::Build {
+            image: "common".to_owned(),
+            reason: format!("exit code: {code}"),
+            line: None,
+            step: None,
+            output: "error: it is odd\nhint: make it even\n".to_owned(),
+            trouble: None,
+        };
+        fake.script_failure("build", failed);
+        let state = State::of(dir.path());
+        let error = build(&plan_of(dir.path()), &fake, &fake, &state, &Options::default(), &events)
+            .await
+            .unwrap_err();
+        assert_eq!((error.kind(), error.hint().as_deref()), (kind, Some("make it even")));
+    }
+}
+
+#[tokio::test]
+async fn what_a_file_is_compared_with_is_what_it_was_last_and_not_what_was_built_last() {
+    let dir = repository();
+    let (fake, events) = (engine(), Memory::default());
+    let state = State::of(dir.path());
+    let write = |file: &str, text: &str| fs::write(dir.path().join("missions/m").join(file), text).unwrap();
+    let built = async || {
+        let plan = plan_of(dir.path());
+        build(&plan, &fake, &fake, &state, &Options::default(), &events)
+            .await
+            .unwrap();
+    };
+    built().await;
+    write("more", "x");
+    built().await;
+    // Back to what there was, whose image is still there.
+    fs::remove_file(dir.path().join("missions/m/more")).unwrap();
+    built().await;
+    write("other", "x");
+    let error = find(&plan_of(dir.path()), &fake, &state).await.unwrap_err();
+    assert!(error.to_string().ends_with(": other is new"), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("build it first: `scripts/image-build m`"));
+}
+
+#[tokio::test]
 async fn an_image_that_another_tag_replaced_is_not_taken_for_up_to_date() {
     let dir = repository();
     let (fake, events) = (engine(), Memory::default());
     let state = State::of(dir.path());
-    let built = build(&plan_of(dir.path()), &fake, &state, &Options::default(), &events)
+    let built = build(&plan_of(dir.path()), &fake, &fake, &state, &Options::default(), &events)
         .await
         .unwrap();
     let other = fake.add_image("other:1", BTreeMap::new());
     fake.tag(&other, &built[1].reference).await.unwrap();
-    let again = build(&plan_of(dir.path()), &fake, &state, &Options::default(), &events)
+    let again = build(&plan_of(dir.path()), &fake, &fake, &state, &Options::default(), &events)
         .await
         .unwrap();
     assert!(again[1].fresh);

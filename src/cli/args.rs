@@ -92,10 +92,10 @@ impl Missions {
 pub struct BuildArgs {
     #[command(flatten)]
     pub missions: Missions,
-    /// Build everything anew
+    /// Build everything again
     #[arg(long)]
     no_cache: bool,
-    /// Solve floating specs anew: with `USE_FROZEN=0`, build the common image and the missions' without the builder's cache
+    /// Solve floating specs again: with `USE_FROZEN=0`, build the common image and the missions' without the builder's cache
     #[arg(long)]
     refresh: bool,
     /// Refuse frozen specs whose floating specs have changed since

@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 use super::applets;
 use super::args::Global;
 use super::failure::Failure;
+use super::template;
 
 /// Turns the definition of a JupyterHub user image into a tested, pushed container image.
 #[derive(Debug, Parser)]
@@ -33,7 +34,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Build(build::BuildArgs),
-    Test(test::TestArgs),
+    Test(Box<test::TestArgs>),
     Push(push::PushArgs),
     All(all::AllArgs),
     Freeze(freeze::FreezeArgs),
@@ -42,6 +43,9 @@ pub enum Command {
     Runs(runs::RunsArgs),
     Compose(compose::ComposeArgs),
     Image(image::ImageArgs),
+    /// Render a template that standard input holds
+    #[command(name = template::COMMAND, hide = true)]
+    RenderTemplate,
     /// Run a command as it runs inside an image, e.g. `floe applet test-imports base numpy`
     #[command(disable_help_flag = true)]
     Applet {
@@ -56,7 +60,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Build(args) => build::execute(global, &args).await,
-        Command::Test(args) => test::execute(global, args).await,
+        Command::Test(args) => test::execute(global, *args).await,
         Command::Push(args) => push::execute(global, &args).await,
         Command::All(args) => all::execute(global, &args).await,
         Command::Freeze(args) => freeze::execute(global, &args).await,
@@ -65,6 +69,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Runs(args) => runs::execute(global, &args),
         Command::Compose(args) => compose::execute(global, &args),
         Command::Image(args) => image::execute(global, &args).await,
+        Command::RenderTemplate => template::execute(),
         Command::Applet { words } => applets::run(words.into_iter().map(Into::into).collect()).await,
     }
 }

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::output;
-use crate::report::place::Places;
+use crate::report::location::Locations;
 use crate::report::{github, markdown};
 use crate::run::account::Account;
 
 /// Marks failures in the job's log and adds to the job's summary, inside of GitHub Actions.
-pub fn tell_service(account: &Account, places: &Places) {
+pub fn tell_service(account: &Account, places: &Locations) {
     if !output::in_github_actions() {
         return;
     }

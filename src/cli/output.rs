@@ -8,15 +8,27 @@ use std::sync::OnceLock;
 use super::args::When;
 use super::failure::{ExitCode, Failure};
 use crate::event::redact::Hidden;
+use crate::fault::Place;
+use crate::report::github;
+use crate::report::location::Location;
 use crate::report::terminal::Style;
 use crate::report::untrusted::Untrusted;
+use crate::repository::Repository;
 
 /// What no message shows.
 static HIDDEN: OnceLock<Hidden> = OnceLock::new();
 
+/// The repository that messages are about.
+static REPOSITORY: OnceLock<Repository> = OnceLock::new();
+
 /// Keeps these values out of all messages from now on.
 pub fn hide(hidden: Hidden) {
     let _ = HIDDEN.set(hidden);
+}
+
+/// Names files as they are in this repository from now on.
+pub fn within(repository: Repository) {
+    let _ = REPOSITORY.set(repository);
 }
 
 /// Prints a result. A reader that has gone away is no failure: it had what it wanted.
@@ -38,9 +50,9 @@ pub fn say(text: &str) {
 
 /// Prints why a call did not succeed, and what to do about it.
 pub fn failure(failure: &Failure) {
-    if failure.message.is_empty() {
+    let Some(message) = &failure.message else {
         return;
-    }
+    };
     let hidden = HIDDEN.get().cloned().unwrap_or_default();
     // An error may quote what a container or a server said.
     let untrusted = Untrusted {
@@ -53,9 +65,24 @@ pub fn failure(failure: &Failure) {
     } else {
         ("", "", "")
     };
-    say(&format!("{red}error:{reset} {}", shown(&failure.message)));
+    say(&format!("{red}error:{reset} {}", shown(message)));
     if let Some(hint) = &failure.hint {
         say(&format!("{green}hint:{reset} {}", shown(hint)));
+    }
+    if in_github_actions() && failure.code.is_of_work() {
+        let place = failure.place.as_ref().map(location);
+        say(&github::failure(place.as_ref(), &hidden.mask(message)));
+    }
+}
+
+/// The place as it is in the repository.
+fn location(place: &Place) -> Location {
+    let path = REPOSITORY
+        .get()
+        .map_or(&*place.path, |repository| repository.relative(&place.path));
+    Location {
+        file: path.to_string_lossy().into_owned(),
+        line: place.line,
     }
 }
 

@@ -1,20 +1,22 @@
 //! What the commands of one call share: where they work, and how they hear of interrupts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use docker_credential::DockerCredential;
 use tokio::sync::OnceCell;
 
 use super::args::Global;
 use super::failure::{ExitCode, Failure};
+use super::template::Apart;
 use super::{hidden, output, signals};
-use crate::config::{self, setup_env};
-use crate::engine::client::Docker;
-use crate::engine::{Credentials, Engine, EngineError};
+use crate::config::{self, Settings, setup_env};
+use crate::engine::{self, Credentials, Directions, Engine, EngineError};
 use crate::event::Sink;
+use crate::reference::RegistryHost;
 use crate::report::terminal::Terminal;
 use crate::repository::{self, Repository};
 use crate::state::State;
@@ -56,11 +58,17 @@ impl Session {
     fn of(repository: Repository, global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
         // The one provider of cryptography; a second call of this in one process is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        output::within(repository.clone());
         let interrupts = signals::listen()?;
         let environment = |name: &str| std::env::var(name).ok();
         let file = read_setup_env(&repository.path(repository::SETUP_ENV), &environment)?;
         let mut all = global.settings();
         all.extend(flags.iter().cloned());
+        let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let named = variables.chain(file.keys().cloned()).collect::<BTreeSet<_>>();
+        for (name, meant) in config::misspelt(named.iter().map(String::as_str)) {
+            output::say(&format!("warning: {name} is no setting; is {meant} meant?"));
+        }
         let settings = config::resolve(&all, environment, &file)?;
         let hidden = hidden::of(&settings);
         output::hide(hidden.clone());
@@ -70,16 +78,15 @@ impl Session {
         let workplace = Workplace {
             state: State::of(repository.root()),
             repository,
-            agent,
+            agent: agent.clone(),
+            renderer: Box::new(Apart { program: agent }),
             hidden,
             display: Box::new(move || -> Arc<dyn Sink> {
                 let style = output::style(color, verbose);
                 Arc::new(Terminal::new(Box::new(io::stderr()), style))
             }),
             login,
-            connect: Box::new(Daemon {
-                host: settings.docker_host.clone(),
-            }),
+            connect: Box::new(Daemon(directions(&settings))),
             connected: OnceCell::new(),
             settings,
         };
@@ -88,14 +95,29 @@ impl Session {
 }
 
 /// The engine that the settings name.
-struct Daemon {
-    host: Option<String>,
-}
+struct Daemon(Directions);
 
 #[async_trait]
 impl Connect for Daemon {
     async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError> {
-        Ok(Arc::new(Docker::connect(self.host.as_deref()).await?))
+        engine::connect(&self.0).await
+    }
+}
+
+/// What leads to the engine: the settings, and where Docker's own client and engines without root keep their files.
+fn directions(settings: &Settings) -> Directions {
+    let path = |name: &str| {
+        std::env::var_os(name)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
+    Directions {
+        host: settings.docker_host.clone(),
+        context: settings.docker_context.clone(),
+        tls: settings.docker_tls_verify,
+        certificates: settings.docker_cert_path.clone(),
+        client: path("DOCKER_CONFIG").or_else(|| path("HOME").map(|home| home.join(".docker"))),
+        runtime: path("XDG_RUNTIME_DIR"),
     }
 }
 
@@ -113,10 +135,19 @@ fn directory(global: &Global) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(&directory).unwrap_or(directory))
 }
 
+/// More than this is no `setup-env`, in bytes.
+const LONGEST_SETUP_ENV: u64 = 1 << 20;
+
 fn read_setup_env(
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, setup_env::Assignment>, Failure> {
+    // Whoever wrote the repository may have written this, too.
+    let about = std::fs::metadata(path);
+    if about.is_ok_and(|about| !about.is_file() || about.len() > LONGEST_SETUP_ENV) {
+        let message = format!("{} is no file of settings that somebody wrote", path.display());
+        return Err(Failure::new(ExitCode::Invalid, message));
+    }
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(setup_env::parse(path, &text, environment).map_err(config::ConfigError::from)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
@@ -128,17 +159,10 @@ fn read_setup_env(
     }
 }
 
-/// What `docker login` has stored for the registry of `reference`.
-fn login(reference: &str) -> Option<Credentials> {
-    let host = reference
-        .split_once('/')
-        .map(|(host, _)| host)
-        .filter(|host| host.contains(['.', ':']) || *host == "localhost");
-    let server = host.unwrap_or("https://index.docker.io/v1/");
-    match docker_credential::get_credential(server).ok()? {
-        docker_credential::DockerCredential::UsernamePassword(username, password) => {
-            Some(Credentials { username, password })
-        }
-        docker_credential::DockerCredential::IdentityToken(_) => None,
-    }
+/// What `docker login` has stored for a registry.
+fn login(registry: &RegistryHost) -> Option<Credentials> {
+    Some(match docker_credential::get_credential(registry.login()).ok()? {
+        DockerCredential::UsernamePassword(username, password) => Credentials::Password { username, password },
+        DockerCredential::IdentityToken(token) => Credentials::IdentityToken(token),
+    })
 }

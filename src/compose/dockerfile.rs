@@ -21,7 +21,7 @@ pub struct Instruction {
 #[must_use]
 pub fn parse(text: &str) -> Vec<Instruction> {
     let lines = text.lines().collect::<Vec<_>>();
-    let escape = escape(&lines);
+    let escape = escape(text);
     let mut instructions = Vec::new();
     let mut at = 0;
     while at < lines.len() {
@@ -68,20 +68,50 @@ pub fn parse(text: &str) -> Vec<Instruction> {
     instructions
 }
 
+/// The directives to the parser at the top of a file, one a line: name and value. What comes behind another comment, a
+/// blank line or an instruction is none.
+#[must_use]
+pub fn directives(text: &str) -> Vec<(String, String)> {
+    let read = |line: &str| {
+        let (name, value) = line.trim().strip_prefix('#')?.split_once('=')?;
+        let name = name.trim().to_ascii_lowercase();
+        matches!(name.as_str(), "syntax" | "escape" | "check").then(|| (name, value.trim().to_owned()))
+    };
+    text.lines().map_while(read).collect()
+}
+
 /// The character that continues a line: a backslash, unless a directive at the top says otherwise.
-fn escape(lines: &[&str]) -> char {
-    for line in lines {
-        let Some(directive) = line.trim().strip_prefix('#') else {
-            break;
-        };
-        let Some((name, value)) = directive.split_once('=') else {
-            break;
-        };
-        if name.trim().eq_ignore_ascii_case("escape") && value.trim() == "`" {
-            return '`';
+#[must_use]
+pub fn escape(text: &str) -> char {
+    let directives = directives(text);
+    let backtick = directives.iter().any(|(name, value)| name == "escape" && value == "`");
+    if backtick { '`' } else { '\\' }
+}
+
+/// A text whose lines are continued by a backslash, with `escape` in its place.
+#[must_use]
+pub fn continued_by(text: &str, escape: char) -> String {
+    let mut lines = text.lines().map(str::to_owned).collect::<Vec<_>>();
+    for instruction in parse(text) {
+        let own = &mut lines[instruction.lines];
+        let continued = own
+            .iter()
+            .position(|line| !line.trim_end().ends_with('\\') && !is_comment(line));
+        // Behind the first line that is not continued there may be a here-document, whose text is its own.
+        for line in own.iter_mut().take(continued.unwrap_or(usize::MAX)) {
+            if let Some(kept) = line.trim_end().strip_suffix('\\').map(str::to_owned)
+                && !is_comment(line)
+            {
+                *line = format!("{kept}{escape}");
+            }
         }
     }
-    '\\'
+    lines.join("\n")
+}
+
+fn is_comment(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#')
 }
 
 /// The words that end the here-documents which `arguments` begin, in order.
@@ -114,6 +144,8 @@ fn here_documents(arguments: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use parse_dockerfile::Instruction as Parsed;
+
     use super::*;
 
     fn parsed(text: &str) -> Vec<(String, Range<usize>, String)> {
@@ -163,6 +195,73 @@ mod tests {
                 instruction("USER", 4..5, "x"),
             ]
         );
+    }
+
+    /// The same by a parser that follows `BuildKit`'s, of texts that both read.
+    fn by_another(text: &str) -> Vec<(String, usize)> {
+        let parsed = parse_dockerfile::parse(text).unwrap();
+        let line = |at: usize| text[..at].matches('\n').count();
+        let instructions = parsed.instructions.iter().map(|instruction| {
+            let keyword = match instruction {
+                Parsed::Add(found) => &found.add,
+                Parsed::Arg(found) => &found.arg,
+                Parsed::Cmd(found) => &found.cmd,
+                Parsed::Copy(found) => &found.copy,
+                Parsed::Entrypoint(found) => &found.entrypoint,
+                Parsed::Env(found) => &found.env,
+                Parsed::Expose(found) => &found.expose,
+                Parsed::From(found) => &found.from,
+                Parsed::Label(found) => &found.label,
+                Parsed::Onbuild(found) => &found.onbuild,
+                Parsed::Run(found) => &found.run,
+                Parsed::Shell(found) => &found.shell,
+                Parsed::User(found) => &found.user,
+                Parsed::Workdir(found) => &found.workdir,
+                other => panic!("{other:?} is in none of the texts"),
+            };
+            (
+                text[keyword.span.clone()].to_ascii_uppercase(),
+                line(keyword.span.start),
+            )
+        });
+        instructions.collect()
+    }
+
+    #[test]
+    fn instructions_begin_where_a_full_parser_sees_them() {
+        let shared = include_str!("../../common/Dockerfile");
+        let trailer = include_str!("../../common/Dockerfile.trailer");
+        let trailer = format!("FROM a\n{trailer}");
+        let odd = [
+            "# escape=`\nFROM a\nRUN a `\n b\nRUN c:\\\nUSER x\n",
+            "FROM a\nRUN <<EOF cat > /x\nFROM nothing\nEOF\nUSER x\n",
+            "FROM a\nCOPY <<-'A' <<B /to/\n\tRUN x\n\tA\nRUN y\nB\nUSER x\n",
+            "from a as b\n\nrun one \\\n  # why\n\n  && two\nONBUILD RUN x\nCMD [\"a\", \"b\"]\n",
+            "# comment\n# syntax=x\nFROM a\nARG A=1 \\\n  B=2\nLABEL a=\"b \\\n c\"\nENV A 1\n",
+        ];
+        for text in odd.into_iter().chain([shared, &trailer]) {
+            let own = parse(text).into_iter().map(|found| (found.keyword, found.lines.start));
+            assert_eq!(own.collect::<Vec<_>>(), by_another(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn directives_end_at_the_first_line_that_is_none() {
+        let names = |text: &str| directives(text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(
+            names("# syntax=a\n#escape = `\n# check=skip=all\nFROM a\n"),
+            ["syntax", "escape", "check"]
+        );
+        assert_eq!(names("# a comment\n# escape=`\nFROM a"), [""; 0]);
+        assert_eq!(names("\n# syntax=a"), [""; 0]);
+        assert_eq!(names("# escape=`\n# a=b\n# syntax=a"), ["escape"]);
+    }
+
+    #[test]
+    fn a_text_can_be_continued_by_another_character() {
+        let text = "RUN a \\\n # why \\\n b\nRUN <<E cat \\\n x\nkept \\\nE\nUSER c";
+        let other = continued_by(text, '`');
+        assert_eq!(other, "RUN a `\n # why \\\n b\nRUN <<E cat `\n x\nkept \\\nE\nUSER c");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Environments as stages of a Dockerfile, each taken over into the image as one layer.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use tera::{Context, Tera};
 
 use crate::image;
@@ -7,7 +10,7 @@ use crate::image::applet::ENV_STAGE;
 use crate::reference::EnvironmentName;
 
 /// One environment: what its stage copies and runs.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
     /// The environment's name.
     pub environment: EnvironmentName,
@@ -23,8 +26,8 @@ const STAGES: &str = r#"ARG BASE_IMAGE
 {% for stage in stages %}{% if stage.environment != base %}
 FROM ${BASE_IMAGE} AS env-{{ stage.environment | lower }}
 USER root
-COPY {{ stage.files | json_encode() }}
-RUN {{ stage.commands | join(sep=" \
+{% for copy in stage.copies %}COPY {{ copy | json_encode() }}
+{% endfor %}RUN {{ stage.commands | join(sep=" \
  && ") }} \
  && {{ env_stage }} {{ stage.environment }} /floe
 {% endif %}{% endfor %}"#;
@@ -32,8 +35,8 @@ RUN {{ stage.commands | join(sep=" \
 /// `COPY --from … /floe/ /` makes of a stage's tree a layer whose digest depends on the environment's content alone. The
 /// base environment is part of the common image already: what a mission adds to it is installed in place.
 const LAYERS: &str = r#"{% for stage in stages %}{% if stage.environment == base -%}
-COPY {{ stage.files | json_encode() }}
-RUN {{ stage.commands | join(sep=" \
+{% for copy in stage.copies %}COPY {{ copy | json_encode() }}
+{% endfor %}RUN {{ stage.commands | join(sep=" \
  && ") }}
 {% else -%}
 COPY --from=env-{{ stage.environment | lower }} /floe/ /
@@ -56,7 +59,7 @@ pub(super) fn body(stages: &[Stage]) -> String {
 }
 
 fn render(template: &str, stages: &[Stage]) -> String {
-    let stages = stages.iter().cloned().map(with_destination).collect::<Vec<_>>();
+    let stages = stages.iter().map(Written::of).collect::<Vec<_>>();
     let mut context = Context::new();
     context.insert("stages", &stages);
     context.insert("base", &EnvironmentName::base());
@@ -65,11 +68,35 @@ fn render(template: &str, stages: &[Stage]) -> String {
     Tera::one_off(template, &context, false).unwrap_or_default()
 }
 
-/// `COPY` in its JSON form takes names with blanks; its last element is where the files go.
-fn with_destination(mut stage: Stage) -> Stage {
-    let directory = format!("{}/{}/", image::ENVIRONMENTS, stage.environment);
-    stage.files.push(directory);
-    stage
+/// A stage as the templates take it.
+#[derive(serde::Serialize)]
+struct Written<'a> {
+    environment: &'a EnvironmentName,
+    /// For each directory the files that go into it, and where that is in the image. `COPY` in its JSON form takes names
+    /// with blanks; its last element is where the files go.
+    copies: Vec<Vec<String>>,
+    commands: &'a [String],
+}
+
+impl<'a> Written<'a> {
+    fn of(stage: &'a Stage) -> Self {
+        let mut copies = BTreeMap::<&Path, Vec<String>>::new();
+        for file in &stage.files {
+            let directory = Path::new(file).parent().unwrap_or(Path::new(""));
+            copies.entry(directory).or_default().push(file.clone());
+        }
+        let with_destination = |(directory, mut files): (&Path, Vec<String>)| {
+            let below = directory.strip_prefix("environments").unwrap_or(directory);
+            let destination = Path::new(image::ENVIRONMENTS).join(below);
+            files.push(format!("{}/", destination.to_string_lossy().trim_end_matches('/')));
+            files
+        };
+        Self {
+            environment: &stage.environment,
+            copies: copies.into_iter().map(with_destination).collect(),
+            commands: &stage.commands,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -110,5 +137,26 @@ mod tests {
         COPY --from=env-cal /floe/ /
         COPY --from=env-old /floe/ /
         "#);
+    }
+
+    #[test]
+    fn what_lists_name_in_other_directories_goes_into_those() {
+        let stage = Stage {
+            environment: "cal".parse().unwrap(),
+            files: ["cal/cal.pip", "cal/sub/more.txt", "shared.txt"]
+                .map(|file| format!("environments/{file}"))
+                .to_vec(),
+            commands: vec!["make".to_owned()],
+        };
+        let text = stages(&[stage]);
+        let copies = text.lines().filter(|line| line.starts_with("COPY"));
+        assert_eq!(
+            copies.collect::<Vec<_>>(),
+            [
+                r#"COPY ["environments/shared.txt","/opt/environments/"]"#,
+                r#"COPY ["environments/cal/cal.pip","/opt/environments/cal/"]"#,
+                r#"COPY ["environments/cal/sub/more.txt","/opt/environments/cal/sub/"]"#,
+            ]
+        );
     }
 }

@@ -20,8 +20,8 @@ const OWNER: &str = "uid=1000,gid=100";
 /// What every `RUN` of a composed Dockerfile is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mounts {
-    /// Files that are mounted as secrets, by ID, with the variables that point to each.
-    secrets: BTreeMap<&'static str, &'static [&'static str]>,
+    /// Files that are mounted, by ID, with the variables that point to each.
+    files: BTreeMap<&'static str, &'static [&'static str]>,
 }
 
 /// The variables that tools read the path of a CA bundle from.
@@ -44,25 +44,37 @@ pub const UV: &str = "uv.toml";
 pub const CONDA: &str = "condarc";
 /// The secret that holds apt's configuration.
 pub const APT: &str = "apt.conf";
+/// The secret that holds the credentials in the addresses of a mission's lists, which its frozen specs are without.
+pub const NETRC: &str = "netrc";
 
 impl Mounts {
-    /// The mounts for the secrets with these IDs ([`CA`], [`PIP`], [`UV`], [`CONDA`], [`APT`]).
-    pub fn for_secrets<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
-        let known: [(&'static str, &'static [&'static str]); 5] = [
+    /// The mounts with these IDs ([`CA`], [`PIP`], [`UV`], [`CONDA`], [`APT`], [`NETRC`]).
+    pub fn of<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::default().with(ids)
+    }
+
+    /// These mounts and those with the IDs.
+    #[must_use]
+    pub fn with<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: [(&'static str, &'static [&'static str]); 6] = [
             (CA, CA_VARIABLES),
             (PIP, &["PIP_CONFIG_FILE"]),
             (UV, &["UV_CONFIG_FILE"]),
             (CONDA, &["CONDARC"]),
             (APT, &["APT_CONFIG"]),
+            (NETRC, &["NETRC"]),
         ];
         let ids = ids.into_iter().collect::<Vec<_>>();
-        Self {
-            secrets: known.into_iter().filter(|(id, _)| ids.contains(id)).collect(),
-        }
+        let mut mounts = self.clone();
+        mounts
+            .files
+            .extend(known.into_iter().filter(|(id, _)| ids.contains(id)));
+        mounts
     }
 
-    /// The lines of `text` with the mounts and variables added, each with the index of the line that it was.
-    pub(super) fn add_to(&self, text: &str) -> Vec<(String, Option<usize>)> {
+    /// The lines of `text` with the mounts and variables added, and the lines of `stage` behind each `FROM`, each with the
+    /// index of the line that it was.
+    pub(super) fn add_to(&self, text: &str, stage: &[&str]) -> Vec<(String, Option<usize>)> {
         let mut lines = text
             .lines()
             .enumerate()
@@ -75,7 +87,8 @@ impl Mounts {
                 "FROM" => {
                     user = "the-base-image-user";
                     let last = instruction.lines.end - 1;
-                    lines[last].extend(self.variables().into_iter().map(|line| (line, None)));
+                    let added = stage.iter().map(|&line| line.to_owned()).chain(self.variables());
+                    lines[last].extend(added.map(|line| (line, None)));
                 }
                 "USER" => user = &instruction.arguments,
                 "RUN" => {
@@ -108,7 +121,7 @@ impl Mounts {
                 );
             }
         }
-        for id in self.secrets.keys() {
+        for id in self.files.keys() {
             let _ = write!(flags, " --mount=type=secret,id={id},target={SECRETS}/{id},mode=0444");
         }
         flags
@@ -119,7 +132,7 @@ impl Mounts {
         let mut lines = vec![format!(
             "ARG UV_CACHE_DIR={CACHE}/uv UV_LINK_MODE=copy PIP_CACHE_DIR={CACHE}/pip CONDA_PKGS_DIRS={CACHE}/conda"
         )];
-        for (id, names) in &self.secrets {
+        for (id, names) in &self.files {
             let assignments = names.iter().map(|name| format!("{name}={SECRETS}/{id}"));
             lines.push(format!("ARG {}", assignments.collect::<Vec<_>>().join(" ")));
         }

@@ -1,8 +1,12 @@
 //! A mission's `Dockerfile.custom.tera`: rendered by Tera, with a map back to the lines of the template.
+//!
+//! The template may be somebody else's. It sees nothing of the host, and whoever renders it bounds its work: a template can
+//! count without end, double a text until the memory is full, and call itself until the stack is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error as _;
 
+use serde_json::{Value, json};
 use tera::{Context, Tera};
 
 use super::generate::{self, Stage};
@@ -26,32 +30,64 @@ pub struct Rendered {
     pub lines: Vec<(String, Option<usize>)>,
 }
 
+/// What renders templates within bounds.
+pub trait Renderer: Send + Sync {
+    /// The text that the template comes to, or what is wrong with it, in Tera's words.
+    fn render(&self, template: &str, context: &Value) -> Result<String, String>;
+}
+
 /// Renders a template that sees `mission`, `environments` (names), `frozen`, `common_image`, and the blocks `env_stages`
 /// (which goes first, for it begins with `ARG BASE_IMAGE`) and `env_layers`.
-pub fn render(source: &Source, facts: &Facts, stages: &[Stage]) -> Result<Rendered, ComposeError> {
+pub fn render(
+    source: &Source,
+    facts: &Facts,
+    stages: &[Stage],
+    renderer: &dyn Renderer,
+) -> Result<Rendered, ComposeError> {
     let names = stages.iter().map(|stage| &stage.environment).collect::<Vec<_>>();
-    let mut context = Context::new();
-    context.insert("mission", &facts.mission);
-    context.insert("environments", &names);
-    context.insert("frozen", &facts.frozen);
-    context.insert("common_image", "${BASE_IMAGE}");
-    context.insert("env_stages", generate::stages(stages).trim_end());
-    context.insert("env_layers", generate::layers(stages).trim_end());
-    let text = Tera::one_off(&source.text, &context, false).map_err(|error| malformed(source, &error))?;
+    let context = json!({
+        "mission": facts.mission,
+        "environments": names,
+        "frozen": facts.frozen,
+        "common_image": "${BASE_IMAGE}",
+        "env_stages": generate::stages(stages).trim_end(),
+        "env_layers": generate::layers(stages).trim_end(),
+    });
+    let came = renderer.render(&source.text, &context);
+    let text = came.map_err(|message| malformed(source, &message))?;
     Ok(Rendered {
         lines: aligned(&source.text, &text),
         source: source.clone(),
     })
 }
 
-/// Tera says where in its last cause, as ` --> line:column` or not at all, and calls the template by a name of its own.
-fn malformed(source: &Source, error: &tera::Error) -> ComposeError {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        message = inner.to_string();
-        cause = inner.source();
+/// Tera's functions that tell of the host, or give another text each time.
+const NOTHING_OF_THE_HOST: [&str; 3] = ["get_env", "now", "get_random"];
+
+/// The text that a template comes to, or what is wrong with it. Its work is not bounded.
+pub fn text(template: &str, context: &Value) -> Result<String, String> {
+    let mut tera = Tera::default();
+    for name in NOTHING_OF_THE_HOST {
+        tera.register_function(name, move |_: &HashMap<String, Value>| {
+            Err(tera::Error::msg(format!(
+                "`{name}` is not there: a template sees nothing of the host, and gives the same text each time"
+            )))
+        });
     }
+    let rendered = Context::from_value(context.clone()).and_then(|context| tera.render_str(template, &context));
+    rendered.map_err(|error| {
+        // Tera says where in its last cause, as ` --> line:column` or not at all.
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            message = inner.to_string();
+            cause = inner.source();
+        }
+        message.replace(" while rendering '__tera_one_off'", "")
+    })
+}
+
+fn malformed(source: &Source, message: &str) -> ComposeError {
     let line = message
         .split_once("--> ")
         .and_then(|(_, place)| place.split_once(':')?.0.trim().parse().ok());
@@ -61,7 +97,7 @@ fn malformed(source: &Source, error: &tera::Error) -> ComposeError {
         .map(|line| line.trim().trim_start_matches("= "))
         .find(|line| !line.is_empty())
         .unwrap_or_default()
-        .replace(" while rendering '__tera_one_off'", "");
+        .to_owned();
     ComposeError::Template {
         path: source.path.clone(),
         line: line.or_else(|| named_line(&source.text, &message)),
@@ -112,6 +148,15 @@ fn aligned(template: &str, rendered: &str) -> Vec<(String, Option<usize>)> {
 mod tests {
     use super::*;
 
+    /// Renders without bounds.
+    struct Unbounded;
+
+    impl Renderer for Unbounded {
+        fn render(&self, template: &str, context: &Value) -> Result<String, String> {
+            super::text(template, context)
+        }
+    }
+
     fn source(text: &str) -> Source {
         Source {
             path: "missions/m/Dockerfile.custom.tera".into(),
@@ -138,7 +183,7 @@ mod tests {
     fn a_template_sees_the_mission_and_the_two_blocks() {
         let text = "{{ env_stages }}\n\nFROM {{ common_image }}\n# {{ mission }}: {{ environments | join(sep=\",\") }}\n\
                     {% if frozen %}LABEL frozen=1{% endif %}\nRUN make me\n{{ env_layers }}\n";
-        let rendered = render(&source(text), &facts(), &[stage()]).unwrap();
+        let rendered = render(&source(text), &facts(), &[stage()], &Unbounded).unwrap();
         let lines = rendered.lines.iter().map(|(line, origin)| {
             let origin = origin.map(|index| (index + 1).to_string()).unwrap_or_default();
             format!("{origin:>2} {line}")
@@ -167,7 +212,7 @@ mod tests {
             ("FROM x\nRUN {{ nosuch }}\n", Some(2), "nosuch"),
             ("FROM x\n\nRUN {% if %}\n", Some(3), "expected"),
         ] {
-            let error = render(&source(text), &facts(), &[]).unwrap_err();
+            let error = render(&source(text), &facts(), &[], &Unbounded).unwrap_err();
             let ComposeError::Template {
                 line: found, message, ..
             } = &error
@@ -176,6 +221,22 @@ mod tests {
             };
             assert_eq!(*found, line, "{message}");
             assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_template_sees_nothing_of_the_host() {
+        for call in [
+            "get_env(name='PATH')",
+            "get_env(name='NO_SUCH', default='x')",
+            "now()",
+            "get_random(end=10)",
+        ] {
+            let text = format!("FROM x\nRUN {{{{ {call} }}}}\n");
+            let error = render(&source(&text), &facts(), &[], &Unbounded).unwrap_err();
+            let name = call.split('(').next().unwrap();
+            assert!(error.to_string().contains(&format!("`{name}` is not there")), "{error}");
+            assert!(error.to_string().contains(":2: "), "{error}");
         }
     }
 }

@@ -128,7 +128,23 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "DOCKER_HOST",
         default: "",
-        about: "The container engine's socket, e.g. unix:///var/run/docker.sock.",
+        about: "The container engine's address, as for Docker's client: unix:///var/run/docker.sock, tcp://HOST:PORT,\n\
+                ssh://USER@HOST. Empty: that of DOCKER_CONTEXT, or the first socket of Docker or Podman that there is.",
+    },
+    Setting {
+        name: "DOCKER_CONTEXT",
+        default: "",
+        about: "A context of Docker's client (docker context ls) that names the engine. Empty: the current one.",
+    },
+    Setting {
+        name: "DOCKER_TLS_VERIFY",
+        default: "",
+        about: "1: an engine at a TCP address is spoken to by TLS.",
+    },
+    Setting {
+        name: "DOCKER_CERT_PATH",
+        default: "",
+        about: "The directory of ca.pem, cert.pem and key.pem for that. Empty: that of Docker's client, ~/.docker.",
     },
 ];
 

@@ -3,6 +3,9 @@
 //! Comments, and `export NAME=value` (or `NAME=value`) with single quotes, double quotes, `\` escapes and `${NAME}`.
 //! Whatever a shell would do beyond that (commands, substitutions, conditions) is an error with its line, because floe
 //! reading something else than the shell does would be worse than not reading it.
+//!
+//! The wrappers in `scripts/` do not source it: a sourced file would win over the environment. No crate stands in its
+//! place: dotenv files are another language.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

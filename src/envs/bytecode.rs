@@ -2,6 +2,9 @@
 //!
 //! Installers compile nothing themselves: what they write differs with the order of their work, or with the time of the
 //! source. Bytecode of an *unchecked hash* (PEP 552) stays valid whatever happens to the times.
+//!
+//! What `marshal` writes of a string depends on which strings the process has met before. So each directory is compiled
+//! by a process of its own, forked from one state (`bytecode.py`), which costs 0.5 ms a directory.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -10,17 +13,15 @@ use std::process::Command;
 
 use super::error::io_error;
 use super::pip::installer;
-use super::{EnvsError, tree};
-use crate::event::Sink;
+use super::{EnvsError, Work, tree};
 use crate::image;
-use crate::reference::EnvironmentName;
 
 const PROGRAM: &str = include_str!("bytecode.py");
 
 /// Compiles what below `lib/python*` of the environment has no bytecode that fits its source.
-pub(super) fn compile(name: &EnvironmentName, prefix: &Path, sink: &dyn Sink) -> Result<(), EnvsError> {
+pub(super) fn compile(work: Work<'_>) -> Result<(), EnvsError> {
     let mut directories = Vec::new();
-    for library in libraries(prefix)? {
+    for library in libraries(&work.prefix())? {
         directories.extend(
             tree::walk(&library)?
                 .into_iter()
@@ -28,17 +29,12 @@ pub(super) fn compile(name: &EnvironmentName, prefix: &Path, sink: &dyn Sink) ->
                 .map(walkdir::DirEntry::into_path),
         );
     }
-    compile_in(name, prefix, &directories, sink)
+    compile_in(work, &directories)
 }
 
 /// Compiles what in these directories, and not below them, has no bytecode that fits its source.
-pub(super) fn compile_in(
-    name: &EnvironmentName,
-    prefix: &Path,
-    directories: &[PathBuf],
-    sink: &dyn Sink,
-) -> Result<(), EnvsError> {
-    let python = image::python(prefix);
+pub(super) fn compile_in(work: Work<'_>, directories: &[PathBuf]) -> Result<(), EnvsError> {
+    let python = image::python(&work.prefix());
     if directories.is_empty() || !python.exists() {
         return Ok(());
     }
@@ -56,7 +52,7 @@ pub(super) fn compile_in(
         .iter()
         .flat_map(|directory| [directory.as_os_str().as_encoded_bytes(), b"\n"])
         .collect::<Vec<_>>();
-    installer::run(command, name, &[], &input.concat(), sink)
+    installer::run(command, work, &[], &input.concat())
 }
 
 /// Removes bytecode that python would hold against the time of its source: of another version, or of another level of

@@ -18,10 +18,10 @@ use std::sync::Mutex;
 
 use self::record::{Holds, Records};
 use self::text::Written;
+use super::change::make;
 use super::error::io_error;
 use super::tree::{self, Change};
-use super::{EnvsError, INCOMPLETE, Layout, bytecode, make};
-use crate::event::{Event, Sink};
+use super::{EnvsError, INCOMPLETE, Layout, Work, bytecode};
 use crate::reference::EnvironmentName;
 
 /// How many bytes tell text from binary content.
@@ -30,26 +30,21 @@ const HEAD: u64 = 8192;
 /// How many files a warning names.
 const SHOWN: usize = 5;
 
-/// Makes the environment `name` as a copy of `source`.
+/// Makes an environment as a copy of `source`.
 ///
-/// Of the base environment, the other environments and their kernels are left out. A complete environment `name` is
-/// left alone, which is an error.
-pub fn env_clone(
-    layout: &Layout,
-    source: &EnvironmentName,
-    name: &EnvironmentName,
-    sink: &dyn Sink,
-) -> Result<(), EnvsError> {
+/// Of the base environment, the other environments and their kernels are left out. A complete environment of the
+/// new name is left alone, which is an error.
+pub fn env_clone(work: Work<'_>, source: &EnvironmentName) -> Result<(), EnvsError> {
+    let layout = work.layout;
     let from = layout.complete(source)?;
     let left_out = if source.is_base() {
         left_out_of_base(layout)?
     } else {
         Vec::new()
     };
-    make(layout, name, sink, |prefix| {
-        sink.emit(Event::Note {
-            text: format!("cloning the environment {source} as {name}"),
-        });
+    make(work, |change| {
+        work.note(format!("cloning the environment {source} as {}", work.name));
+        let prefix = &change.prefix;
         let rebake = Rebake {
             from: from.clone(),
             to: prefix.to_owned(),
@@ -63,9 +58,9 @@ pub fn env_clone(
         let foreign = |path: &&PathBuf| rebake.records.holds(path).is_none();
         let foreign = copied.files.iter().filter(foreign).map(PathBuf::as_path);
         manifest::update(prefix, foreign, &changed)?;
-        rebake.warn(sink);
+        rebake.warn(work);
         let directories = remove_bytecode(prefix, &changed)?;
-        bytecode::compile_in(name, prefix, &directories, sink)
+        bytecode::compile_in(work, &directories)
     })
 }
 
@@ -150,7 +145,7 @@ impl Rebake {
     }
 
     /// Says what still names the old prefix: nobody knows how much room there is for another.
-    fn warn(&self, sink: &dyn Sink) {
+    fn warn(&self, work: Work<'_>) {
         let stuck = self.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if stuck.is_empty() {
             return;
@@ -164,13 +159,11 @@ impl Rebake {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        sink.emit(Event::Warning {
-            text: format!(
-                "these binary files, which no conda package brought, still name {}: {}{more}",
-                self.from.display(),
-                shown.join(", ")
-            ),
-        });
+        work.warn(format!(
+            "these binary files, which no conda package brought, still name {}: {}{more}",
+            self.from.display(),
+            shown.join(", ")
+        ));
     }
 }
 

@@ -6,7 +6,7 @@
 mod access;
 mod channels;
 mod config;
-mod error;
+pub(super) mod error;
 mod history;
 mod packages;
 mod pinned;
@@ -29,7 +29,7 @@ use self::request::Request;
 use self::session::Session;
 use self::solution::Problem;
 use super::EnvsError;
-use crate::event::{Event, Sink};
+use super::change::Change;
 use crate::spec::env::CondaSpec;
 use crate::spec::frozen::Frozen;
 
@@ -57,37 +57,24 @@ pub(super) struct Addition {
     pub(super) specs: Vec<CondaSpec>,
 }
 
-/// How a change is made.
-pub(super) struct Manner<'a> {
-    /// The environment.
-    pub(super) prefix: &'a Path,
-    /// The command, for the history.
-    pub(super) command: &'a str,
-    /// Whether what is installed cannot be trusted and is installed anew.
-    pub(super) repairs: bool,
-    /// Called before anything in the environment is touched.
-    pub(super) begin: &'a dyn Fn() -> Result<(), EnvsError>,
-}
-
-impl Manner<'_> {
-    /// What is installed.
-    fn before(&self) -> Result<Vec<PrefixRecord>, CondaError> {
-        if self.repairs {
-            packages::left_by_interruption(self.prefix)
-        } else {
-            packages::installed(self.prefix)
-        }
+/// What is installed before a change.
+fn before(change: &Change<'_>) -> Result<Vec<PrefixRecord>, CondaError> {
+    if change.repairs {
+        packages::left_by_interruption(&change.prefix)
+    } else {
+        packages::installed(&change.prefix)
     }
 }
 
-/// Adds packages, chosen together with everything that was asked for earlier.
-pub(super) fn add(config: &Config, manner: &Manner, addition: &Addition, sink: &dyn Sink) -> Result<(), EnvsError> {
-    let before = manner.before()?;
-    let history = history::read(manner.prefix)?;
+/// Adds packages, chosen together with everything that was asked for earlier. `command` is what the history calls it.
+pub(super) fn add(change: &Change<'_>, command: &str, addition: &Addition) -> Result<(), EnvsError> {
+    let config = &change.work.tools.conda;
+    let before = before(change)?;
+    let history = history::read(&change.prefix)?;
     let mut channels = Channels::new(config, &named_channels(config, &history, addition, &before))?;
     let requests = requests(&mut channels, &history, addition, &before)?;
-    let pins = pins(manner.prefix, &mut channels)?;
-    let session = Session::open(config, channels.access.clone(), sink)?;
+    let pins = pins(&change.prefix, &mut channels)?;
+    let session = Session::open(config, channels.access.clone(), change.work.sink)?;
     let platform = platform()?;
     let problem = Problem {
         requests: &requests,
@@ -96,12 +83,11 @@ pub(super) fn add(config: &Config, manner: &Manner, addition: &Addition, sink: &
         platform,
         machine: machine(config, platform)?,
     };
-    sink.emit(Event::Note {
-        text: format!("solving for {} and what they need", packages::counted(requests.len())),
-    });
+    let asked_for = packages::counted(requests.len());
+    change.work.note(format!("solving for {asked_for} and what they need"));
     let records = runtime(async {
-        let records = solution::solution(&session, &channels, &problem, sink).await?;
-        packages::fetch(&session, &records, sink).await?;
+        let records = solution::solution(&session, &channels, &problem).await?;
+        packages::fetch(&session, &records).await?;
         Ok::<_, CondaError>(records)
     })??;
     let new = requests.iter().map(|request| request.spec.clone());
@@ -111,37 +97,38 @@ pub(super) fn add(config: &Config, manner: &Manner, addition: &Addition, sink: &
             .iter()
             .any(|added| (&added.file, added.line) == (&spec.file, spec.line))
     });
-    let change = Applied {
+    let chosen = Chosen {
         records,
         requested: requests.iter().map(|request| request.matching.clone()).collect(),
         asked: asked.collect(),
         channels: channels.names(),
     };
-    apply(&session, manner, change, before, sink)
+    apply(&session, change, command, chosen, before)
 }
 
 /// Installs exactly the packages of a frozen spec; nothing is solved.
-pub(super) fn restore(config: &Config, manner: &Manner, frozen: &Frozen, sink: &dyn Sink) -> Result<(), EnvsError> {
-    let before = manner.before()?;
+pub(super) fn restore(change: &Change<'_>, command: &str, frozen: &Frozen) -> Result<(), EnvsError> {
+    let config = &change.work.tools.conda;
+    let before = before(change)?;
     let channels = Channels::new(config, &frozen.channels)?;
-    let session = Session::open(config, channels.access.clone(), sink)?;
+    let session = Session::open(config, channels.access.clone(), change.work.sink)?;
     let platform = platform()?;
     let records = runtime(async {
         let records = pinned::records(&session, &channels, platform, &frozen.conda).await?;
-        packages::fetch(&session, &records, sink).await?;
+        packages::fetch(&session, &records).await?;
         Ok::<_, CondaError>(records)
     })??;
-    let change = Applied {
+    let chosen = Chosen {
         records,
         requested: Vec::new(),
         asked: Vec::new(),
         channels: frozen.channels.clone(),
     };
-    apply(&session, manner, change, before, sink)
+    apply(&session, change, command, chosen, before)
 }
 
 /// A set of packages that has been chosen and fetched.
-struct Applied {
+struct Chosen {
     records: Vec<RepoDataRecord>,
     requested: Vec<MatchSpec>,
     asked: Vec<CondaSpec>,
@@ -149,33 +136,33 @@ struct Applied {
 }
 
 fn apply(
-    session: &Session,
-    manner: &Manner,
-    change: Applied,
+    session: &Session<'_>,
+    change: &Change<'_>,
+    command: &str,
+    chosen: Chosen,
     before: Vec<PrefixRecord>,
-    sink: &dyn Sink,
 ) -> Result<(), EnvsError> {
-    (manner.begin)()?;
+    change.begin()?;
     let earlier = before
         .iter()
         .map(|record| record.repodata_record.clone())
         .collect::<Vec<_>>();
     let target = Target {
-        prefix: manner.prefix,
+        prefix: &change.prefix,
         platform: platform()?,
-        records: &change.records,
-        requested: change.requested,
-        anew: manner.repairs,
+        records: &chosen.records,
+        requested: chosen.requested,
+        reinstall: change.repairs,
     };
-    runtime(packages::link(session, target, before, sink))??;
+    runtime(packages::link(session, target, before))??;
     let entry = Entry {
-        command: manner.command,
-        channels: &change.channels,
-        asked: &change.asked,
+        command,
+        channels: &chosen.channels,
+        asked: &chosen.asked,
         before: &earlier,
-        after: &change.records,
+        after: &chosen.records,
     };
-    Ok(history::add(manner.prefix, &entry)?)
+    Ok(history::add(&change.prefix, &entry)?)
 }
 
 /// The channels of the environment so far, then those of the addition. Where nobody names any, those that the

@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use crate::fault::{Explained, Kind, Place, TRY_AGAIN, is_temporary};
 use crate::reference::EnvironmentName;
 use crate::spec::env::{CondaSpec, SpecError};
 
-use super::conda::CondaError;
+use super::conda::error::CondaError;
 
 /// An environment that cannot be made, changed or used.
 #[derive(Debug, thiserror::Error)]
@@ -174,10 +175,32 @@ pub enum EnvsError {
     StageBase,
 }
 
-impl EnvsError {
-    /// What a person can do about it, where that is not plain from the error itself.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Explained for EnvsError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Spec(error) => error.kind(),
+            Self::Conda(error) => error.kind(),
+            Self::Install { stderr, .. } | Self::Index { stderr, .. } if is_temporary(stderr) => Kind::Temporary,
+            Self::Install { .. } | Self::Index { .. } | Self::Io { .. } | Self::Start { .. } => Kind::Build,
+            Self::FrozenAmongOthers { .. }
+            | Self::OtherKind { .. }
+            | Self::NoPython { .. }
+            | Self::UnknownKind { .. }
+            | Self::Missing { .. }
+            | Self::Incomplete { .. }
+            | Self::Changing { .. }
+            | Self::Exists { .. }
+            | Self::NeedsConda { .. }
+            | Self::Python { .. }
+            | Self::Record { .. }
+            | Self::NotFreezable { .. }
+            | Self::NoRoom { .. }
+            | Self::NoKernel { .. }
+            | Self::StageBase => Kind::Invalid,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Spec(error) => error.hint(),
             Self::Missing { known, .. } if known.is_empty() => Some("no environment has been made yet".to_owned()),
@@ -189,9 +212,9 @@ impl EnvsError {
             Self::Changing { name, .. } => Some(format!("run env-update {name} again; it repairs what is there")),
             Self::Conda(error) => error.hint(),
             Self::FrozenAmongOthers { .. } => {
-                Some("change the floating spec, and freeze the environment anew".to_owned())
+                Some("change the floating spec, and freeze the environment again".to_owned())
             }
-            Self::OtherKind { .. } => Some("freeze the environment anew".to_owned()),
+            Self::OtherKind { .. } => Some("freeze the environment again".to_owned()),
             Self::NoPython { .. } => Some("add `python` to the dependencies".to_owned()),
             Self::Exists { name, .. } => Some(format!("change it with env-update {name}, or remove its directory")),
             Self::NeedsConda { .. } => {
@@ -206,12 +229,31 @@ impl EnvsError {
             ),
             Self::NoRoom { .. } => Some("give the clone a shorter name".to_owned()),
             Self::Record { .. } => Some("make the environment again".to_owned()),
-            Self::Index { .. } => Some("with --offline, pip packages are frozen without their digests".to_owned()),
+            Self::Index { .. } => Some(
+                "does the index that lists and settings name hold these packages, and answer from here?".to_owned(),
+            ),
+            Self::Install { .. } if self.kind() == Kind::Temporary => Some(TRY_AGAIN.to_owned()),
             Self::Io { .. }
             | Self::UnknownKind { .. }
             | Self::Start { .. }
             | Self::Install { .. }
             | Self::StageBase => None,
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Spec(error) => error.place(),
+            Self::NeedsConda { spec } | Self::Python { spec, .. } => Some(Place::of(&spec.file, spec.line)),
+            Self::NoPython { file, .. } => Some(Place::of(file, None)),
+            Self::UnknownKind { path } | Self::FrozenAmongOthers { path } | Self::OtherKind { path, .. } => {
+                Some(Place::of(path, None))
+            }
+            Self::Install { culprits, files, .. } => {
+                let culprit = culprits.first().map(|culprit| Place::of(&culprit.file, culprit.line));
+                culprit.or_else(|| Some(Place::of(files.first()?, None)))
+            }
+            _ => None,
         }
     }
 }

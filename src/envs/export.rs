@@ -14,20 +14,18 @@ use std::path::Path;
 use rattler_conda_types::RepoDataRecord;
 
 use self::distribution::Distribution;
-pub(super) use self::distribution::Wheel;
 use self::origin::Origin;
 use self::record::Installed;
 use super::error::Refusal;
-use super::pip::index::{self, Python};
+use super::pip::index::{self, Python, Question};
 use super::venv::python_version;
-use super::{EnvsError, Installer, Layout, read_variables};
+use super::{EnvsError, Installer, Layout, variables};
 use crate::event::{Event, Sink};
 use crate::image;
 use crate::reference::EnvironmentName;
+use crate::spec::env;
+use crate::spec::env::pip::{self, PipLine};
 use crate::spec::frozen::{CondaPackage, Frozen, PipPackage, hex, normalized};
-
-/// How conda marks a variable that the environment does not set any longer.
-const UNSET: &str = "***unset***";
 
 /// Reads what the environment `name` holds.
 ///
@@ -50,10 +48,9 @@ pub fn env_export(
         name: name.to_string(),
         channels: channels(&records),
         pip: pip_packages(name, &foreign)?,
-        variables: read_variables(&prefix)?,
+        variables: variables::set(&prefix)?,
         ..Frozen::default()
     };
-    frozen.variables.retain(|_, value| value != UNSET);
     if records.is_empty() && image::python(&prefix).exists() {
         frozen.python = Some(python_version(&image::python(&prefix))?);
     }
@@ -71,10 +68,27 @@ pub fn env_export(
             .map(|found| (normalized(&found.name), found.wheel.clone()))
             .collect::<BTreeMap<_, _>>();
         let python = image::python(&prefix);
-        let python = Python::At(&python);
-        index::complete(installer, name, &python, &mut frozen.pip, &wheels, sink)?;
+        let question = Question {
+            installer,
+            name,
+            python: Python::At(&python),
+            lists: &lists(layout, name)?,
+        };
+        index::complete(question, &mut frozen.pip, &wheels, sink)?;
     }
     Ok(frozen)
+}
+
+/// The lines of the lists that the environment's pip packages may have come from, as far as the image holds them.
+fn lists(layout: &Layout, name: &EnvironmentName) -> Result<Vec<PipLine>, EnvsError> {
+    let directories = [layout.environments.join(name.as_str()), layout.common_env.clone()];
+    let there = directories.iter().filter(|directory| directory.is_dir());
+    let mut specs = Vec::new();
+    for directory in there {
+        specs.extend(env::spec_files(directory)?);
+    }
+    specs.retain(|spec| !Frozen::is_frozen(spec));
+    Ok(pip::all_lines(&specs)?)
 }
 
 /// The distributions that pip or uv installed, one of each name, and the names of those that conda packages did.

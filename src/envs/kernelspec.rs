@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::error::io_error;
-use super::{EnvsError, Layout, read_variables};
+use super::{EnvsError, Layout, variables};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;
 use crate::spec::env::display_name;
@@ -56,7 +56,7 @@ fn kernelspec(name: &EnvironmentName, prefix: &Path, shown: &str) -> Result<Valu
         "CONDA_DEFAULT_ENV": name.as_str(),
         "VIRTUAL_ENV": text,
     });
-    for (variable, value) in read_variables(prefix)? {
+    for (variable, value) in variables::set(prefix)? {
         env[variable] = Value::String(value);
     }
     Ok(json!({

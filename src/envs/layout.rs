@@ -105,7 +105,7 @@ impl Layout {
     }
 
     /// The prefix of an environment that must be complete.
-    pub(super) fn complete(&self, name: &EnvironmentName) -> Result<PathBuf, EnvsError> {
+    pub fn complete(&self, name: &EnvironmentName) -> Result<PathBuf, EnvsError> {
         let prefix = self.prefix(name);
         match State::of(&prefix) {
             State::Complete => Ok(prefix),

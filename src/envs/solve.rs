@@ -8,12 +8,14 @@ use rattler_conda_types::{RepoDataRecord, Subdir};
 
 use super::error::io_error;
 use super::export;
-use super::make::update::Lists;
-use super::pip::index::{self, Python};
-use super::pip::installer::List;
+use super::make::lists::Lists;
+use super::pip::index::{self, Python, Question};
+use super::pip::installer;
+use super::pip::list::List;
 use super::{EnvsError, Installer, Tools, conda, venv};
 use crate::event::{Event, Sink};
 use crate::reference::EnvironmentName;
+use crate::spec::env::pip::all_lines;
 use crate::spec::frozen::{Frozen, PipPackage, normalized};
 
 /// An environment that is to be solved.
@@ -40,7 +42,7 @@ pub enum Start<'a> {
     Copy(&'a Frozen),
 }
 
-/// Solves the environment and answers what it would hold on Linux for x86-64.
+/// Solves the environment and returns what it would hold on Linux for x86-64.
 ///
 /// What only an image can tell is taken as it is here: what the system offers to conda packages, and what a package that
 /// comes as sources says of itself. Whether conda packages are what pip packages ask for is not looked at.
@@ -118,7 +120,13 @@ fn add_pip(
         .collect::<BTreeSet<_>>();
     frozen.pip.retain(|package| !new.contains(&normalized(&package.name)));
     frozen.pip.extend(solved);
-    index::complete(&tools.pip, name, &python, &mut frozen.pip, &BTreeMap::new(), sink)
+    let question = Question {
+        installer: &tools.pip,
+        name,
+        python,
+        lists: &all_lines(&unsolved.files)?,
+    };
+    index::complete(question, &mut frozen.pip, &BTreeMap::new(), sink)
 }
 
 /// The packages that the lists come to, by uv. What conda packages are called is left out of the solution.
@@ -168,7 +176,13 @@ fn resolve(
     {
         command.current_dir(directory);
     }
-    index::output(command, name, &input)?;
+    let directory = command.get_current_dir().map(Path::to_owned);
+    index::output(command, name, &input).map_err(|error| match error {
+        EnvsError::Index { status, stderr, .. } => {
+            installer::failure(name, lists, directory.as_deref(), input.as_bytes(), status, stderr)
+        }
+        error => error,
+    })?;
     let text = fs::read_to_string(&preferred).map_err(io_error(&preferred))?;
     let lines = text.lines().map(str::trim);
     Ok(lines

@@ -10,9 +10,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::error::io_error;
 use super::tree::{self, AsItIs};
-use super::{EnvsError, Layout, bytecode, kernelspec};
-use crate::event::{Event, Sink};
-use crate::reference::EnvironmentName;
+use super::{EnvsError, Work, bytecode, kernelspec};
 
 /// The time of everything in a staged tree, in seconds since the epoch: the first moment of 1980, which zip files can
 /// still hold.
@@ -21,16 +19,15 @@ pub const STAGED_TIME: i64 = 315_532_800;
 /// Moves the environment and its kernelspec to the same paths under `out`, ready for `COPY --from=… out/ /`.
 ///
 /// The directories above them are made like those that are there. Everything gets the owner of `$CONDA_DIR`.
-pub fn env_stage(layout: &Layout, name: &EnvironmentName, out: &Path, sink: &dyn Sink) -> Result<(), EnvsError> {
+pub fn env_stage(work: Work<'_>, out: &Path) -> Result<(), EnvsError> {
+    let Work { layout, name, .. } = work;
     let prefix = layout.complete(name)?;
     if name.is_base() {
         return Err(EnvsError::StageBase);
     }
-    sink.emit(Event::Note {
-        text: format!("staging the environment {name}"),
-    });
+    work.note(format!("staging the environment {name}"));
     remove_what_varies(&prefix)?;
-    bytecode::compile(name, &prefix, sink)?;
+    bytecode::compile(work)?;
     bytecode::remove_checked(&prefix)?;
     let kernel = kernelspec::kernel_dir(layout, name);
     let moved = [prefix, kernel]

@@ -8,8 +8,18 @@ use std::path::{Path, PathBuf};
 use super::EnvsError;
 use super::error::io_error;
 
+/// How conda marks a variable that the environment does not set any longer.
+const UNSET: &str = "***unset***";
+
 /// The variables that the environment at `prefix` sets.
-pub(super) fn read(prefix: &Path) -> Result<BTreeMap<String, String>, EnvsError> {
+pub(super) fn set(prefix: &Path) -> Result<BTreeMap<String, String>, EnvsError> {
+    let mut variables = read(prefix)?;
+    variables.retain(|_, value| value != UNSET);
+    Ok(variables)
+}
+
+/// The variables in the file, with those that are no longer set.
+fn read(prefix: &Path) -> Result<BTreeMap<String, String>, EnvsError> {
     let path = file(prefix);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

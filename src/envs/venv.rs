@@ -6,17 +6,15 @@ use std::process::Command;
 
 use super::error::io_error;
 use super::pip::installer;
-use super::{EnvsError, Layout};
-use crate::event::Sink;
+use super::{EnvsError, Work};
 use crate::image;
-use crate::reference::EnvironmentName;
 use crate::spec::env::{CondaSpec, conda};
 
 /// Makes an empty venv of the interpreter behind the base environment.
-pub(super) fn make(layout: &Layout, name: &EnvironmentName, prefix: &Path, sink: &dyn Sink) -> Result<(), EnvsError> {
-    let mut venv = Command::new(image::python(&layout.conda_dir));
-    venv.args(["-m", "venv"]).arg(prefix);
-    installer::run(venv, name, &[], &[], sink)
+pub(super) fn make(work: Work<'_>) -> Result<(), EnvsError> {
+    let mut venv = Command::new(image::python(&work.layout.conda_dir));
+    venv.args(["-m", "venv"]).arg(work.prefix());
+    installer::run(venv, work, &[], &[])
 }
 
 /// What of the conda dependencies pip can install. The python of a venv is given, so its bounds are checked.

@@ -117,6 +117,13 @@ impl Summary {
         }
     }
 
+    /// Counts the tests of another set, too.
+    pub fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
     /// Tests that ran.
     #[must_use]
     pub fn ran(&self) -> usize {

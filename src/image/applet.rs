@@ -9,6 +9,9 @@ pub const ENV_CLONE: &str = "env-clone";
 /// Installs what spec files list into an environment.
 pub const ENV_UPDATE: &str = "env-update";
 
+/// Runs a command with an environment active.
+pub const ENV_RUN: &str = "env-run";
+
 /// Writes the frozen spec of an environment.
 pub const ENV_EXPORT: &str = "env-export";
 
@@ -30,17 +33,27 @@ pub const TEST_NOTEBOOKS: &str = "test-notebooks";
 /// Runs the tests of one environment.
 pub const TEST_ENVIRONMENT: &str = "test-environment";
 
+/// The same under its other name.
+pub const ENV_TEST: &str = "env-test";
+
 /// Runs the tests of all environments.
 pub const TEST_ENVIRONMENTS: &str = "test-environments";
 
 /// Tests the image's server.
 pub const TEST_SERVER: &str = "test-server";
 
-/// All of them.
+/// Is the first process of a container that runs tests. Only the host's own agent is called so.
+pub const SUPERVISE: &str = "supervise";
+
+/// Tells the agent what environment the image's entrypoint leaves to what it starts.
+pub const SURROUNDINGS: &str = "surroundings";
+
+/// Those that images have a program for.
 pub const ALL: &[&str] = &[
     ENV_CREATE,
     ENV_CLONE,
     ENV_UPDATE,
+    ENV_RUN,
     ENV_EXPORT,
     ENV_STAGE,
     INSTALL_COMMON,
@@ -48,6 +61,7 @@ pub const ALL: &[&str] = &[
     TEST_IMPORTS,
     TEST_NOTEBOOKS,
     TEST_ENVIRONMENT,
+    ENV_TEST,
     TEST_ENVIRONMENTS,
     TEST_SERVER,
 ];

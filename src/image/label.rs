@@ -18,8 +18,11 @@ pub const FREEZE: &str = "org.floe.freeze";
 /// Of a container: the run that it belongs to.
 pub const RUN: &str = "org.floe.run";
 
-/// Of a container: the number of the process that runs it.
-pub const PID: &str = "org.floe.pid";
+/// Of a container: the process that needs it, as `trial` writes it.
+pub const OWNER: &str = "org.floe.owner";
 
-/// Of a container: when that process started.
+/// Of a container: when it was started, in UTC.
 pub const STARTED: &str = "org.floe.started";
+
+/// Of a volume: that it holds floe's own agent.
+pub const AGENT: &str = "org.floe.agent";

@@ -1,8 +1,12 @@
 //! The environment variables between a host and its agent. Tests do not inherit them: one that calls an applet itself
 //! reads its result.
 
-/// Says that a host reads events from the standard output.
+/// Says that a host reads events from the standard output; its value is the key that seals them. Programs of floe's own
+/// tests, which need no proof, set `1`.
 pub const EVENTS: &str = "FLOE_EVENTS";
+
+/// The socket where the agent, the first process of the container, is asked for tests by what the mission's script calls.
+pub const AGENT: &str = "FLOE_AGENT";
 
 /// Where to leave executed notebooks.
 pub const ARTIFACTS: &str = "FLOE_ARTIFACTS";
@@ -12,9 +16,6 @@ pub const ENVIRONMENTS: &str = "FLOE_ENVIRONMENTS";
 
 /// What to run, as JSON; `FLOE_TESTS_2`, `FLOE_TESTS_3` … continue it where one variable is too short.
 pub const TESTS: &str = "FLOE_TESTS";
-
-/// The mark of a test's processes, by which those are found that left its process group. Tests do inherit this one.
-pub const PROCESS: &str = "FLOE_PROCESS";
 
 /// The variable of the piece `number` of a request, counted from 1.
 #[must_use]
@@ -31,7 +32,7 @@ pub fn is_between_host_and_agent(name: &str) -> bool {
     let request = name
         .strip_prefix(TESTS)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
-    request || [EVENTS, ARTIFACTS, ENVIRONMENTS].contains(&name)
+    request || [EVENTS, AGENT, ARTIFACTS, ENVIRONMENTS].contains(&name)
 }
 
 #[cfg(test)]
@@ -43,7 +44,7 @@ mod tests {
         assert!(is_between_host_and_agent(&super::tests(1)));
         assert!(is_between_host_and_agent(&super::tests(12)));
         assert!(is_between_host_and_agent(EVENTS));
+        assert!(is_between_host_and_agent(AGENT));
         assert!(!is_between_host_and_agent("FLOE_TESTSUITE"));
-        assert!(!is_between_host_and_agent(PROCESS));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +14,10 @@ use jupyter_protocol::connection_info::{ConnectionInfo, Transport};
 use jupyter_protocol::messaging::JupyterMessage;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::net::UnixStream;
 
 use super::KernelError;
+use super::port::Port;
+use super::spec::KernelSpec;
 use super::zmtp::{Kind, Multipart, Socket};
 
 /// What stands between the routing and the message itself.
@@ -28,14 +30,14 @@ const LONGEST_SOCKET_PATH: usize = 107;
 const SOCKET_NAME: usize = 24;
 
 /// How often a kernel that is starting is tried. The library's own attempts lie up to 400 ms apart.
-const POLL: Duration = Duration::from_millis(5);
+const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A connection that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection failed: {0}")]
 pub struct ConnectionError(#[from] io::Error);
 
-/// Where a kernel is to listen: sockets in a directory that only this user can enter, and the key that signs messages.
+/// Where a kernel is to listen, a directory that only this user can enter, and the key that signs messages.
 #[derive(Debug)]
 pub struct Endpoint {
     directory: tempfile::TempDir,
@@ -78,11 +80,16 @@ pub struct Channel {
     socket: Socket,
     key: String,
     session: String,
+    /// Whether others of this machine can send something here, too.
+    open: bool,
 }
 
 impl Endpoint {
     /// Makes the directory and the connection file, in `scratch` or, where that path is too long for sockets, in `/tmp`.
-    pub fn create(scratch: &Path, kernel: &str) -> Result<Self, KernelError> {
+    ///
+    /// ipykernel listens on sockets: no other process can take one, and it does not warn of them. Others listen on ports,
+    /// as under Jupyter: many know nothing else, those made with xeus among them.
+    pub fn create(scratch: &Path, kernel: &KernelSpec) -> Result<Self, KernelError> {
         let parent = sockets_parent(scratch);
         let failed = |source| KernelError::Directory {
             path: parent.to_owned(),
@@ -93,18 +100,25 @@ impl Endpoint {
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(failed)?;
-        // Sockets rather than ports: no other process can take one, and ipykernel does not warn of them.
+        let (ip, transport, ports) = if kernel.is_ipykernel() {
+            let path = directory.path().join("s").to_string_lossy().into_owned();
+            (path, Transport::IPC, [1, 2, 3, 4, 5])
+        } else {
+            let ports = Port::free().map_err(failed)?;
+            (Ipv4Addr::LOCALHOST.to_string(), Transport::TCP, ports)
+        };
+        let [shell_port, iopub_port, stdin_port, control_port, hb_port] = ports;
         let info = ConnectionInfo {
-            ip: directory.path().join("s").to_string_lossy().into_owned(),
-            transport: Transport::IPC,
-            shell_port: 1,
-            iopub_port: 2,
-            stdin_port: 3,
-            control_port: 4,
-            hb_port: 5,
+            ip,
+            transport,
+            shell_port,
+            iopub_port,
+            stdin_port,
+            control_port,
+            hb_port,
             key: uuid::Uuid::new_v4().to_string(),
             signature_scheme: "hmac-sha256".to_owned(),
-            kernel_name: Some(kernel.to_owned()),
+            kernel_name: Some(kernel.name.clone()),
         };
         let endpoint = Self { directory, info };
         endpoint.write_file().map_err(failed)?;
@@ -119,33 +133,44 @@ impl Endpoint {
 
     /// Connects to all channels as soon as the kernel listens. Waits without end: the caller sets the limit.
     pub async fn connect(self) -> Result<Connection, ConnectionError> {
+        let info = &self.info;
         // Kernels open their channels in no particular order.
-        for port in 1..=5 {
-            while UnixStream::connect(self.socket(port)).await.is_err() {
-                tokio::time::sleep(POLL).await;
+        for port in [
+            info.shell_port,
+            info.iopub_port,
+            info.stdin_port,
+            info.control_port,
+            info.hb_port,
+        ] {
+            while self.port(port).connect().await.is_err() {
+                tokio::time::sleep(CONNECT_INTERVAL).await;
             }
         }
         let session = uuid::Uuid::new_v4().to_string();
         let channel = async |port: u16, kind: Kind<'_>| {
             Ok::<_, ConnectionError>(Channel {
-                socket: Socket::connect(&self.socket(port), kind).await?,
-                key: self.info.key.clone(),
+                socket: Socket::connect(&self.port(port), kind).await?,
+                key: info.key.clone(),
                 session: session.clone(),
+                open: matches!(info.transport, Transport::TCP),
             })
         };
         // The kernel asks for input on the channel of the same identity as that of the request.
         let same = Kind::Dealer(session.as_bytes());
         Ok(Connection {
-            iopub: channel(self.info.iopub_port, Kind::Subscriber).await?,
-            shell: channel(self.info.shell_port, same).await?,
-            stdin: channel(self.info.stdin_port, same).await?,
-            control: channel(self.info.control_port, same).await?,
+            iopub: channel(info.iopub_port, Kind::Subscriber).await?,
+            shell: channel(info.shell_port, same).await?,
+            stdin: channel(info.stdin_port, same).await?,
+            control: channel(info.control_port, same).await?,
             _directory: self.directory,
         })
     }
 
-    fn socket(&self, port: u16) -> PathBuf {
-        format!("{}-{port}", self.info.ip).into()
+    fn port(&self, number: u16) -> Port {
+        match self.info.transport {
+            Transport::IPC => Port::Socket(format!("{}-{number}", self.info.ip).into()),
+            Transport::TCP => Port::Tcp(number),
+        }
     }
 
     fn write_file(&self) -> std::io::Result<()> {
@@ -188,10 +213,15 @@ impl Channel {
 
     /// The next message; what is none is passed over. Nothing is lost when this is dropped before it is ready.
     ///
-    /// Signatures are not looked at: the sockets' directory lets nobody else in.
+    /// Signatures are not looked at where the sockets' directory lets nobody else in, and cannot be where a message is
+    /// not kept as a whole.
     pub async fn receive(&mut self) -> Result<Message, ConnectionError> {
         loop {
-            if let Some(message) = parse(&self.socket.receive().await?) {
+            let message = self.socket.receive().await?;
+            if self.open && message.dropped == 0 && !is_signed(self.key.as_bytes(), &message.parts) {
+                continue;
+            }
+            if let Some(message) = parse(&message) {
                 return Ok(message);
             }
         }
@@ -212,6 +242,13 @@ fn signature(key: &[u8], parts: &[Vec<u8>]) -> String {
     }
     let outer = Sha256::new_with_prefix(block.map(|byte| byte ^ 0x5c)).chain_update(inner.finalize());
     format!("{:x}", outer.finalize())
+}
+
+/// Whether a message has the signature that its four parts must have.
+fn is_signed(key: &[u8], parts: &[Vec<u8>]) -> bool {
+    let delimiter = parts.iter().position(|part| part == DELIMITER);
+    let signed = delimiter.and_then(|place| parts.get(place + 1..place + 6));
+    signed.is_some_and(|signed| signed[0] == signature(key, &signed[1..]).as_bytes())
 }
 
 /// Reads header, parent header, metadata and content; bytes that are not UTF-8 are replaced rather than refused.
@@ -272,11 +309,20 @@ mod tests {
     }
 
     #[test]
+    fn what_another_sends_to_an_open_port_is_no_message() {
+        let parts = [b"{}", b"{}", b"{}", b"{}"].map(|part| part.to_vec());
+        let message = |signature: String| [vec![DELIMITER.to_vec(), signature.into_bytes()], parts.to_vec()].concat();
+        assert!(is_signed(b"key", &message(signature(b"key", &parts))));
+        assert!(!is_signed(b"key", &message(signature(b"other", &parts))));
+        assert!(!is_signed(b"key", &message(String::new())[..3]));
+    }
+
+    #[test]
     fn a_long_scratch_path_does_not_make_sockets_impossible() {
         let dir = tempfile::tempdir().unwrap();
         let long = dir.path().join("x".repeat(100));
         fs::create_dir(&long).unwrap();
-        let endpoint = Endpoint::create(&long, "k").unwrap();
+        let endpoint = Endpoint::create(&long, &KernelSpec::of(&["python", "-m", "ipykernel"])).unwrap();
         assert!(endpoint.info.ip.len() + 2 <= LONGEST_SOCKET_PATH);
         assert!(endpoint.file().starts_with("/tmp"));
     }
@@ -284,7 +330,7 @@ mod tests {
     #[test]
     fn nobody_else_can_read_the_key() {
         let dir = tempfile::tempdir().unwrap();
-        let endpoint = Endpoint::create(dir.path(), "k").unwrap();
+        let endpoint = Endpoint::create(dir.path(), &KernelSpec::of(&["xr"])).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&endpoint.file()), 0o600);
         assert_eq!(mode(endpoint.directory.path()), 0o700);

@@ -12,8 +12,8 @@ use super::KernelError;
 /// Keeps what is executed out of the user's history, as nbclient does: one database for all kernels is also one lock.
 const HISTORY_IN_MEMORY: &str = "--HistoryManager.hist_file=:memory:";
 
-/// Lifts the limit beyond which ipykernel drops output silently when its client reads more slowly than it prints.
-const KEEP_ALL_OUTPUT: &str = "--IPKernelApp.exec_lines=get_ipython().kernel.iopub_thread.socket.sndhwm = 0";
+/// What ipykernel is told beside what its spec says. The notebook does not find it among its arguments.
+pub(super) const HIDDEN_ARGUMENTS: [&str; 1] = [HISTORY_IN_MEMORY];
 
 /// Where kernel specs are looked for, the first match first: directories that hold `kernels/<name>/kernel.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +157,19 @@ impl KernelSpec {
         })
     }
 
+    /// A kernel that these arguments start.
+    #[cfg(test)]
+    pub(super) fn of(arguments: &[&str]) -> Self {
+        Self {
+            name: "k".to_owned(),
+            directory: PathBuf::new(),
+            interrupt: Interrupt::Signal,
+            language: None,
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            variables: BTreeMap::new(),
+        }
+    }
+
     /// The program and its arguments. A bare `python` is `python`, as Jupyter has it.
     #[must_use]
     pub fn command(&self, python: &Path, connection_file: &Path) -> Vec<OsString> {
@@ -178,7 +191,7 @@ impl KernelSpec {
             command[0] = python.into();
         }
         if self.is_ipykernel() {
-            command.extend([HISTORY_IN_MEMORY, KEEP_ALL_OUTPUT].map(OsString::from));
+            command.extend(HIDDEN_ARGUMENTS.map(OsString::from));
         }
         command
     }
@@ -338,7 +351,7 @@ mod tests {
         assert_eq!(command[0], "/env/bin/python");
         assert_eq!(command[4], "/run/k.json");
         assert_eq!(command[5], spec.directory.join("x"));
-        assert_eq!(command[6..], [HISTORY_IN_MEMORY, KEEP_ALL_OUTPUT]);
+        assert_eq!(command[6..], HIDDEN_ARGUMENTS);
     }
 
     #[test]
@@ -354,7 +367,7 @@ mod tests {
         assert_eq!(launcher.program, "/env/bin/python");
         assert_eq!(launcher.flags, ["-Xfrozen_modules=off"]);
         assert_eq!(arguments[..2], ["-f", "/run/k.json"]);
-        assert_eq!(launcher.command(&arguments).len(), 8);
+        assert_eq!(launcher.command(&arguments).len(), 7);
         for other in [
             r#"{"argv": ["/a/R", "-m", "ipykernel_launcher"]}"#,
             r#"{"argv": ["python", "-m", "xpython_launcher"]}"#,

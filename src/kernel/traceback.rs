@@ -55,7 +55,7 @@ fn in_cell(input: &Input, line: usize, following: &[&str], cell: Executed<'_>) -
     // IPython removes blank lines at the top before it counts.
     let blank = lines.iter().take_while(|line| line.trim().is_empty()).count();
     let is_magic = lines.get(blank).is_some_and(|line| line.trim_start().starts_with("%%"));
-    // A cell magic is one line of code in its input, whose body counts anew where it runs.
+    // A cell magic is one line of code in its input, whose body counts again where it runs.
     let calls_magic = || following.iter().take(2).any(|text| text.contains("run_cell_magic("));
     let line = match input {
         Input::Counted(count) if cell.count.is_some_and(|own| own != *count) => return None,

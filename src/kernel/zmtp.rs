@@ -2,13 +2,16 @@
 //!
 //! A cell can print a gigabyte in one message. Its strings are shortened while they are read, so that what remains is
 //! still JSON, and the rest never has to fit into memory.
+//!
+//! No crate does both: `zeromq` and what builds on it take a message whole into memory, and lose one where a read is
+//! cancelled.
 
 use std::io;
-use std::path::Path;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+
+use super::port::{Port, Stream};
 
 /// The longest string of a message that is kept whole, in bytes.
 const LONGEST_STRING: usize = 8 << 20;
@@ -35,7 +38,7 @@ pub enum Kind<'a> {
 /// A connected socket.
 #[derive(Debug)]
 pub struct Socket {
-    stream: UnixStream,
+    stream: Box<dyn Stream>,
     buffer: BytesMut,
     decoder: Decoder,
 }
@@ -50,9 +53,9 @@ pub struct Multipart {
 }
 
 impl Socket {
-    /// Connects to a socket that is listened to.
-    pub async fn connect(path: &Path, kind: Kind<'_>) -> io::Result<Self> {
-        let mut stream = UnixStream::connect(path).await?;
+    /// Connects to a port that is listened to.
+    pub async fn connect(port: &Port, kind: Kind<'_>) -> io::Result<Self> {
+        let mut stream = port.connect().await?;
         stream.write_all(&greeting()).await?;
         let mut theirs = [0; 64];
         stream.read_exact(&mut theirs).await?;

@@ -1,12 +1,13 @@
 //! Where the frozen specs of an image's environments are kept, and whether they are still those of the floating ones.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::{BaseImage, Settings};
 use crate::reference::{Digest, EnvironmentName};
 use crate::repository::{self, Repository};
-use crate::spec::env::{self, EnvironmentFiles, SpecError};
+use crate::spec::env::{self, EnvironmentFiles, SpecError, pip};
 use crate::spec::frozen::Frozen;
 
 /// An environment of an image, and where its frozen spec is kept.
@@ -18,12 +19,25 @@ pub struct FrozenFile {
     pub path: PathBuf,
     /// The digest of the floating spec files.
     pub specs: Digest,
-    /// Whether the floating spec files have changed since the frozen spec was made from them. `false` as well where it
-    /// does not say what it was made from.
+    /// Whether the floating spec files have changed since the frozen spec was made from them. `false` as well in a frozen
+    /// build where it does not say what it was made from; a floating build replaces such a one.
     pub stale: bool,
+    /// The digest of what it says, of the frozen spec of a frozen build that has a lock: how its text says that changes no
+    /// environment, and no more does what it was made from.
+    pub key: Option<Digest>,
+    /// Whether it is the base environment, which all missions share.
+    pub shared: bool,
 }
 
 impl FrozenFile {
+    /// Whether a floating build is to write the frozen spec. That of what all missions share does not move because one of
+    /// them was built: it is written where it is missing or stale, or where all is to be solved again by `refresh`.
+    #[must_use]
+    pub fn is_due(&self, repository: &Repository, fresh: bool, refresh: bool) -> bool {
+        let missing = || !repository.path(&self.path).exists();
+        self.stale || (fresh && (refresh || !self.shared)) || missing()
+    }
+
     /// The frozen spec and its lock, relative to the repository.
     #[must_use]
     pub fn files(&self) -> [PathBuf; 2] {
@@ -36,10 +50,15 @@ pub(super) fn of_environment(
     repository: &Repository,
     files: &EnvironmentFiles,
     shared: &[PathBuf],
+    settings: &Settings,
 ) -> Result<FrozenFile, SpecError> {
     let specs = env::digest(files, shared)?;
+    if !settings.use_frozen {
+        // What nobody else could install is better known before a build than after it.
+        pip::refuse_local(&pip::all_lines(&files.floating().cloned().collect::<Vec<_>>())?)?;
+    }
     let path = files.directory.join(format!("{}-frozen.yml", files.name));
-    known(repository, files.name.clone(), &path, specs)
+    known(repository, files.name.clone(), &path, specs, settings)
 }
 
 /// The frozen spec of the base environment, which the common image brings. In a frozen build it must be there.
@@ -59,16 +78,20 @@ pub(super) fn of_base(
             path: repository::base_frozen(),
         });
     }
+    if !settings.use_frozen {
+        pip::refuse_local(&pip::all_lines(shared)?)?;
+    }
     let mut read = shared.to_vec();
     let base = match &settings.base_image {
         BaseImage::Debian => {
             read.push(repository.path(repository::BASE).join("requirements.txt"));
             "debian"
         }
-        BaseImage::Reference(reference) => reference,
+        BaseImage::Reference(reference) => reference.as_str(),
     };
     let specs = env::digest_of(&read, base)?;
-    known(repository, EnvironmentName::base(), &path, specs).map(Some)
+    let known = known(repository, EnvironmentName::base(), &path, specs, settings)?;
+    Ok(Some(FrozenFile { shared: true, ..known }))
 }
 
 fn known(
@@ -76,14 +99,57 @@ fn known(
     environment: EnvironmentName,
     path: &Path,
     specs: Digest,
+    settings: &Settings,
 ) -> Result<FrozenFile, SpecError> {
-    let made_from = if path.exists() { Frozen::load(path)?.specs } else { None };
+    let mut key = None;
+    let stale = if path.exists() {
+        match Frozen::load(path) {
+            Ok(frozen) => {
+                let made_from = frozen.specs.clone();
+                key = settings.use_frozen.then(|| self::key(path, frozen)).flatten();
+                made_from.map_or(!settings.use_frozen, |made_from| made_from != specs)
+            }
+            // A floating build replaces it, whatever it holds.
+            Err(_) if !settings.use_frozen => true,
+            // Somebody else wrote it, and did not say from what.
+            Err(SpecError::Floating { .. }) => false,
+            Err(error) => return Err(error),
+        }
+    } else {
+        false
+    };
     Ok(FrozenFile {
         environment,
         path: repository.relative(path).to_owned(),
-        stale: made_from.is_some_and(|made_from| made_from != specs),
+        stale,
+        key,
+        shared: false,
         specs,
     })
+}
+
+/// The digest of what a frozen spec with its lock says.
+fn key(path: &Path, frozen: Frozen) -> Option<Digest> {
+    if !Frozen::lock_path(path).exists() {
+        return None;
+    }
+    let frozen = Frozen { specs: None, ..frozen };
+    let lock = frozen.to_lock().ok()?;
+    Some(Digest::of((frozen.to_yml() + &lock).as_bytes()))
+}
+
+/// Counts frozen specs among the `files` of a context by what they say, and not by their text. The context is that of
+/// `directory`, relative to the repository.
+pub(super) fn count_by_key(frozen: &[FrozenFile], directory: Option<&PathBuf>, files: &mut BTreeMap<PathBuf, Digest>) {
+    for file in frozen {
+        let Some(key) = &file.key else { continue };
+        for path in file.files() {
+            let in_context = directory.and_then(|directory| path.strip_prefix(directory).ok());
+            if let Some(digest) = in_context.and_then(|path| files.get_mut(path)) {
+                digest.clone_from(key);
+            }
+        }
+    }
 }
 
 /// The spec files that all environments share; none where there is no such directory.

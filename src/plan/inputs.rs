@@ -10,6 +10,9 @@ pub(super) const PARENT: &str = "the image it extends";
 pub(super) const DOCKERFILE: &str = "the composed Dockerfile";
 pub(super) const AGENT: &str = "floe itself";
 
+/// Begins the name of a file's mode among the inputs.
+const MODE: &str = "the mode of ";
+
 /// How many changed inputs a reason names.
 const NAMED: usize = 3;
 
@@ -27,6 +30,11 @@ impl Inputs {
     /// Adds an input by its text.
     pub(super) fn text(&mut self, name: &str, text: &str) {
         self.part(name, &Digest::of(text.as_bytes()));
+    }
+
+    /// Adds the mode of a file.
+    pub(super) fn mode(&mut self, file: &str, mode: u32) {
+        self.text(&format!("{MODE}{file}"), &format!("{mode:o}"));
     }
 
     /// The digest of all inputs: equal digests, equal inputs.
@@ -54,6 +62,8 @@ impl Inputs {
             .filter_map(|name| match of(name) {
                 (Some(new), Some(old)) if new == old => None,
                 (Some(_), Some(_)) => Some(format!("{name} changed")),
+                // A file that is new or gone says it by itself.
+                _ if name.starts_with(MODE) => None,
                 (Some(_), None) => Some(format!("{name} is new")),
                 (None, _) => Some(format!("{name} is gone")),
             })
@@ -90,6 +100,21 @@ mod tests {
         assert_eq!(reason, "b.pip changed, d.pip is new, c.pip is gone and 1 more");
         assert_eq!(new.reason(None), "not built before");
         assert_eq!(new.reason(Some(&new)), "its image is gone");
+    }
+
+    #[test]
+    fn a_change_of_a_files_mode_is_called_one() {
+        let of = |mode| {
+            let mut inputs = inputs(&[("run.sh", "1")]);
+            inputs.mode("run.sh", mode);
+            inputs
+        };
+        assert_eq!(of(0o755).reason(Some(&of(0o644))), "the mode of run.sh changed");
+        assert_ne!(of(0o755).digest(), of(0o644).digest());
+        assert_eq!(
+            of(0o755).reason(Some(&inputs(&[("a", "1")]))),
+            "run.sh is new, a is gone"
+        );
     }
 
     #[test]

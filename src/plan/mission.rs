@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::PlanError;
-use crate::compose::{self, Body, ComposeError, Facts, Stage};
+use crate::compose::{self, Body, ComposeError, Facts, Renderer, Stage};
 use crate::image;
 use crate::reference::MissionName;
 use crate::repository::{self, Repository};
@@ -18,7 +18,12 @@ pub(super) struct Mission {
 
 /// Reads the mission `name`: its own Dockerfile in one of three forms, else its
 /// environments.
-pub(super) fn load(repository: &Repository, name: &MissionName, frozen: bool) -> Result<Mission, PlanError> {
+pub(super) fn load(
+    repository: &Repository,
+    name: &MissionName,
+    frozen: bool,
+    renderer: &dyn Renderer,
+) -> Result<Mission, PlanError> {
     let (root, directory) = (repository.root(), repository::mission(name));
     let own = |file: &str| Some(directory.join(file)).filter(|path| root.join(path).exists());
     let found = environments(&repository.environments(name));
@@ -40,8 +45,8 @@ pub(super) fn load(repository: &Repository, name: &MissionName, frozen: bool) ->
                 frozen,
             };
             let source = compose::load(root, template)?;
-            let rendered = compose::render(&source, &facts, &stages(&environments, frozen)?)?;
-            (environments, Body::Rendered(rendered))
+            let text = compose::render(&source, &facts, &stages(&environments, frozen)?, renderer)?;
+            (environments, Body::Rendered(text))
         }
         (.., Some(complete)) => (Vec::new(), Body::OptedOut(compose::load(root, complete)?)),
         _ => {
@@ -90,34 +95,29 @@ fn stages(environments: &[EnvironmentFiles], frozen: bool) -> Result<Vec<Stage>,
 /// The stage of one environment: it copies the files that its recipe reads and no others, so that nothing else can make
 /// the builder run it again.
 fn stage(files: &EnvironmentFiles, frozen: bool) -> Result<Stage, SpecError> {
-    let name = files.name.as_str();
     let commands = env::recipe(files, frozen)?;
-    let read: Vec<PathBuf> = if frozen {
+    let mut read = if frozen {
         let lock = files.frozen.as_deref().map(Frozen::lock_path);
-        files
-            .frozen
-            .iter()
-            .cloned()
-            .chain(lock.filter(|lock| lock.is_file()))
-            .collect()
+        let lock = lock.filter(|lock| lock.is_file());
+        files.frozen.iter().cloned().chain(lock).collect()
     } else {
-        files.create.iter().chain(&files.updates).cloned().collect()
+        env::with_included(&files.floating().cloned().collect::<Vec<_>>())?
     };
-    let names = read
-        .iter()
-        .filter_map(|path| path.file_name())
-        .map(|name| name.to_string_lossy().into_owned());
-    let title = files
-        .directory
-        .join("kernel.name")
-        .exists()
-        .then(|| "kernel.name".to_owned());
+    let title = files.directory.join("kernel.name");
+    read.extend(Some(title).filter(|title| title.exists()));
+    // The build's context is the mission's directory, in which the environments are.
+    let environments = files.directory.parent().unwrap_or(&files.directory);
+    let in_context = |path: &PathBuf| {
+        let below = path.strip_prefix(environments).map_err(|_| SpecError::Malformed {
+            path: path.clone(),
+            line: None,
+            message: "a list names it, and it is outside of environments/, which is all that an image gets".to_owned(),
+        })?;
+        Ok(format!("{}/{}", repository::ENVIRONMENTS, below.display()))
+    };
     Ok(Stage {
         environment: files.name.clone(),
-        files: names
-            .chain(title)
-            .map(|file| format!("environments/{name}/{file}"))
-            .collect(),
+        files: read.iter().map(in_context).collect::<Result<_, SpecError>>()?,
         commands: commands.iter().map(|step| image::program(&step.to_string())).collect(),
     })
 }

@@ -25,6 +25,12 @@ impl Capture {
         self.dropped += excess;
     }
 
+    /// Whether what comes next begins a line.
+    #[must_use]
+    pub fn ends_line(&self) -> bool {
+        self.tail.back().or(self.head.last()).is_none_or(|&byte| byte == b'\n')
+    }
+
     /// What was kept, with invalid UTF-8 replaced and a note where bytes are missing.
     #[must_use]
     pub fn text(&self) -> String {

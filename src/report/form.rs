@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::error::ReportError;
 use super::executed::Executed;
-use super::folder::ReportError;
-use super::place::Places;
+use super::location::Locations;
 use super::terminal::{self, Style};
 use super::{github, html, json, junit, markdown};
 use crate::run::account::Account;
@@ -29,7 +29,7 @@ pub struct Subject<'a> {
     /// The directory that holds the executed notebooks.
     pub directory: &'a Path,
     /// Where the tests are defined.
-    pub places: &'a Places,
+    pub places: &'a Locations,
     /// How the terminal shows it.
     pub style: Style,
 }

@@ -2,7 +2,7 @@
 //!
 //! Their form is that of <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>.
 
-use super::place::{self, Place, Places};
+use super::location::{self, Location, Locations};
 use super::untrusted::Untrusted;
 use crate::event::{Cause, CauseKind, TestFinished};
 use crate::run::account::Account;
@@ -13,7 +13,7 @@ const SHOWN: usize = 10;
 /// The commands, the most important first: what went wrong with the run itself, failures, tests that did not run, and
 /// then, as warnings, flaky ones.
 #[must_use]
-pub fn annotations(account: &Account, places: &Places) -> Vec<String> {
+pub fn annotations(account: &Account, places: &Locations) -> Vec<String> {
     let outcome = &account.outcome;
     let of_test = |level: &str, test: &TestFinished, cause: &Cause, message: &str| {
         let place = places.place(account.mission(), &test.id, Some(cause));
@@ -29,16 +29,26 @@ pub fn annotations(account: &Account, places: &Places) -> Vec<String> {
     errors.extend(
         failures
             .iter()
-            .map(|(test, cause)| of_test("error", test, cause, &place::message(cause))),
+            .map(|(test, cause)| of_test("error", test, cause, &location::message(cause))),
     );
     let warnings = account.flaky().filter_map(|test| {
         let cause = &account.attempts(&test.id).first()?.cause;
-        let message = format!("passed at attempt {}; before: {}", test.attempt, place::message(cause));
+        let message = format!(
+            "passed at attempt {}; before: {}",
+            test.attempt,
+            location::message(cause)
+        );
         Some(of_test("warning", test, cause, &message))
     });
     let mut annotations = bounded(errors, "error");
     annotations.extend(bounded(warnings.collect(), "warning"));
     annotations
+}
+
+/// The command that marks a failure which no test run accounts for, e.g. that of a build.
+#[must_use]
+pub fn failure(place: Option<&Location>, message: &str) -> String {
+    command("error", place, "floe", message)
 }
 
 /// As many as are shown; the last of them tells how many are not.
@@ -51,7 +61,7 @@ fn bounded(mut commands: Vec<String>, level: &str) -> Vec<String> {
     commands
 }
 
-fn command(level: &str, place: Option<&Place>, title: &str, message: &str) -> String {
+fn command(level: &str, place: Option<&Location>, title: &str, message: &str) -> String {
     let inline = |text: &str| Untrusted::default().inline(text);
     let mut properties = Vec::new();
     if let Some(place) = place {
@@ -113,7 +123,7 @@ mod tests {
             failed(TestId::notebook("e", "x.ipynb"), division),
         ]);
         assert_eq!(
-            annotations(&account, &Places::of(root.path())),
+            annotations(&account, &Locations::of(root.path())),
             [
                 "::error file=missions/m/environments/e/tests/imports,line=2,title=FAIL e%3A%3Aimports%3A%3Ascipy::no",
                 "::error file=missions/m/environments/e/tests/x.ipynb,line=4,title=FAIL e%3A%3Anotebooks%3A%3Ax.ipynb::\
@@ -123,13 +133,26 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_of_a_build_is_marked_at_its_file_and_line() {
+        let place = Location {
+            file: "missions/m/environments/e/e.pip".to_owned(),
+            line: Some(3),
+        };
+        assert_eq!(
+            failure(Some(&place), "no such package\n::error::x"),
+            "::error file=missions/m/environments/e/e.pip,line=3,title=floe::no such package\u{23ce} ::error::x"
+        );
+        assert_eq!(failure(None, "it broke"), "::error title=floe::it broke");
+    }
+
+    #[test]
     fn no_text_becomes_a_second_command() {
         let hostile = "a\n::set-output name=x::y\r::error::z,file=/etc\u{1b}[2J";
         let account = account(vec![failed(
             TestId::import("e", hostile),
             Cause::new(CauseKind::Error, hostile),
         )]);
-        let annotations = annotations(&account, &Places::default());
+        let annotations = annotations(&account, &Locations::default());
         assert_eq!(annotations.len(), 1);
         let text = &annotations[0];
         assert!(!text.contains(['\n', '\r', '\u{1b}']), "{text}");
@@ -152,7 +175,7 @@ mod tests {
         };
         let mut events = (0..20).map(lost).collect::<Vec<_>>();
         events.push(failed(TestId::import("e", "real"), Cause::new(CauseKind::Oom, "real")));
-        let annotations = annotations(&account(events), &Places::default());
+        let annotations = annotations(&account(events), &Locations::default());
         assert_eq!(annotations.len(), SHOWN);
         assert!(annotations[0].contains("OOM"), "{annotations:?}");
         assert!(annotations[SHOWN - 1].ends_with("::12 more are listed in the job's summary and in the report"));

@@ -8,6 +8,7 @@ mod ansi;
 mod chart;
 mod failure;
 mod heading;
+mod name;
 mod page;
 mod table;
 
@@ -17,14 +18,14 @@ use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
 use super::executed::Executed;
-use super::place::Places;
+use super::location::Locations;
 use crate::run::account::Account;
 
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/style.css");
 
 /// The page of a run. `executed` holds the notebooks that lie beside it.
-pub fn to_string(account: &Account, executed: &Executed, places: &Places) -> Result<String, tera::Error> {
+pub fn to_string(account: &Account, executed: &Executed, places: &Locations) -> Result<String, tera::Error> {
     let mut context = Context::from_serialize(page::Page::of(account, executed, places))?;
     context.insert("style", STYLE);
     context.insert("policy", &policy());

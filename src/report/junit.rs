@@ -3,20 +3,19 @@
 //! One suite per environment or mission, one case per test. A test that failed is a failure; one that could not be
 //! carried out or never ended is an error; so is each problem of the run itself, so that no reader takes a run that
 //! went wrong for one of tests that passed. Attempts that were repeated are written as surefire does: `flakyFailure` in
-//! a case that passed at last, `rerunFailure` after the first failure in one that did not.
+//! a case that passed in the end, `rerunFailure` after the first failure in one that did not.
 
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString};
 
-use super::place::{self, Places};
+use super::location::{self, Locations};
 use super::untrusted::Untrusted;
 use crate::event::{Cause, CauseKind, TestFinished, Verdict};
-use crate::reference::TestKind;
 use crate::run::account::{Account, Attempt};
 
 /// The report of a run. Cases name the file that defines them where `places` has it.
-pub fn to_string(account: &Account, places: &Places) -> Result<String, SerializeError> {
+pub fn to_string(account: &Account, places: &Locations) -> Result<String, SerializeError> {
     let outcome = &account.outcome;
     let name = outcome.run.as_ref().map_or("floe", |run| &run.mission);
     let mut report = Report::new(xml(name));
@@ -54,7 +53,7 @@ fn properties(account: &Account) -> Vec<(&'static str, String)> {
     properties
 }
 
-fn suites(account: &Account, places: &Places) -> Vec<TestSuite> {
+fn suites(account: &Account, places: &Locations) -> Vec<TestSuite> {
     let outcome = &account.outcome;
     let mut owners = Vec::<&str>::new();
     for test in &outcome.tests {
@@ -78,7 +77,7 @@ fn suites(account: &Account, places: &Places) -> Vec<TestSuite> {
     suites
 }
 
-fn suite(owner: &str, account: &Account, places: &Places) -> TestSuite {
+fn suite(owner: &str, account: &Account, places: &Locations) -> TestSuite {
     let tests = account.outcome.tests.iter().filter(|test| test.id.owner == owner);
     let mut suite = TestSuite::new(xml(owner));
     suite.set_time(seconds(tests.clone().map(|test| test.seconds).sum()));
@@ -93,12 +92,7 @@ fn suite(owner: &str, account: &Account, places: &Places) -> TestSuite {
 }
 
 fn case(test: &TestFinished, attempts: &[Attempt]) -> TestCase {
-    let kind = match test.id.kind {
-        TestKind::Import => "imports",
-        TestKind::Notebook => "notebooks",
-        TestKind::Script => "test",
-        TestKind::Server => "server",
-    };
+    let kind = test.id.kind.word();
     let name = if test.id.name.is_empty() { kind } else { &test.id.name };
     let mut case = TestCase::new(xml(name), status(test, attempts));
     case.set_classname(xml(&format!("{}::{kind}", test.id.owner)));
@@ -148,7 +142,7 @@ fn failed(cause: &Cause) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind(cause));
     status
         .set_type(cause.kind.label())
-        .set_message(xml(&place::message(cause)));
+        .set_message(xml(&location::message(cause)));
     if !cause.detail.is_empty() {
         status.set_description(xml(&cause.detail));
     }
@@ -159,7 +153,7 @@ fn rerun(attempt: &Attempt) -> TestRerun {
     let mut rerun = TestRerun::new(kind(&attempt.cause));
     rerun
         .set_type(attempt.cause.kind.label())
-        .set_message(xml(&place::message(&attempt.cause)))
+        .set_message(xml(&location::message(&attempt.cause)))
         .set_time(seconds(attempt.seconds));
     if !attempt.cause.detail.is_empty() {
         rerun.set_stack_trace(xml(&attempt.cause.detail));

@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{bytes, count, duration, shortened};
-use super::place;
+use super::amounts::{bytes, count, duration, shortened};
+use super::location;
 use super::untrusted::Untrusted;
 use crate::event::{Cause, TestFinished};
 use crate::run::account::Account;
@@ -76,7 +76,7 @@ fn failures(account: &Account, text: &mut String) {
     }
     text.push_str("\n### Failures\n\n| cause | test | what happened |\n|---|---|---|\n");
     for (test, cause) in failures.iter().take(LISTED) {
-        let (id, message) = (test.id.to_string(), place::message(cause));
+        let (id, message) = (test.id.to_string(), location::message(cause));
         let _ = writeln!(text, "| {} | {} | {} |", cause.kind.label(), cell(&id), cell(&message));
     }
     more(failures.len().saturating_sub(LISTED), "failure", text);
@@ -103,7 +103,7 @@ fn flaky(account: &Account, text: &mut String) {
     text.push_str("| test | attempts | why the first failed |\n|---|---|---|\n");
     for test in flaky.iter().take(LISTED) {
         let first = account.attempts(&test.id).first();
-        let why = first.map(|attempt| format!("{}: {}", attempt.cause.kind.label(), place::message(&attempt.cause)));
+        let why = first.map(|attempt| format!("{}: {}", attempt.cause.kind.label(), location::message(&attempt.cause)));
         let id = cell(&test.id.to_string());
         let _ = writeln!(text, "| {id} | {} | {} |", test.attempt, cell(&why.unwrap_or_default()));
     }

@@ -5,7 +5,9 @@
 
 mod build;
 mod live;
+mod model;
 mod paint;
+mod pulse;
 mod run;
 
 use std::io::Write;
@@ -29,7 +31,7 @@ pub struct Style {
     pub color: bool,
     /// Whether the writer is a terminal on which lines can be overwritten.
     pub live: bool,
-    /// The terminal's width in columns now; asked anew at each drawing of the live area, and only for it.
+    /// The terminal's width in columns now; asked again at each drawing of the live area, and only for it.
     pub width: fn() -> u16,
     /// Whether the output is read by a CI service that obeys lines such as `::error::`.
     pub commands: bool,

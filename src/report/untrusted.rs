@@ -18,7 +18,7 @@ pub struct Untrusted {
 }
 
 impl Untrusted {
-    /// The lines of `text`, each complete in itself: colours end with the line and begin anew with the next.
+    /// The lines of `text`, each complete in itself: colours end with the line and begin again with the next.
     #[must_use]
     pub fn lines(self, text: &str) -> Vec<String> {
         let mut colors = Colors::default();

@@ -2,7 +2,11 @@
 //!
 //! Written for a complete passing run only, read by the gate before a push. The statement's form is that of
 //! <https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>.
+//!
+//! A manifest's digest is not known before a push, so evidence is bound to the image ID (the digest of the
+//! configuration), and after a push the registry's manifest must name that configuration.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +57,15 @@ struct TestResult {
     warned_tests: Vec<TestId>,
     #[serde(default)]
     failed_tests: Vec<TestId>,
+}
+
+/// What an image must have passed to be pushed, as its mission's files say it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The digest of the files that define the tests.
+    pub definitions: Digest,
+    /// The tests, without those that the files skip.
+    pub tests: Vec<TestId>,
 }
 
 impl Statement {
@@ -119,6 +132,18 @@ impl Statement {
     pub fn rests_on(&self, definitions: &Digest) -> bool {
         let mut configuration = self.predicate.configuration.iter();
         configuration.any(|part| part.name == DEFINITIONS && part.digest.sha256 == hex(definitions))
+    }
+
+    /// Those of `tests` that the statement does not say to have passed.
+    #[must_use]
+    pub fn lacks(&self, tests: &[TestId]) -> Vec<TestId> {
+        let TestResult {
+            passed_tests,
+            warned_tests,
+            ..
+        } = &self.predicate;
+        let passed = passed_tests.iter().chain(warned_tests).collect::<BTreeSet<_>>();
+        tests.iter().filter(|test| !passed.contains(test)).cloned().collect()
     }
 
     /// The run that the statement rests on.

@@ -13,7 +13,7 @@ use crate::reference::{MissionName, TestId};
 use crate::run::log;
 use crate::run::outcome::{Outcome, Tally};
 use crate::run::store::{self, LOG};
-use crate::state::State;
+use crate::state::{FileError, State};
 use crate::suite::request::Expected;
 
 /// How many earlier runs are asked. A test that none of them ran is as good as a new one.
@@ -34,7 +34,7 @@ fn mission_of(run: &str) -> Option<&str> {
 }
 
 /// The IDs of the runs of a mission that have a log and are not going on, the newest first.
-fn ended(state: &State, mission: &MissionName) -> io::Result<Vec<String>> {
+fn ended(state: &State, mission: &MissionName) -> Result<Vec<String>, FileError> {
     let directories = store::directories(&state.runs_directory())?.into_iter();
     let own = directories.filter_map(|directory| {
         let run = directory.file_name()?.to_str()?.to_owned();
@@ -65,14 +65,27 @@ pub fn known(state: &State, mission: &MissionName) -> BTreeMap<TestId, Expected>
     known
 }
 
-/// The last run of a mission that is not still going on, by its ID, and what it amounts to.
-pub fn last(state: &State, mission: &MissionName) -> io::Result<Option<(String, Outcome)>> {
-    let Some(run) = ended(state, mission)?.into_iter().next() else {
-        return Ok(None);
-    };
-    let mut tally = Tally::default();
-    each(&state.run(&run).join(LOG), |event| tally.take(&event))?;
-    Ok(Some((run, tally.outcome())))
+/// How many earlier runs are asked for the last result of each test.
+const REMEMBERED: usize = 50;
+
+/// The tests of a mission whose last result is a failure, with the last run that is not still going on, by its ID. A run of
+/// some tests says nothing of the others, whose earlier failures stay.
+pub fn failed(state: &State, mission: &MissionName) -> Result<Option<(String, Vec<TestId>)>, FileError> {
+    let mut known = BTreeMap::<TestId, bool>::new();
+    let mut last = None;
+    for run in ended(state, mission)?.into_iter().take(REMEMBERED) {
+        let mut tally = Tally::default();
+        let log = state.run(&run).join(LOG);
+        each(&log, |event| tally.take(&event)).map_err(FileError::of(&log))?;
+        let outcome: Outcome = tally.outcome();
+        for test in outcome.tests {
+            let failed = matches!(test.verdict, Verdict::Failed(_));
+            known.entry(test.id).or_insert(failed);
+        }
+        last = last.or(Some(run));
+    }
+    let failed = known.into_iter().filter(|(_, failed)| *failed).map(|(id, _)| id);
+    Ok(last.map(|run| (run, failed.collect())))
 }
 
 fn ran(test: &TestFinished) -> bool {
@@ -172,7 +185,7 @@ mod tests {
     fn the_last_run_tells_what_failed_and_what_did_not_run_even_if_it_was_killed() {
         let directory = tempfile::tempdir().unwrap();
         let state = State::of(directory.path());
-        assert!(last(&state, &mission()).unwrap().is_none());
+        assert!(super::failed(&state, &mission()).unwrap().is_none());
         let id = "20260101T000000Z-my-mission-000000";
         let events = vec![
             begun(&["x", "y", "z"]),
@@ -183,11 +196,37 @@ mod tests {
         let path = state.run(id).join(LOG);
         let cut = fs::read_to_string(&path).unwrap() + "{\"at\":\"2026";
         fs::write(&path, cut).unwrap();
-        let (run, outcome) = last(&state, &mission()).unwrap().unwrap();
+        let (run, failed) = super::failed(&state, &mission()).unwrap().unwrap();
         assert_eq!(run, id);
-        assert!(!outcome.passed);
-        let failures = outcome.failures().map(|(test, _)| test.id.name.as_str());
-        assert_eq!(failures.collect::<Vec<_>>(), ["x", "z"]);
+        let names = failed.iter().map(|id| id.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["x", "z"]);
+    }
+
+    #[test]
+    fn a_failure_is_remembered_until_that_test_has_run_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::of(directory.path());
+        let runs = [
+            ("20260101", vec![("x", false), ("y", false), ("z", true)]),
+            ("20260102", vec![("z", false)]),
+            ("20260103", vec![("x", true)]),
+        ];
+        for (day, tests) in runs {
+            let names = tests.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+            let mut events = vec![begun(&names)];
+            events.extend(tests.iter().map(|(name, passed)| {
+                let verdict = if *passed {
+                    Verdict::Passed
+                } else {
+                    failed(CauseKind::Error)
+                };
+                finished(name, 1.0, verdict)
+            }));
+            run(&state, &format!("{day}T000000Z-my-mission-000000"), events);
+        }
+        let (_, failed) = super::failed(&state, &mission()).unwrap().unwrap();
+        let names = failed.iter().map(|id| id.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["y", "z"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use serde::Deserialize;
 
 use crate::event::{Event, FORMAT, Record, Sink};
+use crate::fault::{Explained, Kind};
 
 /// A log that cannot be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,16 @@ pub enum LogError {
         /// Why.
         source: serde_json::Error,
     },
+}
+
+impl Explained for LogError {
+    fn kind(&self) -> Kind {
+        Kind::Internal
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("the run's results are not complete; is the disk full?".to_owned())
+    }
 }
 
 /// Writes each event as a line of a file, with the time at which it was emitted.

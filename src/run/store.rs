@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::account::Account;
 use super::log::{self, LogError};
 use crate::event::{Record, Summary};
+use crate::state::FileError;
 
 /// The name of a run's log in its directory.
 pub const LOG: &str = "events.jsonl";
@@ -62,15 +63,16 @@ pub struct Earlier {
 }
 
 /// The directories of the runs below `directory`, the newest first. Their names begin with the time.
-pub fn directories(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn directories(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let failed = FileError::of(directory);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+        Err(error) => return Err(failed(error)),
     };
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry?.path();
+        let path = entry.map_err(&failed)?.path();
         if path.join(LOG).is_file() {
             found.push(path);
         }

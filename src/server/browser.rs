@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// More than this of an answer is not read; the largest script of JupyterLab has some megabytes.
 const MOST: usize = 64 << 20;
@@ -136,14 +137,7 @@ impl Browser {
     async fn ask_kernel(&self, id: &str) -> Result<(), Trouble> {
         let path = format!("{}api/kernels/{id}/channels", self.prefix);
         let broken = |error: &dyn fmt::Display| Trouble::Broken(format!("{path}: {error}"));
-        let url = format!("ws://127.0.0.1:{}{path}", self.port);
-        let mut request = url.into_client_request().map_err(|error| broken(&error))?;
-        let authorization = format!("token {}", self.token).parse();
-        let authorization = authorization.map_err(|error| broken(&error))?;
-        request.headers_mut().insert(AUTHORIZATION, authorization);
-        let (mut socket, _) = tokio_tungstenite::connect_async(request)
-            .await
-            .map_err(|error| broken(&error))?;
+        let mut socket = self.open(&path).await?;
         let id = uuid::Uuid::new_v4().to_string();
         let question = json!({
             "channel": "shell",
@@ -178,7 +172,24 @@ impl Browser {
         Err(broken(&"the server closed the connection before the kernel answered"))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Trouble> {
+    /// A connection on which both sides send when they like.
+    pub(super) async fn open(&self, path: &str) -> Result<Socket, Trouble> {
+        let broken = |error: &dyn fmt::Display| Trouble::Broken(format!("{path}: {error}"));
+        let url = format!("ws://127.0.0.1:{}{path}", self.port);
+        let mut request = url.into_client_request().map_err(|error| broken(&error))?;
+        let authorization = format!("token {}", self.token).parse();
+        let authorization = authorization.map_err(|error| broken(&error))?;
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        let connected = tokio_tungstenite::connect_async(request).await;
+        connected.map(|(socket, _)| socket).map_err(|error| broken(&error))
+    }
+
+    /// The path below the server's prefix.
+    pub(super) fn below(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
+    pub(super) async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Trouble> {
         let broken = |error: hyper::Error| Trouble::Broken(format!("{path}: {error}"));
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
         let stream = stream.map_err(|_| Trouble::NoAnswer)?;
@@ -214,7 +225,10 @@ impl Browser {
     }
 }
 
-enum Answer {
+/// A connection on which both sides send when they like.
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+pub(super) enum Answer {
     Body(Bytes),
     Elsewhere(String),
 }

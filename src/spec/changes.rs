@@ -1,4 +1,4 @@
-//! The difference between two frozen specs: which packages came, went, rose, fell or were built anew.
+//! The difference between two frozen specs: which packages came, went, rose, fell or were rebuilt.
 
 mod rendering;
 

@@ -2,6 +2,9 @@
 
 pub mod conda;
 mod digest;
+mod included;
+pub mod pip;
+mod unread;
 pub mod yml;
 
 use std::ffi::OsStr;
@@ -13,10 +16,13 @@ use std::path::{Path, PathBuf};
 use crate::image;
 use crate::image::applet::{ENV_CLONE, ENV_CREATE, ENV_UPDATE, INSTALL_COMMON};
 use crate::reference::EnvironmentName;
+use crate::spec::frozen::Frozen;
 
 pub use super::error::SpecError;
 pub use conda::CondaSpec;
 pub use digest::{digest, digest_of};
+pub use included::with_included;
+pub use unread::unread;
 pub use yml::EnvironmentSpec;
 
 /// What a spec file lists, by its extension.
@@ -62,6 +68,13 @@ pub struct EnvironmentFiles {
     pub display_name: String,
 }
 
+impl EnvironmentFiles {
+    /// The spec files that a floating build reads, in the order of its recipe.
+    pub fn floating(&self) -> impl Iterator<Item = &PathBuf> {
+        self.create.iter().chain(&self.updates)
+    }
+}
+
 /// Reads which spec files the environment's directory `dir` holds.
 pub fn load(dir: &Path) -> Result<EnvironmentFiles, SpecError> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
@@ -83,6 +96,8 @@ pub fn load(dir: &Path) -> Result<EnvironmentFiles, SpecError> {
         let only = match SpecKind::of(&path) {
             Some(SpecKind::Yml) if stem == files.name.as_str() => &mut files.create,
             Some(SpecKind::Yml) if stem.strip_suffix("-frozen") == Some(files.name.as_str()) => &mut files.frozen,
+            // One of another name is of another environment, or of an earlier name of this one.
+            Some(SpecKind::Yml) if Frozen::is_frozen(&path) => continue,
             _ => {
                 files.updates.push(path);
                 continue;
@@ -161,7 +176,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// The steps that make an environment inside an image, where its files are in [`image::ENVIRONMENTS`].
+/// The steps that make an environment inside an image, where its files are in `/opt/environments`.
 ///
 /// In frozen mode the frozen spec alone counts, so it must be there. The base environment exists already: it is only
 /// ever updated.
@@ -200,19 +215,16 @@ pub fn recipe(files: &EnvironmentFiles, frozen: bool) -> Result<Vec<Step>, SpecE
     Ok(steps)
 }
 
-/// The word as a shell reads it back: in single quotes unless it is plain.
+/// The word as a shell reads it back.
 fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+    // What cannot be quoted holds a NUL, which is in no file's name.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Explained as _;
 
     fn environment(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
         let root = tempfile::tempdir().unwrap();

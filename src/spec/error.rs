@@ -1,9 +1,11 @@
 //! What can be wrong with the files that say what an environment holds.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::fault::{Explained, Kind, Place};
 use crate::reference::{EnvironmentName, ReferenceError};
+use crate::repository;
 
 /// A spec file or an environment's directory that is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,18 @@ pub enum SpecError {
         /// Why.
         message: String,
     },
+    /// A line of a floating spec that asks for what nobody else could install, so that the build could not be frozen.
+    #[error("{path}{}: `{text}` cannot be frozen: {reason}", .line.map(|line| format!(":{line}")).unwrap_or_default())]
+    NotFreezable {
+        /// The spec file.
+        path: PathBuf,
+        /// The line, counted from 1, where it is known.
+        line: Option<usize>,
+        /// The line's text.
+        text: String,
+        /// Why.
+        reason: String,
+    },
     /// A frozen build was asked for, without a frozen spec.
     #[error("{path} is missing, and USE_FROZEN=1 builds from frozen specs only")]
     NotFrozen {
@@ -88,23 +102,32 @@ pub enum SpecError {
     },
 }
 
-impl SpecError {
-    /// What a person can do about it, where that is not plain from the error itself.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Explained for SpecError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Empty { name, .. } => Some(format!(
                 "add {name}.yml, or a list of pip packages such as {name}.pip, with one requirement on each line"
             )),
-            Self::NotFrozen { .. } => {
-                Some("`floe build --use-frozen 0` builds from the floating specs and writes it".to_owned())
-            }
-            Self::Floating { .. } => {
-                Some("`floe freeze` writes exact packages; what floats belongs into another spec file".to_owned())
-            }
-            Self::Disagree { .. } => {
-                Some("`floe freeze` writes both; neither is to be edited or merged by hand".to_owned())
-            }
+            Self::NotFrozen { path } => Some(format!(
+                "`floe build{} --use-frozen 0` builds from the floating specs and writes it",
+                mission(path)
+            )),
+            Self::Floating { path, .. } => Some(format!(
+                "`floe freeze{}` writes exact packages; what floats belongs into another spec file",
+                mission(path)
+            )),
+            Self::Disagree { yml, .. } => Some(format!(
+                "`floe freeze{}` writes both; neither is to be edited or merged by hand",
+                mission(yml)
+            )),
+            Self::NotFreezable { .. } => Some(
+                "name it by an index, by an https: address or by a commit of a git repository that others reach"
+                    .to_owned(),
+            ),
             Self::Read { .. }
             | Self::Malformed { .. }
             | Self::Name { .. }
@@ -112,4 +135,23 @@ impl SpecError {
             | Self::Unlockable { .. } => None,
         }
     }
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Malformed { path, line, .. }
+            | Self::Floating { path, line, .. }
+            | Self::NotFreezable { path, line, .. } => Some(Place::of(path, *line)),
+            Self::Read { path, .. }
+            | Self::Name { path, .. }
+            | Self::Empty { path, .. }
+            | Self::NotFrozen { path }
+            | Self::Ambiguous { second: path, .. }
+            | Self::Disagree { yml: path, .. } => Some(Place::of(path, None)),
+            Self::Unlockable { .. } => None,
+        }
+    }
+}
+
+/// The mission of a file as an argument behind a command's name; nothing for a file that all missions share.
+fn mission(path: &Path) -> String {
+    repository::mission_of(path).map_or_else(String::new, |mission| format!(" {mission}"))
 }

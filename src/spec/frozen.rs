@@ -62,7 +62,7 @@ pub struct CondaPackage {
 /// One pip package, exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipPackage {
-    /// The name, as the package writes it.
+    /// The name, [normalized]: packages write theirs in several ways.
     pub name: String,
     /// The version; empty where a yml without its lock names only an address.
     pub version: String,
@@ -151,8 +151,16 @@ impl Frozen {
         yml.publish()
     }
 
-    /// Puts the packages into their order. A name that is there twice is the error.
+    /// Puts the packages into their order and their names into one spelling, whoever wrote them. A name that is there twice
+    /// is the error.
     pub(crate) fn sort(&mut self) -> Result<(), String> {
+        for package in &mut self.pip {
+            let name = normalized(&package.name);
+            if let Some(rest) = package.requirement.strip_prefix(&package.name) {
+                package.requirement = format!("{name}{rest}");
+            }
+            package.name = name;
+        }
         self.conda.sort_by(|a, b| a.name.cmp(&b.name));
         self.pip.sort_by_key(|package| normalized(&package.name));
         let conda = self.conda.iter().map(|package| package.name.clone());

@@ -1,42 +1,21 @@
 //! Finds the tests of all environments: `<environment>/tests/` with `imports`, `notebooks`, `*.ipynb`, `test`, and
 //! `settings.yml`, which says how they run.
 
+mod error;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+pub use self::error::DiscoverError;
 use super::listing::{self, Entry};
 use super::pattern::{self, CHECKPOINTS};
-use super::settings::{Settings, SettingsError};
+use super::settings::Settings;
 use super::{Mode, Subject, Test, TestPlan};
 use crate::event::{Cause, CauseKind};
-use crate::reference::{EnvironmentName, ReferenceError};
-
-/// Tests that cannot be found.
-#[derive(Debug, thiserror::Error)]
-pub enum DiscoverError {
-    /// A file or directory cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A directory with tests has a name that no environment can have.
-    #[error("{path}: {source}")]
-    Name {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong with its name.
-        source: ReferenceError,
-    },
-    /// What an environment says of its tests cannot be used.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-}
+use crate::reference::EnvironmentName;
 
 /// Finds the tests of every environment in `environments`, in the order of their names.
 pub fn load(environments: &Path) -> Result<TestPlan, DiscoverError> {

@@ -55,7 +55,11 @@ impl Notebook {
 
     /// Checks a notebook.
     pub fn parse(bytes: &[u8]) -> Result<Self, NotebookError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if bytes.starts_with(b"\xef\xbb\xbf") {
+            return Err(NotebookError::Invalid(
+                "it begins with a byte order mark, which Jupyter does not open".to_owned(),
+            ));
+        }
         let mut value: Value = serde_json::from_slice(bytes).map_err(NotebookError::Json)?;
         if value["nbformat"] == 2 || value["nbformat"] == 3 {
             value = upgrade::upgrade(value)
@@ -102,6 +106,12 @@ impl Notebook {
                 })
             })
             .collect()
+    }
+
+    /// The kernel that it names: `kernelspec.name` of its metadata.
+    #[must_use]
+    pub fn kernel(&self) -> Option<&str> {
+        self.0["metadata"]["kernelspec"]["name"].as_str()
     }
 
     /// The time limit of the whole notebook: `floe.timeout` of its metadata, in seconds.

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{Explained, Kind};
 use crate::quantity::{self, Limit, MemoryLimit};
 
 /// How tests are run.
@@ -52,6 +53,12 @@ pub struct VariableError {
     pub value: String,
     /// What is wrong with its value.
     pub reason: String,
+}
+
+impl Explained for VariableError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
 }
 
 impl RunOptions {

@@ -7,7 +7,7 @@ use globset::GlobBuilder;
 /// The directories in which Jupyter keeps copies of notebooks; nothing in them is ever a test.
 pub const CHECKPOINTS: &str = ".ipynb_checkpoints";
 
-/// The characters by which a pattern is told from a path.
+/// The characters that make a pattern of a path.
 const SPECIAL: &[char] = &['*', '?', '[', '{'];
 
 /// A pattern that cannot be used.

@@ -1,6 +1,4 @@
-//! What a host asks of the agent: which tests to run, and how.
-//!
-//! A mission's own script calls the agent without arguments, so the request goes by environment variables.
+//! What a host asks of the agent, which is the first process of a container: what to run there, and how.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::RunOptions;
 use super::selection::Selection;
+use crate::fault::{Explained, Kind};
 use crate::image::variable::{self, TESTS};
 use crate::reference::TestId;
 
@@ -25,6 +24,31 @@ pub struct Request {
     /// What earlier runs tell of tests.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub known: BTreeMap<TestId, Expected>,
+    /// What the container is for.
+    pub duty: Duty,
+    /// The image's own entrypoint, which everything but the agent runs behind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entrypoint: Vec<String>,
+}
+
+/// What a container is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Duty {
+    /// To run the tests of the environments.
+    #[default]
+    Suite,
+    /// To run the mission's own script, which is this test itself and asks for others.
+    Script(TestId),
+    /// To run the image's server, for these tests.
+    Server {
+        /// The tests.
+        tests: Vec<TestId>,
+        /// How many seconds the server may take until it answers.
+        start_timeout: u64,
+        /// The command that starts the server.
+        command: Vec<String>,
+    },
 }
 
 /// What a test is expected to take.
@@ -40,8 +64,25 @@ pub struct Expected {
 
 /// A request that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{TESTS} holds no request that this floe reads: {0}")]
-pub struct RequestError(#[from] serde_json::Error);
+pub enum RequestError {
+    /// It is of another floe's making.
+    #[error("{TESTS} holds no request that this floe reads: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    /// There is none.
+    #[error("{TESTS} is not set: what to run is what a host asks for")]
+    Missing,
+}
+
+impl Explained for RequestError {
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+
+    fn hint(&self) -> Option<String> {
+        let unreadable = matches!(self, Self::Unreadable(_));
+        unreadable.then(|| "the image's floe is another than the host's; build the image again".to_owned())
+    }
+}
 
 impl Request {
     /// The variables that carry the request.
@@ -115,6 +156,12 @@ mod tests {
                 ..RunOptions::default()
             },
             known: known.collect(),
+            duty: Duty::Server {
+                tests: vec![TestId::server("m", "api")],
+                start_timeout: 120,
+                command: vec!["start.sh".to_owned()],
+            },
+            entrypoint: vec!["tini".to_owned(), "--".to_owned()],
         };
         assert!(request.variables().len() > 1);
         assert_eq!(sent(&request), request);

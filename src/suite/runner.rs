@@ -1,7 +1,5 @@
 //! Carries out a test plan: each test in processes of its own, a verdict for each, and always a summary.
 
-mod activation;
-pub mod available;
 mod cause;
 mod directory;
 mod execution;
@@ -9,13 +7,14 @@ mod import;
 mod notebook;
 pub mod policy;
 pub mod schedule;
-mod script;
+pub mod script;
 mod servers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use self::policy::Policy;
@@ -24,6 +23,7 @@ use super::options::RunOptions;
 use super::request::Expected;
 use super::settings::Settings;
 use super::{Subject, Test, TestPlan};
+use crate::envs;
 use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, Summary, Verdict};
 use crate::image;
 use crate::kernel::spec::SearchPath;
@@ -65,6 +65,8 @@ pub struct Options {
     pub variables: BTreeMap<OsString, OsString>,
     /// Whether each notebook gets a kernel that is started for it.
     pub cold: bool,
+    /// Whether each notebook runs on the kernel that it names, where it names one.
+    pub own_kernels: bool,
     /// What bounds the run as a whole.
     pub policy: Policy,
 }
@@ -112,6 +114,7 @@ impl Options {
             settle: Duration::from_secs(10),
             notebook_output: 10 << 20,
             cold: run.cold,
+            own_kernels: false,
             policy: Policy::new(run, known, place.memory),
             kernels: place.kernels,
             variables: place.variables,
@@ -132,6 +135,7 @@ impl Options {
             notebook_timeout: limit(settings.notebook_timeout, self.notebook_timeout),
             import_timeout: limit(settings.import_timeout, self.import_timeout),
             script_timeout: limit(settings.script_timeout, self.script_timeout),
+            own_kernels: settings.own_kernels,
             ..self.clone()
         }
     }
@@ -151,6 +155,11 @@ impl Options {
     #[must_use]
     pub fn prefix(&self, environment: &EnvironmentName) -> PathBuf {
         image::prefix(&self.conda_dir, environment)
+    }
+
+    /// A command that runs `program` with an environment active, for a test.
+    fn activated(&self, environment: &EnvironmentName, program: &Path) -> Command {
+        envs::activated(environment, &self.prefix(environment), program, &self.variables)
     }
 }
 
@@ -248,13 +257,16 @@ fn unless_leaked(verdict: Verdict, ended: &Ended) -> Verdict {
 }
 
 /// Counts the processes that are killed for want of memory while a test runs.
-struct OomWatch {
+#[derive(Debug)]
+pub struct OomWatch {
     counter: OomCounter,
     before: u64,
 }
 
 impl OomWatch {
-    fn start() -> Self {
+    /// Begins to count.
+    #[must_use]
+    pub fn start() -> Self {
         let counter = OomCounter::of_this_process();
         Self {
             before: counter.kills(),

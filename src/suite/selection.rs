@@ -31,6 +31,7 @@ pub struct Selection {
 
 impl Selection {
     /// The selection by parts of IDs alone.
+    #[cfg(test)]
     #[must_use]
     pub fn of_filters(filters: Vec<String>) -> Self {
         Self {

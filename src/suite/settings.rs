@@ -7,6 +7,8 @@
 //! script-timeout: 1h       # the limit of the script `test`
 //! retries: 2               # how often a test that failed is tried again
 //! alone: [test]            # the kinds of tests that run beside no other (imports, notebooks, test); true: all
+//! isolated: true           # each test gets a container of its own, where it may change what it likes
+//! own-kernels: true        # each notebook runs on the kernel that it names, not on that of the environment
 //! ```
 
 use std::fs;
@@ -38,6 +40,10 @@ pub struct Settings {
     pub retries: Option<u32>,
     /// Which tests run beside no other.
     pub alone: Alone,
+    /// Whether each test gets a container of its own.
+    pub isolated: bool,
+    /// Whether each notebook runs on the kernel that it names itself.
+    pub own_kernels: bool,
 }
 
 /// The tests that run beside no other.
@@ -168,7 +174,7 @@ mod tests {
         .map(|text| load(text).unwrap_err());
         insta::assert_debug_snapshot!(errors, @r#"
         [
-            "settings.yml:2: unknown field `timeout`, expected one of `cell-timeout`, `notebook-timeout`, `import-timeout`, `script-timeout`, `retries`, `alone`",
+            "settings.yml:2: unknown field `timeout`, expected one of `cell-timeout`, `notebook-timeout`, `import-timeout`, `script-timeout`, `retries`, `alone`, `isolated`, `own-kernels`",
             "settings.yml:1: cell-timeout: \"soon\" is no time: write seconds, or a number with s, m or h, such as 90, 90s, 10m or 1h30m",
             "settings.yml:1: retries: invalid type: integer `-1`, expected u32",
             "settings.yml:1: expected true, false or a list of imports, notebooks and test",

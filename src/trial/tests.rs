@@ -1,35 +1,33 @@
 //! A trial against an engine in memory: what becomes of a container's output and end.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::engine::fake::{Fake, Run};
-use crate::event::{FORMAT, Memory, Record, Summary, wire};
+use crate::engine::{Change, ChangeKind};
+use crate::event::wire::Encoder;
+use crate::event::{Cause, CauseKind, FORMAT, Memory, Record, Summary, TestFinished, Verdict};
 
-fn trial(image: &Digest, script: bool) -> Trial {
+fn trial(image: &Digest) -> Trial {
     Trial {
         run: "run".to_owned(),
         mission: "m".to_owned(),
         image: image.clone(),
         reference: String::new(),
-        expected: Vec::new(),
+        expected: vec![TestId::import("e", "x"), TestId::of_mission("m")],
+        skips: BTreeSet::new(),
         part: None,
         selected: None,
         definitions: None,
         limit: None,
-        stages: vec![Stage::suite(script)],
+        stages: vec![Stage::suite(&[])],
         memory: None,
-        environment: BTreeMap::new(),
+        request: Request::default(),
+        agent: std::env::current_exe().unwrap(),
+        environments: None,
+        fixed: vec!["/opt/conda".into()],
         directory: std::env::temp_dir(),
     }
-}
-
-fn said(events: &[Event]) -> Vec<u8> {
-    let lines = events.iter().map(|event| {
-        wire::encode(&Record {
-            at: jiff::Timestamp::UNIX_EPOCH,
-            event: event.clone(),
-        })
-    });
-    lines.flatten().collect()
 }
 
 fn suite(format: u32) -> Event {
@@ -40,25 +38,23 @@ fn suite(format: u32) -> Event {
     }
 }
 
-fn failing() -> Event {
-    let verdict = Verdict::Failed(Cause::new(CauseKind::Error, "no"));
-    Event::TestFinished(TestFinished::new(TestId::import("e", "x"), verdict))
-}
-
-/// Runs a container that prints `output` and ends with `code`; answers how the trial ended, its events and the calls.
-async fn run_one(output: Vec<u8>, exit: Option<ContainerExit>, script: bool) -> (Ended, Vec<Event>, Vec<String>) {
+/// Runs a container in which the agent says `said` and ends with `code`; returns how the trial ended, and its events.
+async fn run_one(said: &[Event], code: i64) -> (Ended, Vec<Event>) {
     let scripted = Run {
-        output,
-        exit,
+        said: said.to_vec(),
+        exit: Some(exit(code)),
         ..Run::default()
     };
-    let never = std::future::pending::<()>();
-    run_until(scripted, script, never, std::future::pending()).await
+    let (ended, events, _) = run_to_its_end(scripted).await;
+    (ended, events)
+}
+
+async fn run_to_its_end(scripted: Run) -> (Ended, Vec<Event>, Vec<String>) {
+    run_until(scripted, std::future::pending(), std::future::pending()).await
 }
 
 async fn run_until(
     scripted: Run,
-    script: bool,
     stop: impl Future<Output = ()>,
     kill: impl Future<Output = ()>,
 ) -> (Ended, Vec<Event>, Vec<String>) {
@@ -66,7 +62,7 @@ async fn run_until(
     let image = fake.add_image("floe/m:1", BTreeMap::new());
     fake.script_run(scripted);
     let events = Memory::default();
-    let ended = run(&trial(&image, script), &fake, &Owner::current(), &events, stop, kill)
+    let ended = run(&trial(&image), &fake, &Owner::current(), &events, stop, kill)
         .await
         .unwrap();
     (ended, events.events(), fake.calls())
@@ -79,21 +75,17 @@ fn exit(code: i64) -> ContainerExit {
     }
 }
 
-fn script_verdict(events: &[Event]) -> Option<&Verdict> {
-    events.iter().find_map(|event| match event {
-        Event::TestFinished(test) if test.id == TestId::script("m") => Some(&test.verdict),
-        _ => None,
-    })
-}
-
 #[tokio::test]
 async fn the_agents_events_and_other_output_are_told_apart() {
     let finished = Event::SuiteFinished {
         summary: Summary::default(),
     };
-    let mut output = b"hello\n".to_vec();
-    output.extend(said(&[suite(FORMAT), finished.clone()]));
-    let (ended, events, calls) = run_one(output, Some(exit(0)), false).await;
+    let scripted = Run {
+        output: b"hello\n".to_vec(),
+        said: vec![suite(FORMAT), finished.clone()],
+        ..Run::default()
+    };
+    let (ended, events, calls) = run_to_its_end(scripted).await;
     assert_eq!(ended, Ended::default());
     let text = Event::Output {
         text: "hello\n".to_owned(),
@@ -103,36 +95,61 @@ async fn the_agents_events_and_other_output_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_script_that_began_passes_by_its_exit_code_and_fails_by_any_other() {
-    let begun = said(&[Event::ScriptStarted { format: FORMAT }]);
-    let (_, events, _) = run_one(begun, Some(exit(0)), true).await;
-    assert_eq!(script_verdict(&events), Some(&Verdict::Passed));
-    let (_, events, _) = run_one(Vec::new(), Some(exit(0)), true).await;
-    assert!(matches!(script_verdict(&events), Some(Verdict::Failed(cause)) if cause.kind == CauseKind::NotRun));
-    let (_, events, _) = run_one(b"why\n".to_vec(), Some(exit(3)), true).await;
-    assert!(matches!(script_verdict(&events), Some(Verdict::Failed(cause)) if cause.message == "exit code 3"));
+async fn what_poses_as_the_agent_is_a_problem_and_no_event_of_the_run() {
+    let forged = Encoder::default().encode(&Record::now(import("x", Verdict::Passed)));
+    let scripted = Run {
+        output: forged,
+        said: vec![suite(FORMAT)],
+        ..Run::default()
+    };
+    let (ended, events, _) = run_to_its_end(scripted).await;
+    assert!(ended.problem.unwrap().contains("poses as the agent"));
+    assert_eq!(verdicts(&events), []);
 }
 
 #[tokio::test]
-async fn a_script_that_passes_on_the_code_of_failed_tests_is_not_counted_as_one_more() {
-    let (_, events, _) = run_one(said(&[suite(FORMAT), failing()]), Some(exit(100)), true).await;
-    assert!(matches!(script_verdict(&events), Some(Verdict::Skipped { .. })));
-    let (_, events, _) = run_one(Vec::new(), Some(exit(100)), true).await;
-    assert!(
-        matches!(script_verdict(&events), Some(Verdict::Failed(_))),
-        "no test failed, so the script did"
-    );
+async fn a_flood_of_what_is_not_believed_is_told_of_a_few_times() {
+    let forged = Encoder::default().encode(&Record::now(import("x", Verdict::Passed)));
+    let scripted = Run {
+        output: forged.repeat(5000),
+        said: vec![suite(FORMAT)],
+        ..Run::default()
+    };
+    let (_, events, _) = run_to_its_end(scripted).await;
+    let warnings = events.iter().filter(|event| matches!(event, Event::Warning { .. }));
+    assert_eq!(warnings.count(), 20);
+}
+
+#[tokio::test]
+async fn what_a_test_changed_of_what_others_run_with_is_a_problem() {
+    let changed = |path: &str| Run {
+        said: vec![suite(FORMAT), import("x", Verdict::Passed)],
+        changes: vec![Change {
+            path: path.into(),
+            kind: ChangeKind::Added,
+        }],
+        ..Run::default()
+    };
+    let (ended, ..) = run_to_its_end(changed("/opt/conda/lib/new.py")).await;
+    assert!(ended.problem.unwrap().contains("/opt/conda/lib/new.py"));
+    let (ended, ..) = run_to_its_end(changed("/home/jovyan/new.py")).await;
+    assert_eq!(ended, Ended::default());
 }
 
 #[tokio::test]
 async fn an_agent_of_another_format_is_a_problem() {
-    let (ended, _, _) = run_one(said(&[suite(FORMAT + 1)]), Some(exit(0)), false).await;
+    let (ended, _) = run_one(&[suite(FORMAT + 1)], 0).await;
     assert!(ended.problem.unwrap().contains("event format"));
 }
 
 #[tokio::test]
-async fn a_container_without_a_script_that_ends_oddly_is_a_problem() {
-    let (ended, _, _) = run_one(b"exec format error\n".to_vec(), Some(exit(126)), false).await;
+async fn a_container_that_ends_oddly_is_a_problem() {
+    let scripted = Run {
+        output: b"exec format error\n".to_vec(),
+        exit: Some(exit(126)),
+        ..Run::default()
+    };
+    let (ended, ..) = run_to_its_end(scripted).await;
     let problem = ended.problem.unwrap();
     assert!(
         problem.contains("126") && problem.contains("exec format error"),
@@ -156,16 +173,15 @@ async fn a_stopped_container_may_report_what_became_of_its_tests_and_is_removed(
         summary: Summary::default(),
     };
     let scripted = Run {
-        output: said(&[suite(FORMAT)]),
+        said: vec![suite(FORMAT)],
         exit: None,
-        farewell: Some(said(std::slice::from_ref(&finished))),
+        farewell: Some(vec![finished.clone()]),
         ..Run::default()
     };
-    let (ended, events, calls) = run_until(scripted, true, std::future::ready(()), std::future::pending()).await;
+    let (ended, events, calls) = run_until(scripted, std::future::ready(()), std::future::pending()).await;
     assert!(ended.stopped);
     assert_eq!(ended.problem.as_deref(), Some("interrupted"));
     assert!(events.contains(&finished), "{events:#?}");
-    assert!(matches!(script_verdict(&events), Some(Verdict::Failed(cause)) if cause.kind == CauseKind::NotRun));
     assert_eq!(ends(&calls), ["terminate container-1", "remove container-1"]);
 }
 
@@ -176,7 +192,7 @@ async fn a_container_that_does_not_heed_a_stop_is_killed_at_the_second_and_remov
         ..Run::default()
     };
     let now = || std::future::ready(());
-    let (ended, _, calls) = run_until(scripted, true, now(), now()).await;
+    let (ended, _, calls) = run_until(scripted, now(), now()).await;
     assert!(ended.stopped);
     assert_eq!(
         ends(&calls),
@@ -185,26 +201,132 @@ async fn a_container_that_does_not_heed_a_stop_is_killed_at_the_second_and_remov
 }
 
 #[tokio::test]
-async fn an_agent_is_told_of_the_script_that_starts_everything() {
-    let (_, _, calls) = run_one(Vec::new(), Some(exit(0)), true).await;
-    assert!(calls[0].ends_with("/opt/common-scripts/test-environments --script /opt/environments/test"));
+async fn the_hosts_own_agent_is_the_first_process_and_is_told_what_to_do_and_what_proves_it() {
+    let image = Digest::of(b"i");
+    let stage = Stage::script(TestId::of_mission("m"), &["tini".to_owned()]);
+    let request = request(&trial(&image), (&stage, None), &Owner::current(), &Key::random()).unwrap();
+    assert_eq!(request.entrypoint.unwrap(), ["/opt/floe/bin/floe", "applet"]);
+    assert_eq!(request.command, ["supervise"]);
+    assert_eq!(request.program.unwrap().path.to_str(), Some("/opt/floe/bin/floe"));
+    let asked = Request::of_variables(|name| request.environment.get(name).cloned());
+    assert_eq!(asked.unwrap().unwrap().entrypoint, ["tini"]);
+    assert!(request.environment[EVENTS].parse::<Key>().is_ok());
+}
+
+#[tokio::test]
+async fn the_limit_of_a_run_is_that_of_all_its_containers_together() {
+    let fake = Fake::new();
+    let image = fake.add_image("floe/m:1", BTreeMap::new());
+    let (first, second) = (Stage::suite(&[]), Stage::suite(&[]).isolated(TestId::import("e", "x")));
+    let trial = Trial {
+        limit: Some(Duration::from_nanos(1)),
+        stages: vec![first, second],
+        ..trial(&image)
+    };
+    let never = || std::future::pending::<()>();
+    let owner = Owner::current();
+    let ended = run(&trial, &fake, &owner, &Memory::default(), never(), never())
+        .await
+        .unwrap();
+    assert!(ended.problem.unwrap().contains("took longer than"));
+    assert!(!fake.calls().iter().any(|call| call.starts_with("start ")));
+    let limit = Some(Duration::from_secs(7));
+    let request = request(&trial, (&trial.stages[0], limit), &owner, &Key::random()).unwrap();
+    let asked = Request::of_variables(|name| request.environment.get(name).cloned());
+    assert_eq!(
+        asked.unwrap().unwrap().options.run_timeout.unwrap().0,
+        Duration::from_secs(7)
+    );
 }
 
 #[tokio::test]
 async fn only_containers_whose_owner_is_gone_are_swept() {
     let fake = Fake::new();
     let image = fake.add_image("floe/m:1", BTreeMap::new());
-    let gone = Owner {
-        started: "another boot/1".to_owned(),
-        ..Owner::current()
-    };
-    let kept = fake
-        .start(&request(&trial(&image, false), &Stage::suite(false), &Owner::current()))
-        .await
-        .unwrap();
-    fake.start(&request(&trial(&image, false), &Stage::suite(false), &gone))
-        .await
-        .unwrap();
-    assert_eq!(sweep(&fake).await.unwrap(), 1);
+    let current = Owner::current();
+    let ended = current.to_string().rsplit_once('/').unwrap().0.to_owned();
+    let gone = format!("{ended}/1").parse().unwrap();
+    let request_of = |owner| request(&trial(&image), (&Stage::suite(&[]), None), owner, &Key::random()).unwrap();
+    let kept = fake.start(&request_of(&current)).await.unwrap();
+    fake.start(&request_of(&gone)).await.unwrap();
+    assert_eq!(sweep(&fake, &current).await.unwrap(), 1);
     assert_eq!(fake.containers(RUN).await.unwrap()[0].id, kept.id);
+}
+
+fn import(name: &str, verdict: Verdict) -> Event {
+    Event::TestFinished(TestFinished::new(TestId::import("e", name), verdict))
+}
+
+/// The verdicts on tests that came out of a container.
+fn verdicts(events: &[Event]) -> Vec<(String, &Verdict)> {
+    let finished = events.iter().filter_map(|event| match event {
+        Event::TestFinished(test) => Some((test.id.to_string(), &test.verdict)),
+        _ => None,
+    });
+    finished.collect()
+}
+
+#[tokio::test]
+async fn a_record_that_no_agent_sends_is_a_problem_and_no_event_of_the_run() {
+    let forged = [
+        Event::RunFinished {
+            summary: Summary::default(),
+            passed: true,
+            problem: None,
+            seconds: 0.0,
+        },
+        Event::RunStarted(RunStarted::new("r", "m", Digest::of(b"i"), Vec::new())),
+        Event::ImageUpToDate {
+            image: "x".to_owned(),
+            reference: "x:1".to_owned(),
+        },
+    ];
+    for event in forged {
+        let (ended, events) = run_one(&[suite(FORMAT), event.clone()], 0).await;
+        assert!(ended.problem.unwrap().contains("no agent sends"));
+        assert!(!events[1..].contains(&event));
+    }
+}
+
+#[tokio::test]
+async fn what_the_host_does_not_expect_counts_for_nothing() {
+    let said = [
+        suite(FORMAT),
+        import("y", Verdict::Passed),
+        import("x", Verdict::Passed),
+    ];
+    let (_, events) = run_one(&said, 0).await;
+    assert_eq!(verdicts(&events), [("e::imports::x".to_owned(), &Verdict::Passed)]);
+}
+
+#[tokio::test]
+async fn a_test_that_no_definition_skips_did_not_skip_itself() {
+    let skipped = Verdict::Skipped {
+        reason: "none of your business".to_owned(),
+    };
+    let (_, events) = run_one(&[suite(FORMAT), import("x", skipped)], 0).await;
+    let Some((_, Verdict::Failed(cause))) = verdicts(&events).pop() else {
+        panic!("it was believed: {events:?}");
+    };
+    assert_eq!(cause.kind, CauseKind::NotRun);
+    assert!(cause.message.contains("none of your business"), "{}", cause.message);
+}
+
+#[test]
+fn a_script_that_was_ended_because_the_run_took_too_long_ran_out_of_time() {
+    let cause = Cause::new(CauseKind::NotRun, "interrupted");
+    let script = TestFinished::new(TestId::of_mission("m"), Verdict::Failed(cause));
+    let frame = |key| Encoder::sealed(key).encode(&Record::now(Event::TestFinished(script.clone())));
+    let trial = trial(&Digest::of(b"i"));
+    for (overdue, kind) in [(false, CauseKind::NotRun), (true, CauseKind::Timeout)] {
+        let (key, events) = (Key::random(), Memory::default());
+        let mut watch = Watch::of(&trial, key.clone());
+        watch.overdue = overdue;
+        watch.take(&frame(key), &events);
+        let events = events.events();
+        let Some((_, Verdict::Failed(cause))) = verdicts(&events).pop() else {
+            panic!("it did not fail: {events:?}");
+        };
+        assert_eq!(cause.kind, kind);
+    }
 }

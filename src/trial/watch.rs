@@ -1,23 +1,54 @@
 //! What a container prints, taken apart into events and text.
 
-use crate::event::wire::{Decoder, Piece};
-use crate::event::{Event, FORMAT, Sink, TestFinished, Verdict};
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use super::Trial;
+use crate::event::seal::Key;
+use crate::event::wire::{Decoder, MOST_OUTPUT, Piece};
+use crate::event::{Cause, CauseKind, Event, FORMAT, Sink, TestFinished, Verdict};
+use crate::reference::TestId;
 
 /// What is kept of a container's output while it passes.
-#[derive(Default)]
-pub(super) struct Watch {
+///
+/// Whatever runs in the container can write to it. So only what the agent has sealed counts, of tests that the host itself
+/// expects there, and skipped is only what the host's reading of the definitions skips.
+pub(super) struct Watch<'a> {
+    trial: &'a Trial,
     decoder: Decoder,
     /// Whether the agent began to run tests or the mission's script.
     pub(super) begun: bool,
-    pub(super) failed: usize,
+    /// Whether the container has been asked to end because the run took too long.
+    pub(super) overdue: bool,
     pub(super) problem: Option<String>,
+    /// The executed notebooks that the agent has named.
+    pub(super) notebooks: BTreeSet<PathBuf>,
     tail: String,
+    printed: usize,
+    warnings: usize,
 }
 
 /// How much of the output outside any test is kept for explanation, in bytes.
 const TAIL: usize = 16 * 1024;
 
-impl Watch {
+/// How many records are told of that were not believed.
+const MOST_WARNINGS: usize = 20;
+
+impl<'a> Watch<'a> {
+    pub(super) fn of(trial: &'a Trial, key: Key) -> Self {
+        Self {
+            trial,
+            decoder: Decoder::sealed(key),
+            begun: false,
+            overdue: false,
+            problem: None,
+            notebooks: BTreeSet::new(),
+            tail: String::new(),
+            printed: 0,
+            warnings: 0,
+        }
+    }
+
     pub(super) fn take(&mut self, bytes: &[u8], events: &dyn Sink) {
         for piece in self.decoder.feed(bytes) {
             self.piece(piece, events);
@@ -32,30 +63,124 @@ impl Watch {
 
     fn piece(&mut self, piece: Piece, events: &dyn Sink) {
         match piece {
-            Piece::Text(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                self.keep(&text);
-                events.emit(Event::Output { text });
+            Piece::Text(bytes) => self.printed(String::from_utf8_lossy(&bytes).into_owned(), events),
+            Piece::Refused(refusal) => {
+                let text = refusal.to_string();
+                self.problem.get_or_insert_with(|| text.clone());
+                self.warn(text, events);
             }
             Piece::Record(record) => {
-                match &record.event {
+                let event = match self.accepted(record.event) {
+                    Ok(Event::Output { text }) => return self.printed(text, events),
+                    Ok(event) => event,
+                    Err(text) => return self.warn(text, events),
+                };
+                match &event {
                     Event::ScriptStarted { format } | Event::SuiteStarted { format, .. } => {
                         self.begun = true;
                         if *format != FORMAT {
                             self.problem = Some(format!(
-                                "the image's agent speaks version {format} of the event format, this floe {FORMAT}; build the image again"
+                                "the agent speaks version {format} of the event format, this floe {FORMAT}"
                             ));
                         }
                     }
                     Event::TestFinished(TestFinished {
-                        verdict: Verdict::Failed(_),
-                        ..
-                    }) => self.failed += 1,
+                        notebook: Some(path), ..
+                    }) => self.notebooks.extend(within(path)),
                     _ => {}
                 }
-                events.emit(record.event);
+                events.emit(event);
             }
         }
+    }
+
+    /// Warns of what a record was not believed for, up to a number of times.
+    fn warn(&mut self, text: String, events: &dyn Sink) {
+        self.warnings += 1;
+        if self.warnings < MOST_WARNINGS {
+            events.emit(Event::Warning { text });
+        } else if self.warnings == MOST_WARNINGS {
+            let text = format!("{text}; more of the kind are left out");
+            events.emit(Event::Warning { text });
+        }
+    }
+
+    /// Passes on what was printed outside any test, up to a bound.
+    fn printed(&mut self, text: String, events: &dyn Sink) {
+        self.keep(&text);
+        let before = self.printed;
+        self.printed += text.len();
+        if self.printed <= MOST_OUTPUT {
+            events.emit(Event::Output { text });
+        } else if before <= MOST_OUTPUT {
+            let text = format!(
+                "more than {} MiB were printed outside of tests; the rest is left out",
+                MOST_OUTPUT >> 20
+            );
+            events.emit(Event::Warning { text });
+        }
+    }
+
+    /// The event, where an agent may say it; else what is said of it.
+    fn accepted(&mut self, event: Event) -> Result<Event, String> {
+        match event {
+            Event::SuiteStarted { format, tests, jobs } => {
+                // What a script asks for beyond the definitions is its own affair.
+                let tests = tests.into_iter().filter(|id| self.expects(id)).collect();
+                Ok(Event::SuiteStarted { format, tests, jobs })
+            }
+            Event::TestFinished(test) if self.expects(&test.id) => Ok(Event::TestFinished(self.judged(test))),
+            Event::TestFinished(TestFinished { id, .. })
+            | Event::TestStarted { id, .. }
+            | Event::TestSlow { id, .. }
+            | Event::TestRetried { id, .. }
+                if !self.expects(&id) =>
+            {
+                Err(format!(
+                    "{id} counts for nothing: the mission's files define no such test here"
+                ))
+            }
+            Event::TestStarted { .. }
+            | Event::TestSlow { .. }
+            | Event::TestRetried { .. }
+            | Event::ScriptStarted { .. }
+            | Event::SuiteFinished { .. }
+            | Event::Output { .. }
+            | Event::Note { .. }
+            | Event::Warning { .. } => Ok(event),
+            _ => {
+                let problem = "the container sent a record that no agent sends";
+                self.problem.get_or_insert_with(|| problem.to_owned());
+                Err(problem.to_owned())
+            }
+        }
+    }
+
+    /// Whether the host expects this test.
+    fn expects(&self, id: &TestId) -> bool {
+        self.trial.expected.contains(id)
+    }
+
+    /// The result, where it can be: a test that no definition skips did not skip itself.
+    fn judged(&self, mut test: TestFinished) -> TestFinished {
+        if let Verdict::Skipped { reason } = &test.verdict
+            && !self.trial.skips.contains(&test.id)
+            // The agent skips the mission's script where that passed on that others failed.
+            && test.id.mission().is_none()
+        {
+            let message = format!("it was skipped ({reason}), and nothing in the mission's files skips it");
+            test.verdict = Verdict::Failed(Cause::new(CauseKind::NotRun, message));
+        }
+        // The agent knows that it was asked to end, and not why.
+        if let Verdict::Failed(cause) = &mut test.verdict
+            && self.overdue
+            && test.id.mission().is_some()
+            && cause.kind == CauseKind::NotRun
+        {
+            "still running when the run's time was over".clone_into(&mut cause.message);
+            cause.kind = CauseKind::Timeout;
+        }
+        test
     }
 
     fn keep(&mut self, text: &str) {
@@ -70,4 +195,11 @@ impl Watch {
         let start = self.tail.ceil_char_boundary(self.tail.len().saturating_sub(TAIL));
         self.tail[start..].to_owned()
     }
+}
+
+/// A path that leads nowhere but below the artifacts.
+fn within(path: &str) -> Option<PathBuf> {
+    let path = Path::new(path);
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    (plain && path.starts_with("notebooks")).then(|| path.to_owned())
 }

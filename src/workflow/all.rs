@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::choose::demand;
 use super::{
     Asked, BuildOptions, Interrupts, Observed, Pushed, WorkflowError, Workplace, choose, freeze, images, push, test,
 };
@@ -9,7 +10,6 @@ use crate::builder::Built;
 use crate::freeze::Written;
 use crate::publish;
 use crate::reference::MissionName;
-use crate::suite::definitions;
 
 /// How far a call has come.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum Milestone<'a> {
     Pushed(&'a Built, Pushed),
 }
 
-/// Builds, tests, freezes and pushes the images of `missions`. An image that has evidence is not tested again; what is
+/// Builds, tests, freezes and pushes the images of `missions`, if their registry would take them. An image that has evidence is not tested again; what is
 /// frozen has passed its tests. The first run that does not pass is the end of the call, and is returned.
 pub async fn all(
     workplace: &Workplace,
@@ -33,11 +33,12 @@ pub async fn all(
     interrupts: &Interrupts,
     mut reached: impl FnMut(Milestone<'_>),
 ) -> Result<Option<Observed>, WorkflowError> {
+    push::admitted(workplace, missions).await?;
     let images = images(workplace, missions, options, interrupts).await?;
     for mission in missions {
         let image = images.of(mission);
-        let definitions = definitions::digest(&workplace.repository.environments(mission))?;
-        let earlier = publish::evidence(&image.name, &image.id, &definitions, &workplace.state);
+        let demand = demand(workplace, mission)?;
+        let earlier = publish::evidence(&image.role, &image.id, &demand, &workplace.state);
         let tested = earlier.is_err();
         if let Ok(statement) = earlier {
             let run = workplace.state.run(statement.run());
@@ -51,9 +52,12 @@ pub async fn all(
                 return Ok(Some(observed));
             }
         }
-        if !workplace.settings.use_frozen && (tested || freeze::is_due(workplace, &images.plan)) {
-            let written = freeze::write(workplace, &images, std::slice::from_ref(mission)).await?;
-            reached(Milestone::Frozen(&written));
+        if !workplace.settings.use_frozen {
+            let missions = std::slice::from_ref(mission);
+            let written = freeze::write_due(workplace, &images, missions, options, interrupts).await?;
+            if tested || !written.is_empty() {
+                reached(Milestone::Frozen(&written));
+            }
         }
         let pushed = push::one(workplace, mission, image).await?;
         reached(Milestone::Pushed(image, pushed));

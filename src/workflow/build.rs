@@ -1,10 +1,10 @@
 //! Building, and when what floating specs came to is frozen.
 
-use super::error::Undone;
 use super::workplace::image_of;
 use super::{Interrupts, WorkflowError, Workplace, freeze};
 use crate::builder::{self, Built};
 use crate::event::Event;
+use crate::fault::Explained as _;
 use crate::freeze::Written;
 use crate::plan::BuildPlan;
 use crate::reference::MissionName;
@@ -22,14 +22,14 @@ pub struct BuildOptions {
 
 /// The images of a plan, as they were built.
 #[derive(Debug)]
-pub struct Images {
+pub struct BuiltPlan {
     /// The plan.
     pub plan: BuildPlan,
     /// Its images, in its order.
     pub built: Vec<Built>,
 }
 
-impl Images {
+impl BuiltPlan {
     /// The image of a mission of the plan.
     #[must_use]
     pub fn of(&self, mission: &MissionName) -> &Built {
@@ -37,8 +37,8 @@ impl Images {
     }
 }
 
-/// Builds the images of `missions`, and freezes what floating specs came to: where something was built, or a frozen spec
-/// is missing or stale. Returns what was written; `None` where nothing was to be frozen.
+/// Builds the images of `missions`, and freezes what floating specs came to, where that is due. Returns what was written;
+/// `None` where nothing was built and nothing was to be frozen.
 pub async fn build(
     workplace: &Workplace,
     missions: &[MissionName],
@@ -46,11 +46,30 @@ pub async fn build(
     interrupts: &Interrupts,
 ) -> Result<Option<Vec<Written>>, WorkflowError> {
     let images = images(workplace, missions, options, interrupts).await?;
-    let fresh = images.built.iter().any(|image| image.fresh);
-    if workplace.settings.use_frozen || !(fresh || freeze::is_due(workplace, &images.plan)) {
+    if workplace.settings.use_frozen {
         return Ok(None);
     }
-    freeze::write(workplace, &images, missions).await.map(Some)
+    let fresh = images.built.iter().any(|image| image.fresh);
+    let written = freeze::write_due(workplace, &images, missions, options, interrupts).await?;
+    Ok(Some(written).filter(|written| fresh || !written.is_empty()))
+}
+
+/// Says which frozen specs of a frozen build are stale, or refuses the first if that is to be `strict`.
+pub(super) fn tell_stale(workplace: &Workplace, plan: &BuildPlan, strict: bool) -> Result<(), WorkflowError> {
+    let frozen = plan.images.iter().flat_map(|image| &image.frozen);
+    for file in frozen.filter(|file| file.stale && workplace.settings.use_frozen) {
+        let stale = WorkflowError::Stale {
+            path: file.path.clone(),
+        };
+        if strict {
+            return Err(stale);
+        }
+        let hint = stale.hint().unwrap_or_default();
+        workplace.display().emit(Event::Warning {
+            text: format!("{stale}; {hint}"),
+        });
+    }
+    Ok(())
 }
 
 /// Builds the images of `missions`, as far as they are not up to date.
@@ -59,7 +78,7 @@ pub async fn images(
     missions: &[MissionName],
     options: BuildOptions,
     interrupts: &Interrupts,
-) -> Result<Images, WorkflowError> {
+) -> Result<BuiltPlan, WorkflowError> {
     let plan = workplace.plan(missions)?;
     let settings = &workplace.settings;
     let how = builder::Options {
@@ -68,26 +87,15 @@ pub async fn images(
         ..workplace.options(&plan)?
     };
     let display = workplace.display();
-    if settings.use_frozen {
-        let frozen = plan.images.iter().flat_map(|image| &image.frozen);
-        for file in frozen.filter(|file| file.stale) {
-            let stale = WorkflowError::Stale {
-                path: file.path.clone(),
-            };
-            if options.strict {
-                return Err(stale);
-            }
-            let hint = stale.hint().unwrap_or_default();
-            display.emit(Event::Warning {
-                text: format!("{stale}; {hint}"),
-            });
-        }
+    for text in &plan.notices {
+        display.emit(Event::Warning { text: text.clone() });
     }
+    tell_stale(workplace, &plan, options.strict)?;
     let engine = workplace.engine().await?;
     let built = tokio::select! {
-        built = builder::build(&plan, engine, &workplace.state, &how, display.as_ref()) => built?,
+        built = builder::build(&plan, engine, engine, &workplace.state, &how, display.as_ref()) => built?,
         // Dropping the build ends its session, and with it everything that the engine does for it.
-        how = interrupts.first() => return Err(WorkflowError::Interrupted(how, Undone::Build)),
+        how = interrupts.first() => return Err(WorkflowError::Interrupted(how)),
     };
-    Ok(Images { plan, built })
+    Ok(BuiltPlan { plan, built })
 }

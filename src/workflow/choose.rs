@@ -1,16 +1,20 @@
 //! Which tests of a mission a call is for.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{Nothing, WorkflowError, Workplace};
-use crate::reference::{Digest, MissionName, TestId, TestKind};
+use crate::reference::{Digest, EnvironmentName, MissionName, TestId, TestKind};
+use crate::repository;
+use crate::run::evidence::Demand;
 use crate::run::history;
 use crate::server;
+use crate::state::FileError;
 use crate::suite::options::RunOptions;
 use crate::suite::runner::schedule;
 use crate::suite::selection::Selection;
-use crate::suite::{Mode, TestPlan, definitions, discover};
+use crate::suite::{Mode, Test, TestPlan, definitions, discover};
 
 /// What a call asks for, whatever the mission.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +48,8 @@ pub struct Choice {
     pub selected: Vec<TestId>,
     /// Those of this part.
     pub expected: Vec<TestId>,
+    /// All tests that there are, whatever the call is for.
+    pub all: Vec<TestId>,
     /// Whether the mission's own script is among those.
     pub script: bool,
     /// Those of the server.
@@ -53,6 +59,33 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// The tests that the mission's files skip.
+    #[must_use]
+    pub fn skips(&self) -> BTreeSet<TestId> {
+        let skipped = self.defined.tests().iter();
+        let skipped = skipped.filter(|test| matches!(test.mode, Mode::Skipped { .. }));
+        skipped.map(Test::id).collect()
+    }
+
+    /// Whether a test gets a container of its own.
+    #[must_use]
+    pub fn is_isolated(&self, id: &TestId) -> bool {
+        let tests = self.defined.tests();
+        let test = tests.iter().find(|test| test.id() == *id);
+        let settings = test.and_then(|test| self.defined.settings(&test.environment));
+        settings.is_some_and(|settings| settings.isolated)
+    }
+
+    /// Those of `environments` for which no test is defined. The mission's own script may test what it likes.
+    #[must_use]
+    pub fn untested(&self, environments: &[EnvironmentName]) -> Vec<EnvironmentName> {
+        let tests = self.defined.tests();
+        let is_tested = |name: &&EnvironmentName| tests.iter().any(|test| test.environment == **name);
+        let has_script = self.all.iter().any(|id| id.mission().is_some());
+        let others = environments.iter().filter(|name| !has_script && !name.is_base());
+        others.filter(|name| !is_tested(name)).cloned().collect()
+    }
+
     /// The digest of the tests of all parts.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -77,31 +110,67 @@ pub fn choose_all(
     }
     match nothing {
         Some(none) if choices.is_empty() => Err(none.into()),
-        _ => Ok(choices),
+        _ => refuse_idle(workplace, &choices, &asked.selection).map(|()| choices),
     }
+}
+
+/// Refuses a condition that none of the missions' tests meets: it is misspelt, and the run would say less than it seems to.
+fn refuse_idle(workplace: &Workplace, choices: &[Choice], selection: &Selection) -> Result<(), WorkflowError> {
+    let ids = choices.iter().flat_map(|choice| &choice.all).collect::<Vec<_>>();
+    let environments = |name: &EnvironmentName| {
+        let missions = choices.iter().map(|choice| &choice.mission);
+        let mut known = missions.flat_map(|mission| workplace.repository.environment_names(mission));
+        known.any(|known| known == *name) || ids.iter().any(|id| id.owner == name.as_str())
+    };
+    let filters = selection
+        .filters
+        .iter()
+        .filter(|filter| !ids.iter().any(|id| id.to_string().contains(*filter)));
+    let unknown = selection.environments.iter().filter(|name| !environments(name));
+    let kinds = selection
+        .kinds
+        .iter()
+        .filter(|kind| !ids.iter().any(|id| id.kind == **kind));
+    let idle = filters
+        .map(|filter| format!("`{filter}`"))
+        .chain(unknown.map(|name| format!("--env {name}")))
+        .chain(kinds.map(|kind| format!("--kind {}", kind.word())))
+        .collect::<Vec<_>>();
+    if idle.is_empty() {
+        return Ok(());
+    }
+    let some = ids.into_iter().filter(|id| id.mission().is_none());
+    let some = some.take(3).cloned().collect();
+    Err(Nothing::Idle { idle, some }.into())
 }
 
 /// Chooses the tests of a mission. That there are none is an error.
 pub fn choose(workplace: &Workplace, mission: &MissionName, asked: &Asked) -> Result<Choice, WorkflowError> {
+    workplace.repository.inspect(repository::mission(mission))?;
     let environments = workplace.repository.environments(mission);
     let defined = discover::load(&environments)?;
     let mut selection = asked.selection.clone();
     if asked.rerun_failed {
         selection.tests = Some(failed_last(workplace, mission)?);
     }
-    let own = script(&environments)?.then(|| TestId::script(mission.as_str()));
+    let own = script(&environments)?.then(|| TestId::of_mission(mission.as_str()));
     // An environment may have the mission's name; its tests are meant by it, not the mission's.
-    let own = own.filter(|id| selection.environments.is_empty() && selection.names(id));
+    let meant = own
+        .clone()
+        .filter(|id| selection.environments.is_empty() && selection.names(id));
     let part = selection.part;
     let in_part = |id: &TestId| part.is_none_or(|part| part.holds(id));
-    let mut all = defined.ids();
+    let mut all = own.iter().cloned().chain(defined.ids()).collect::<Vec<_>>();
     // A server alone is no tested image: what a mission's own files define must be there.
-    if workplace.settings.test_server && !(all.is_empty() && own.is_none()) {
+    if workplace.settings.test_server && !all.is_empty() {
         let environments = workplace.repository.environment_names(mission);
         all.extend(server::tests(mission.as_str(), &environments));
     }
-    let selected = all.iter().filter(|id| selection.names(id)).cloned();
-    let selected = own.iter().cloned().chain(selected).collect::<Vec<_>>();
+    let selected = all
+        .iter()
+        .filter(|id| id.mission().is_none() && selection.names(id))
+        .cloned();
+    let selected = meant.iter().cloned().chain(selected).collect::<Vec<_>>();
     if selected.is_empty() {
         return Err(nothing(mission, asked, &all).into());
     }
@@ -109,13 +178,24 @@ pub fn choose(workplace: &Workplace, mission: &MissionName, asked: &Asked) -> Re
     let servers = expected.iter().filter(|id| id.kind == TestKind::Server);
     Ok(Choice {
         mission: mission.clone(),
-        script: own.as_ref().is_some_and(in_part),
+        script: meant.as_ref().is_some_and(in_part),
+        all,
         server: servers.cloned().collect(),
         expected,
         definitions: definitions::digest(&environments)?,
         selected,
         selection,
         defined,
+    })
+}
+
+/// What the mission's image must have passed to be pushed. A mission without tests is an error.
+pub(super) fn demand(workplace: &Workplace, mission: &MissionName) -> Result<Demand, WorkflowError> {
+    let choice = choose(workplace, mission, &Asked::default())?;
+    let skips = choice.skips();
+    Ok(Demand {
+        tests: choice.expected.into_iter().filter(|id| !skips.contains(id)).collect(),
+        definitions: choice.definitions,
     })
 }
 
@@ -149,7 +229,7 @@ pub fn list(workplace: &Workplace, choice: &Choice) -> Vec<Listed> {
         });
     };
     if choice.script {
-        add(TestId::script(mission.as_str()), "parallel", None);
+        add(TestId::of_mission(mission.as_str()), "parallel", None);
     }
     let tests = plan.tests();
     for job in schedule::jobs(&plan, &known) {
@@ -168,15 +248,12 @@ pub fn list(workplace: &Workplace, choice: &Choice) -> Vec<Listed> {
     listed
 }
 
-/// The tests that failed or did not run in the last run of the mission.
+/// The tests that failed or did not run when they were last to.
 fn failed_last(workplace: &Workplace, mission: &MissionName) -> Result<Vec<TestId>, WorkflowError> {
     let mission = mission.clone();
-    let last = history::last(&workplace.state, &mission);
-    let last = last.map_err(|error| WorkflowError::File(workplace.state.runs_directory(), error))?;
-    let Some((run, outcome)) = last else {
+    let Some((run, failed)) = history::failed(&workplace.state, &mission)? else {
         return Err(Nothing::NeverRun { mission }.into());
     };
-    let failed = outcome.failures().map(|(test, _)| test.id.clone()).collect::<Vec<_>>();
     if failed.is_empty() {
         return Err(Nothing::NoneFailed { mission, run }.into());
     }
@@ -189,7 +266,7 @@ fn script(environments: &Path) -> Result<bool, WorkflowError> {
     if !path.exists() {
         return Ok(false);
     }
-    let metadata = std::fs::metadata(&path).map_err(|error| WorkflowError::File(path.clone(), error))?;
+    let metadata = std::fs::metadata(&path).map_err(FileError::of(&path))?;
     if metadata.permissions().mode() & 0o111 == 0 {
         return Err(WorkflowError::NotExecutable { path });
     }
@@ -201,7 +278,8 @@ fn nothing(mission: &MissionName, asked: &Asked, defined: &[TestId]) -> Nothing 
     if defined.is_empty() {
         return Nothing::NoTests { mission };
     }
-    let some = defined.iter().take(3).cloned().collect();
+    let some = defined.iter().filter(|id| id.mission().is_none());
+    let some = some.take(3).cloned().collect();
     if asked.rerun_failed {
         Nothing::NoneOfTheFailed { mission, some }
     } else {

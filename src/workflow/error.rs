@@ -1,18 +1,19 @@
 //! Why a command could not do what it means.
 
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Interrupt;
 use crate::builder::BuildError;
 use crate::engine::EngineError;
 use crate::envs::EnvsError;
+use crate::fault::{Explained, Kind, Place};
 use crate::freeze::FreezeError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
 use crate::reference::{EnvironmentName, MissionName, ReferenceError, TestId};
 use crate::registry::RegistryError;
-use crate::report::folder::ReportError;
+use crate::report::error::ReportError;
+use crate::repository::{self, DefinitionError};
 use crate::run::log::LogError;
 use crate::spec::SpecError;
 use crate::state::FileError;
@@ -24,6 +25,9 @@ pub enum WorkflowError {
     /// A name is not well formed.
     #[error(transparent)]
     Name(#[from] ReferenceError),
+    /// Something below a directory of definitions is not what it should be.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
     /// The definition of an image cannot be used.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -58,8 +62,8 @@ pub enum WorkflowError {
     #[error(transparent)]
     Report(#[from] ReportError),
     /// A file cannot be read or written.
-    #[error("{}: {}", .0.display(), .1)]
-    File(PathBuf, io::Error),
+    #[error(transparent)]
+    File(#[from] FileError),
     /// No mission is named, by the call or by the settings.
     #[error("no mission is named")]
     MissionUnnamed {
@@ -101,8 +105,15 @@ pub enum WorkflowError {
     #[error("{} holds no notebook", .0.display())]
     NoNotebooks(PathBuf),
     /// A copy of a base environment of conda packages cannot be solved without building it.
-    #[error("{0} is a copy of a base environment of conda packages, which only a build can solve with what is added")]
-    CopyOfConda(EnvironmentName),
+    #[error(
+        "{name} is a copy of a base environment of conda packages, which only a build can solve with what is added"
+    )]
+    CopyOfConda {
+        /// The environment.
+        name: EnvironmentName,
+        /// Its frozen spec, relative to the repository.
+        path: PathBuf,
+    },
     /// uv is not installed, which solves pip lists.
     #[error("uv is not installed, which solves pip lists")]
     NoUv,
@@ -117,18 +128,9 @@ pub enum WorkflowError {
         /// Why.
         reason: String,
     },
-    /// The call was interrupted, and what it had begun is undone.
-    #[error("interrupted; {}", match .1 { Undone::Build => "nothing was left half-built", Undone::Run => "the container is removed" })]
-    Interrupted(Interrupt, Undone),
-}
-
-/// What an interrupt undid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Undone {
-    /// A build.
-    Build,
-    /// A test run.
-    Run,
+    /// A build was interrupted, and what it had begun is undone.
+    #[error("interrupted; nothing was left half-built")]
+    Interrupted(Interrupt),
 }
 
 /// Why no test is asked for.
@@ -146,8 +148,8 @@ pub enum Nothing {
         /// The mission.
         mission: MissionName,
     },
-    /// No test failed in the last run.
-    #[error("no test failed in the last run of {mission} ({run})")]
+    /// No test failed when it was last run.
+    #[error("no test of {mission} failed when it was last run (the last run is {run})")]
     NoneFailed {
         /// The mission.
         mission: MissionName,
@@ -155,7 +157,7 @@ pub enum Nothing {
         run: String,
     },
     /// What failed in the last run is gone or not selected.
-    #[error("no test of {mission} that failed in its last run is there and selected")]
+    #[error("no test of {mission} that failed when it was last run is there and selected")]
     NoneOfTheFailed {
         /// The mission.
         mission: MissionName,
@@ -172,21 +174,39 @@ pub enum Nothing {
         /// Some of the tests that there are.
         some: Vec<TestId>,
     },
+    /// A condition selects nothing.
+    #[error("no test meets {}", .idle.join(", "))]
+    Idle {
+        /// The conditions, as they are written.
+        idle: Vec<String>,
+        /// Some of the tests that there are.
+        some: Vec<TestId>,
+    },
     /// No test of an image is named.
     #[error("no test is named or selected")]
     Unnamed,
 }
 
-impl From<FileError> for WorkflowError {
-    fn from((path, error): FileError) -> Self {
-        Self::File(path, error)
+impl Explained for WorkflowError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Interrupted(Interrupt::Interrupted) => Kind::Interrupted,
+            Self::Interrupted(Interrupt::Terminated) => Kind::Terminated,
+            Self::MissionUnnamed { .. } => Kind::Usage,
+            Self::NoMissions | Self::Nothing(_) | Self::NoNotebooks(_) => Kind::Nothing,
+            Self::NotExecutable { .. }
+            | Self::Stale { .. }
+            | Self::NoRegistry
+            | Self::OtherPlatform { .. }
+            | Self::CopyOfConda { .. }
+            | Self::NoUv
+            | Self::Mirror(_) => Kind::Invalid,
+            Self::LogIncomplete { .. } => Kind::Internal,
+            _ => self.cause().map_or(Kind::Internal, Explained::kind),
+        }
     }
-}
 
-impl WorkflowError {
-    /// What to do about it, where the error is of this room.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(match self {
             Self::MissionUnnamed { known } => {
                 let known = known.iter().map(MissionName::as_str).collect::<Vec<_>>().join(", ");
@@ -194,17 +214,56 @@ impl WorkflowError {
             }
             Self::Nothing(nothing) => nothing.hint(),
             Self::NotExecutable { .. } => "`chmod +x` it, and commit that".to_owned(),
-            Self::Stale { .. } => {
-                "`floe build --use-frozen 0` builds from the floating specs and writes it again".to_owned()
-            }
+            Self::Stale { path } => format!(
+                "`floe build{} --use-frozen 0` builds from the floating specs and writes it again",
+                mission(path)
+            ),
             Self::NoRegistry => "set REGISTRY in setup-env, or give --registry HOST/PATH".to_owned(),
             Self::OtherPlatform { .. } => "test it on a machine of its own kind".to_owned(),
-            Self::CopyOfConda(_) => "`floe build --use-frozen 0`, or give it a yml of its own".to_owned(),
+            Self::CopyOfConda { path, .. } => format!(
+                "`floe build{} --use-frozen 0`, or give it a yml of its own",
+                mission(path)
+            ),
             Self::NoUv => {
-                "install it, e.g. by `pip install uv`, or freeze a built image by `floe build --use-frozen 0`"
+                "install it, e.g. by `pip install uv`, or build, which needs none here: `floe build --use-frozen 0`"
                     .to_owned()
             }
             Self::LogIncomplete { .. } => "the run's results are not complete; is the disk full?".to_owned(),
+            _ => return self.cause()?.hint(),
+        })
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::NotExecutable { path } | Self::Stale { path } => Some(Place::of(path, None)),
+            _ => self.cause()?.place(),
+        }
+    }
+}
+
+/// The mission of a file as an argument behind a command's name; nothing for a file that all missions share.
+fn mission(path: &Path) -> String {
+    repository::mission_of(path).map_or_else(String::new, |mission| format!(" {mission}"))
+}
+
+impl WorkflowError {
+    /// The error of another module that this one stands for.
+    fn cause(&self) -> Option<&dyn Explained> {
+        Some(match self {
+            Self::Name(error) => error,
+            Self::Definition(error) => error,
+            Self::Plan(error) => error,
+            Self::Discover(error) => error,
+            Self::Spec(error) => error,
+            Self::Engine(error) => error,
+            Self::Build(error) => error,
+            Self::Freeze(error) => error,
+            Self::Solve(error) => error,
+            Self::Publish(error) => error,
+            Self::Registry(error) => error,
+            Self::Log(error) => error,
+            Self::Report(error) => error,
+            Self::File(error) => error,
             _ => return None,
         })
     }
@@ -220,7 +279,7 @@ impl Nothing {
             Self::NeverRun { mission } | Self::NoneFailed { mission, .. } => {
                 format!("run all tests: `scripts/image-test {mission}`")
             }
-            Self::NoneOfTheFailed { some, .. } | Self::NoneSelected { some, .. } => {
+            Self::NoneOfTheFailed { some, .. } | Self::NoneSelected { some, .. } | Self::Idle { some, .. } => {
                 let some = some.iter().map(ToString::to_string).collect::<Vec<_>>();
                 format!("tests are called {}, …; `--list` shows them", some.join(", "))
             }

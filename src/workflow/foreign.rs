@@ -1,28 +1,31 @@
 //! An image that floe did not build: the agent and the tests are brought into its container.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::observe::observe;
 use super::{Asked, Interrupts, Nothing, Observed, WorkflowError, Workplace};
 use crate::context::{Context, Overlay};
 use crate::engine::Image;
-use crate::image::variable;
-use crate::reference::{EnvironmentName, TestId, TestKind};
+use crate::reference::{EnvironmentName, ImageReference, TestId, TestKind};
 use crate::run::history;
 use crate::server;
+use crate::state::FileError;
 use crate::suite::TestPlan;
 use crate::suite::request::Request;
 use crate::suite::selection::Selection;
+use crate::suite::settings;
 use crate::trial::{Stage, Trial};
 
-/// Files of a directory of notebooks that would define tests of their own.
+/// What defines tests where it lies beside notebooks. Somebody else's files of these names mean something else.
 const DEFINITIONS: [&str; 4] = ["imports", "notebooks", "settings.yml", "test"];
 
 /// An image, and the tests that it is given.
 #[derive(Debug, Clone)]
 pub struct Foreign {
     /// The image.
-    pub reference: String,
+    pub reference: ImageReference,
     /// Modules to import.
     pub imports: Vec<String>,
     /// A notebook, or a directory of notebooks.
@@ -39,15 +42,14 @@ pub struct ForeignTests {
     pub ids: Vec<TestId>,
     foreign: Foreign,
     files: Context,
-    agent: Context,
     /// Holds what the contexts are made of.
     _scratch: tempfile::TempDir,
 }
 
 impl ForeignTests {
     /// The tests that `foreign` names and `selection` selects. That there are none is an error.
-    pub fn new(workplace: &Workplace, foreign: Foreign, selection: &Selection) -> Result<Self, WorkflowError> {
-        let scratch = tempfile::tempdir().map_err(|error| WorkflowError::File(std::env::temp_dir(), error))?;
+    pub fn new(foreign: Foreign, selection: &Selection) -> Result<Self, WorkflowError> {
+        let scratch = tempfile::tempdir().map_err(FileError::of(&std::env::temp_dir()))?;
         let own = scratch.path();
         let modules = foreign.imports.iter().map(|module| module.trim().to_owned());
         let modules = modules.filter(|module| !module.is_empty()).collect::<Vec<_>>();
@@ -55,6 +57,12 @@ impl ForeignTests {
             Some(path) => notebooks(path)?,
             None => (empty(own, "nothing")?, Vec::new()),
         };
+        let place = place(&directory);
+        let notebooks = notebooks.iter().map(|name| place.join(name)).map(|name| {
+            // So that nothing in a name is taken for a mark.
+            format!("./{}", name.display())
+        });
+        let notebooks = notebooks.collect::<Vec<_>>();
         let environment = &foreign.environment;
         let mut all = TestPlan::imports(environment, &modules).ids();
         all.extend(TestPlan::notebooks(environment, &notebooks, &directory).ids());
@@ -70,13 +78,9 @@ impl ForeignTests {
         if ids.is_empty() {
             return Err(Nothing::Unnamed.into());
         }
-        let program = Overlay::File {
-            source: workplace.agent.clone(),
-            mode: 0o755,
-        };
         Ok(Self {
-            files: files(&modules, &directory, &notebooks, own)?,
-            agent: Context::new(empty(own, "agent")?).with("floe", program),
+            files: files(&modules, (&directory, &place), &notebooks, own)?
+                .with(settings::FILE, own_kernels(environment, own)?),
             ids,
             foreign,
             _scratch: scratch,
@@ -92,12 +96,12 @@ impl ForeignTests {
     ) -> Result<Observed, WorkflowError> {
         let reference = &self.foreign.reference;
         let engine = workplace.engine().await?;
-        let image = if let Some(image) = engine.image(reference).await? {
+        let image = if let Some(image) = engine.image(reference.as_str()).await? {
             image
         } else {
             let display = workplace.display();
             engine
-                .pull(reference, (workplace.login)(reference), display.as_ref())
+                .pull(reference, (workplace.login)(&reference.registry()), display.as_ref())
                 .await?
         };
         runs_here(reference, &image)?;
@@ -114,21 +118,24 @@ impl ForeignTests {
             options: asked.options.over(&settings.run),
             ..Request::default()
         };
-        let mut environment = request.variables();
-        environment.insert(variable::ENVIRONMENTS.to_owned(), Stage::given_environments());
         let run = history::new_run(&"image".parse()?);
         Ok(Trial {
-            mission: self.foreign.reference.clone(),
+            mission: self.foreign.reference.to_string(),
             image: image.id.clone(),
-            reference: self.foreign.reference.clone(),
+            reference: self.foreign.reference.to_string(),
             part: asked.selection.part,
             selected: Some(TestId::digest(&self.ids)),
             stages: self.stages(workplace, image),
             expected: self.ids.clone(),
+            skips: BTreeSet::new(),
             definitions: None,
             limit: request.options.run_timeout.map(|limit| limit.0),
             memory: settings.container_memory.map(|size| size.0),
-            environment,
+            agent: workplace.agent.clone(),
+            environments: Some(Stage::given_environments()),
+            // Nothing is pushed of it.
+            fixed: Vec::new(),
+            request,
             directory: workplace.state.run(&run),
             run,
         })
@@ -139,35 +146,38 @@ impl ForeignTests {
         let servers = servers.cloned().collect::<Vec<_>>();
         let mut stages = Vec::new();
         if self.ids.len() > servers.len() {
-            stages.push(Stage::suite(false));
+            // Whatever its entrypoint would make of an argument, the tests are run without it.
+            stages.push(Stage::suite(&[]));
         }
         if !servers.is_empty() {
-            let limit = workplace.settings.server_timeout.map_or(server::START, |limit| limit.0);
-            stages.push(Stage::server(&servers, limit, &image.command));
+            let limit = workplace
+                .settings
+                .server_timeout
+                .map_or(server::START_TIMEOUT, |limit| limit.0);
+            stages.push(Stage::server(&servers, limit, &image.command, &image.entrypoint));
         }
         let environment = &self.foreign.environment;
-        let given = |stage: Stage| stage.with_agent(self.agent.clone(), environment, self.files.clone());
+        let given = |stage: Stage| stage.with_tests(environment, self.files.clone());
         stages.into_iter().map(given).collect()
     }
 }
 
 /// The notebooks at a path, relative to the directory that goes with them.
 fn notebooks(path: &Path) -> Result<(PathBuf, Vec<String>), WorkflowError> {
-    let path = std::path::absolute(path).map_err(|error| WorkflowError::File(path.to_owned(), error))?;
+    let path = std::path::absolute(path).map_err(FileError::of(path))?;
     if path.is_file() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let directory = path.parent().unwrap_or(&path).to_owned();
-        return Ok((directory, vec![format!("./{name}")]));
+        return Ok((directory, vec![name]));
     }
     let mut found = Vec::new();
     let visible = |entry: &walkdir::DirEntry| entry.file_name() != ".ipynb_checkpoints";
     for entry in walkdir::WalkDir::new(&path).into_iter().filter_entry(visible) {
-        let entry = entry.map_err(|error| WorkflowError::File(path.clone(), error.into()))?;
+        let entry = entry.map_err(|error| FileError::of(&path)(error.into()))?;
         let is_notebook = entry.path().extension().is_some_and(|extension| extension == "ipynb");
         if is_notebook && entry.file_type().is_file() {
             let name = entry.path().strip_prefix(&path).unwrap_or(entry.path());
-            // So that nothing in a name is taken for a mark.
-            found.push(format!("./{}", name.display()));
+            found.push(name.display().to_string());
         }
     }
     if found.is_empty() {
@@ -177,26 +187,78 @@ fn notebooks(path: &Path) -> Result<(PathBuf, Vec<String>), WorkflowError> {
     Ok((path, found))
 }
 
-/// The directory of the notebooks as that of an environment's tests, with lists in the place of what it may hold of its
-/// own.
-fn files(modules: &[String], directory: &Path, notebooks: &[String], own: &Path) -> Result<Context, WorkflowError> {
-    let mut files = Context::new(directory).without(DEFINITIONS.map(PathBuf::from));
+/// Where the directory of the notebooks lies in that of the tests: it is the same, unless it holds a directory where
+/// that of the tests has a definition.
+fn place(directory: &Path) -> PathBuf {
+    if !DEFINITIONS.iter().any(|name| directory.join(name).is_dir()) {
+        return PathBuf::new();
+    }
+    let name = directory
+        .file_name()
+        .filter(|name| !DEFINITIONS.iter().any(|other| name == other));
+    name.map_or_else(|| "files".into(), PathBuf::from)
+}
+
+/// The directory of the notebooks at its place in that of an environment's tests, with lists of what is to be tested.
+fn files(
+    modules: &[String],
+    (directory, place): (&Path, &Path),
+    notebooks: &[String],
+    own: &Path,
+) -> Result<Context, WorkflowError> {
+    let mut files = if place.as_os_str().is_empty() {
+        Context::new(directory).without(DEFINITIONS.map(PathBuf::from))
+    } else {
+        below(directory, place, Context::new(empty(own, "tests")?))?
+    };
     for (name, lines) in [("imports", modules), ("notebooks", notebooks)] {
         let source = own.join(name);
-        std::fs::write(&source, lines.join("\n")).map_err(|error| WorkflowError::File(source.clone(), error))?;
+        std::fs::write(&source, lines.join("\n")).map_err(FileError::of(&source))?;
         files = files.with(name, Overlay::File { source, mode: 0o644 });
     }
     Ok(files)
 }
 
+/// The same context with the files of a directory at `place`.
+fn below(directory: &Path, place: &Path, mut context: Context) -> Result<Context, WorkflowError> {
+    for entry in walkdir::WalkDir::new(directory) {
+        let entry = entry.map_err(|error| FileError::of(directory)(error.into()))?;
+        let path = entry.path();
+        let kind = entry.file_type();
+        let overlay = if kind.is_dir() {
+            Overlay::Directory
+        } else if kind.is_symlink() {
+            Overlay::Symlink(std::fs::read_link(path).map_err(FileError::of(path))?)
+        } else if kind.is_file() {
+            let metadata = std::fs::metadata(path).map_err(FileError::of(path))?;
+            Overlay::File {
+                source: path.to_owned(),
+                mode: metadata.permissions().mode() & 0o777,
+            }
+        } else {
+            continue;
+        };
+        context = context.with(place.join(path.strip_prefix(directory).unwrap_or(path)), overlay);
+    }
+    Ok(context)
+}
+
+/// What says that notebooks run on the kernels that they name, unless an environment was asked for.
+fn own_kernels(environment: &EnvironmentName, own: &Path) -> Result<Overlay, WorkflowError> {
+    let source = own.join(settings::FILE);
+    let text = format!("own-kernels: {}\n", environment.is_base());
+    std::fs::write(&source, text).map_err(FileError::of(&source))?;
+    Ok(Overlay::File { source, mode: 0o644 })
+}
+
 fn empty(own: &Path, name: &str) -> Result<PathBuf, WorkflowError> {
     let directory = own.join(name);
-    std::fs::create_dir(&directory).map_err(|error| WorkflowError::File(directory.clone(), error))?;
+    std::fs::create_dir(&directory).map_err(FileError::of(&directory))?;
     Ok(directory)
 }
 
 /// Refuses an image that the agent cannot run in.
-fn runs_here(reference: &str, image: &Image) -> Result<(), WorkflowError> {
+fn runs_here(reference: &ImageReference, image: &Image) -> Result<(), WorkflowError> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -210,8 +272,49 @@ fn runs_here(reference: &str, image: &Image) -> Result<(), WorkflowError> {
         return Ok(());
     }
     Err(WorkflowError::OtherPlatform {
-        reference: reference.to_owned(),
+        reference: reference.to_string(),
         there,
         here,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of a context for a project that holds these, and the notebooks that it lists.
+    fn given(name: &str, paths: &[&str]) -> (Vec<String>, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join(name);
+        for path in paths {
+            std::fs::create_dir_all(project.join(path).parent().unwrap()).unwrap();
+            std::fs::write(project.join(path), "").unwrap();
+        }
+        let own = tempfile::tempdir().unwrap();
+        let (directory, found) = notebooks(&project).unwrap();
+        let place = place(&directory);
+        let found = found.iter().map(|name| place.join(name).display().to_string());
+        let found = found.collect::<Vec<_>>();
+        let context = files(&[], (&directory, &place), &found, own.path()).unwrap();
+        let entries = context.entries().unwrap().into_iter();
+        let entries = entries.map(|entry| entry.path.display().to_string()).collect();
+        (entries, std::fs::read_to_string(own.path().join("notebooks")).unwrap())
+    }
+
+    #[test]
+    fn what_would_define_tests_keeps_its_name_and_its_content() {
+        let (files, list) = given(
+            "project",
+            &["notebooks/a.ipynb", "settings.yml", "sub/b.ipynb", "test/d.csv"],
+        );
+        assert_eq!(list, "project/notebooks/a.ipynb\nproject/sub/b.ipynb");
+        for path in ["notebooks/a.ipynb", "settings.yml", "sub/b.ipynb", "test/d.csv"] {
+            assert!(files.contains(&format!("project/{path}")), "{path}: {files:?}");
+        }
+        assert!(files.contains(&"notebooks".to_owned()), "{files:?}");
+        let (files, list) = given("test", &["notebooks/a.ipynb"]);
+        assert_eq!(list, "files/notebooks/a.ipynb", "{files:?}");
+        let (files, list) = given("notebooks", &["a.ipynb"]);
+        assert_eq!(list, "a.ipynb", "{files:?}");
+    }
 }

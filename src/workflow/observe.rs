@@ -7,14 +7,14 @@ use std::time::Instant;
 use super::{Interrupt, Interrupts, WorkflowError, Workplace};
 use crate::engine::EngineError;
 use crate::event::{Event, Fanout, Sink};
-use crate::host::Owner;
-use crate::report::folder;
-use crate::report::place::Places;
+use crate::report::files;
+use crate::report::location::Locations;
 use crate::run::account::Account;
 use crate::run::log::{self, Log};
 use crate::run::outcome::{Outcome, Tally};
 use crate::run::store::LOG;
-use crate::trial::{self, Trial};
+use crate::state::FileError;
+use crate::trial::{self, Owner, Trial};
 
 /// A run that ended.
 #[derive(Debug)]
@@ -36,6 +36,11 @@ impl Observed {
     #[must_use]
     pub fn passed(&self) -> bool {
         self.outcome.passed && matches!(self.end, End::Complete) && self.account.is_ok()
+    }
+
+    /// Whether other missions are tested after it: it came to its end, and tests ran.
+    pub(super) fn lets_others_go_on(&self) -> bool {
+        matches!(self.end, End::Complete) && (self.outcome.passed || self.ran)
     }
 }
 
@@ -60,7 +65,8 @@ pub(super) async fn observe(
 ) -> Result<Observed, WorkflowError> {
     let engine = workplace.engine().await?;
     let display = workplace.display();
-    match trial::sweep(engine).await? {
+    let owner = Owner::current();
+    match trial::sweep(engine, &owner).await? {
         0 => {}
         1 => say(display.as_ref(), "removed 1 container of a run that was killed"),
         swept => say(
@@ -69,7 +75,7 @@ pub(super) async fn observe(
         ),
     }
     let directory = &trial.directory;
-    std::fs::create_dir_all(directory).map_err(|error| WorkflowError::File(directory.clone(), error))?;
+    std::fs::create_dir_all(directory).map_err(FileError::of(directory))?;
     let log = Arc::new(Log::create(&directory.join(LOG))?);
     let watched = Watched {
         sinks: Fanout(vec![workplace.guarded(log.clone()), display]),
@@ -86,7 +92,6 @@ pub(super) async fn observe(
                 "interrupted: running tests are ended; a second interrupt kills the container",
             );
         };
-        let owner = Owner::current();
         let ended = trial::run(trial, engine, &owner, &watched, stop, interrupts.second()).await;
         interrupts.second_ends();
         ended
@@ -118,7 +123,7 @@ fn report(workplace: &Workplace, directory: &Path, log: &Log) -> Result<Account,
         return Err(WorkflowError::LogIncomplete { path, reason });
     }
     let account = Account::of(&log::read(&path)?);
-    folder::write(&account, directory, &Places::of(workplace.repository.root()))?;
+    files::write(&account, directory, &Locations::of(workplace.repository.root()))?;
     Ok(account)
 }
 

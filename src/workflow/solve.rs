@@ -30,7 +30,7 @@ pub fn solve(
     let site = site(&workplace.settings.site);
     let shared = plan::shared_specs(&workplace.repository)?;
     let mut written = Vec::new();
-    let files = plan.images.iter().filter(|image| image.mission.is_some());
+    let files = plan.images.iter().filter(|image| image.role.mission().is_some());
     for file in files.flat_map(|image| &image.frozen) {
         if file.environment.is_base() {
             display.emit(Event::Warning {
@@ -80,7 +80,10 @@ fn start<'a>(
         (Some(base), Some(_)) if files.create.is_none() => Ok(Start::Copy(base)),
         (_, Some(python)) => Ok(Start::Venv(python)),
         (Some(_), None) if files.create.is_some() => Ok(Start::Conda),
-        (Some(_), None) => Err(WorkflowError::CopyOfConda(file.environment.clone())),
+        (Some(_), None) => Err(WorkflowError::CopyOfConda {
+            name: file.environment.clone(),
+            path: file.path.clone(),
+        }),
         (None, _) if workplace.settings.base_image != BaseImage::Debian && files.create.is_some() => Ok(Start::Conda),
         (None, _) => Err(SpecError::NotFrozen {
             path: repository::base_frozen(),

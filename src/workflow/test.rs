@@ -4,6 +4,11 @@ use super::observe::observe;
 use super::workplace::image_of;
 use super::{Asked, Choice, End, Interrupts, Observed, WorkflowError, Workplace};
 use crate::builder::Built;
+use crate::engine::{EngineError, Image};
+use crate::event::Event;
+use crate::fault::Trouble;
+use crate::image;
+use crate::reference::{TestId, TestKind};
 use crate::run::evidence::Statement;
 use crate::run::history;
 use crate::server;
@@ -29,13 +34,23 @@ pub async fn test(
         let image = image_of(&plan, &built, &choice.mission);
         let run = one(workplace, choice, image, asked, interrupts).await?;
         observed(&run);
-        let goes_on = matches!(run.end, End::Complete) && (run.outcome.passed || run.ran);
+        let goes_on = run.lets_others_go_on();
         runs.push(run);
         if !goes_on {
             break;
         }
     }
     Ok(runs)
+}
+
+/// The run that decides what becomes of a call, unless all passed. One that kept others from going on tells more than
+/// tests that failed before it.
+#[must_use]
+pub fn decisive(mut runs: Vec<Observed>) -> Option<Observed> {
+    if runs.last().is_some_and(|run| !run.lets_others_go_on()) {
+        return runs.pop();
+    }
+    runs.into_iter().find(|run| !run.passed())
 }
 
 /// Runs the tests that were chosen for one mission, on its image.
@@ -46,8 +61,22 @@ pub(super) async fn one(
     asked: &Asked,
     interrupts: &Interrupts,
 ) -> Result<Observed, WorkflowError> {
+    if asked.is_complete() {
+        for name in choice.untested(&workplace.repository.environment_names(&choice.mission)) {
+            let text = format!("no test is defined for the environment {name}: nothing is known of it afterwards");
+            workplace.display().emit(Event::Warning { text });
+        }
+    }
     let mut trial = prepare(workplace, choice, image, asked);
-    trial.stages = stages(workplace, choice, image).await?;
+    let id = image.id.as_str();
+    let found = workplace.engine().await?.image(id).await?;
+    let found = found.ok_or_else(|| EngineError::Request {
+        action: format!("test {}", image.reference),
+        reason: "the image has been removed".to_owned(),
+        trouble: Trouble::Vanished,
+    })?;
+    trial.fixed = image::tested_with(&found.variables);
+    trial.stages = stages(workplace, choice, &found);
     let observed = observe(workplace, &trial, interrupts).await?;
     testify(workplace, choice, image, asked, &trial.run, &observed)?;
     Ok(observed)
@@ -61,6 +90,7 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked)
         selection: choice.selection.clone(),
         options: asked.options.over(&settings.run),
         known: history::known(&workplace.state, mission),
+        ..Request::default()
     };
     let run = history::new_run(mission);
     Trial {
@@ -68,31 +98,53 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked)
         image: image.id.clone(),
         reference: image.reference.to_string(),
         expected: choice.expected.clone(),
+        skips: choice.skips(),
         part: choice.selection.part,
         selected: Some(choice.digest()),
         definitions: Some(choice.definitions.clone()),
         limit: request.options.run_timeout.map(|limit| limit.0),
         memory: settings.container_memory.map(|size| size.0),
         stages: Vec::new(),
-        environment: request.variables(),
+        agent: workplace.agent.clone(),
+        environments: None,
+        fixed: Vec::new(),
+        request,
         directory: workplace.state.run(&run),
         run,
     }
 }
 
-/// The containers that the chosen tests need.
-async fn stages(workplace: &Workplace, choice: &Choice, image: &Built) -> Result<Vec<Stage>, WorkflowError> {
-    let mut stages = Vec::new();
-    if choice.expected.len() > choice.server.len() {
-        stages.push(Stage::suite(choice.script));
-    }
+/// The containers that the chosen tests need: one for all that may share one, one for each that may not, one for the
+/// server.
+fn stages(workplace: &Workplace, choice: &Choice, image: &Image) -> Vec<Stage> {
+    let Image {
+        entrypoint, command, ..
+    } = image;
+    let script = choice.script.then(|| TestId::of_mission(choice.mission.as_str()));
+    let in_suite = choice.expected.iter();
+    let in_suite = in_suite.filter(|id| id.kind != TestKind::Server && Some(*id) != script.as_ref());
+    let (isolated, shared) = in_suite.cloned().partition::<Vec<_>, _>(|id| choice.is_isolated(id));
+    let together = match script {
+        Some(id) => Some(Stage::script(id, entrypoint)),
+        None => (!shared.is_empty()).then(|| Stage::suite(entrypoint)),
+    };
+    let together = together.map(|stage| {
+        if isolated.is_empty() {
+            stage
+        } else {
+            stage.of_tests(shared)
+        }
+    });
+    let mut stages = together.into_iter().collect::<Vec<_>>();
+    stages.extend(isolated.into_iter().map(|id| Stage::suite(entrypoint).isolated(id)));
     if !choice.server.is_empty() {
-        let found = workplace.engine().await?.image(image.id.as_str()).await?;
-        let command = found.map(|image| image.command).unwrap_or_default();
-        let limit = workplace.settings.server_timeout.map_or(server::START, |limit| limit.0);
-        stages.push(Stage::server(&choice.server, limit, &command));
+        let limit = workplace
+            .settings
+            .server_timeout
+            .map_or(server::START_TIMEOUT, |limit| limit.0);
+        stages.push(Stage::server(&choice.server, limit, command, entrypoint));
     }
-    Ok(stages)
+    stages
 }
 
 /// Writes evidence for a complete run that passed and can be shown. One that failed takes earlier evidence back, whatever

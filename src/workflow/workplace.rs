@@ -1,5 +1,6 @@
 //! What every command works with: a repository, its settings, floe's state, an engine and a display.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,14 +9,14 @@ use tokio::sync::OnceCell;
 
 use super::WorkflowError;
 use crate::builder::{self, Built, site};
-use crate::compose::Mounts;
+use crate::compose::{Mounts, Renderer};
 use crate::config::Settings;
 use crate::engine::{Credentials, Engine, EngineError};
 use crate::event::Sink;
 use crate::event::redact::{Hidden, Redacted};
-use crate::git;
+use crate::git::{self, Touched};
 use crate::plan::{self, BuildPlan};
-use crate::reference::MissionName;
+use crate::reference::{MissionName, RegistryHost};
 use crate::repository::Repository;
 use crate::state::State;
 
@@ -36,12 +37,14 @@ pub struct Workplace {
     pub state: State,
     /// floe's own program, which goes into images as their agent.
     pub agent: PathBuf,
+    /// What renders the templates of missions.
+    pub renderer: Box<dyn Renderer>,
     /// What is masked in everything that shows or records events.
     pub hidden: Hidden,
     /// Makes a display for one step of a command.
     pub display: Box<dyn Fn() -> Arc<dyn Sink> + Send + Sync>,
-    /// What `docker login` has stored for the registry of a reference.
-    pub login: fn(&str) -> Option<Credentials>,
+    /// What `docker login` has stored for a registry.
+    pub login: fn(&RegistryHost) -> Option<Credentials>,
     /// What connects to the engine.
     pub connect: Box<dyn Connect>,
     /// The engine, once a step has needed one.
@@ -84,7 +87,12 @@ impl Workplace {
             agent,
             ..
         } = self;
-        Ok(plan::load(repository, missions, settings, agent, &self.mounts())?)
+        let host = plan::Host {
+            agent,
+            mounts: &self.mounts(),
+            renderer: self.renderer.as_ref(),
+        };
+        Ok(plan::load(repository, missions, settings, host)?)
     }
 
     /// The images of `plan`, as they were built.
@@ -101,21 +109,29 @@ impl Workplace {
     /// What every `RUN` gets from this site.
     #[must_use]
     pub fn mounts(&self) -> Mounts {
-        Mounts::for_secrets(site::secret_ids(&self.settings.site))
+        Mounts::of(site::mount_ids(&self.settings.site))
     }
 
     /// How `plan` is carried out here.
     pub fn options(&self, plan: &BuildPlan) -> Result<builder::Options, WorkflowError> {
-        let commits = plan.images.iter().filter_map(|image| {
-            let commit = git::last_commit(self.repository.root(), &image.paths)?;
-            Some((image.name.clone(), commit))
-        });
+        let mut commits = BTreeMap::new();
+        let mut doubt = None;
+        for image in &plan.images {
+            match git::last_commit(self.repository.root(), &image.paths) {
+                Touched::By(commit) => {
+                    commits.insert(image.role.clone(), commit);
+                }
+                Touched::Nobody => {}
+                Touched::Unknown { reason } => doubt = Some(reason),
+            }
+        }
         let credentials = match &plan.base {
-            plan::Base::Reference(reference) => (self.login)(reference),
+            plan::Base::Reference(reference) => (self.login)(&reference.registry()),
             plan::Base::Rootfs(_) => None,
         };
         Ok(builder::Options {
-            commits: commits.collect(),
+            commits,
+            doubt,
             credentials,
             ..self.site_options()?
         })
@@ -124,9 +140,9 @@ impl Workplace {
     /// What every build gets from this site.
     pub fn site_options(&self) -> Result<builder::Options, WorkflowError> {
         Ok(builder::Options {
-            secrets: site::secrets(&self.settings.site)?,
+            mounts: site::mounts(&self.settings.site)?,
             proxies: site::proxies(&self.settings.site),
-            retries: builder::RETRIES.to_vec(),
+            retries: builder::RETRY_INTERVALS.to_vec(),
             ..builder::Options::default()
         })
     }
@@ -149,6 +165,6 @@ pub(super) fn image_of<'a>(plan: &BuildPlan, built: &'a [Built], mission: &Missi
     let index = plan
         .images
         .iter()
-        .position(|image| image.mission.as_ref() == Some(mission));
+        .position(|image| image.role.mission() == Some(mission));
     &built[index.expect("a plan for missions holds an image of each")]
 }

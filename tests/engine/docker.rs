@@ -1,5 +1,5 @@
 //! The engine itself, through floe's edge to it.
 
-mod bench;
+pub mod bench;
 mod build;
 mod container;

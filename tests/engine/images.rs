@@ -64,6 +64,7 @@ fn an_image_of_somebody_elses_is_tested_with_modules_notebooks_and_its_server() 
         "base::notebooks::sub/reads.ipynb",
         "image::server::api",
         "image::server::lab",
+        "image::server::terminal",
         "base::server::kernel",
     ] {
         let line = tested.stderr.lines().find(|line| line.ends_with(passed));
@@ -77,7 +78,7 @@ fn an_image_of_somebody_elses_is_tested_with_modules_notebooks_and_its_server() 
         "base::imports::numpy_that_is_not_there",
         "base::notebooks::!fails #1.ipynb",
         "ZeroDivisionError",
-        "7 tests run: 5 passed, 2 failed",
+        "8 tests run: 6 passed, 2 failed",
     ]);
     assert!(!tested.stderr.contains("checkpoint") && !tested.stderr.contains("nosuchmodule"));
     let runs = fs::read_dir(directory.path().join(".floe/runs")).unwrap();

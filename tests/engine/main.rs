@@ -1,8 +1,12 @@
 //! What needs a container engine: images built, tested, frozen and pushed. These tests fail without one.
 
 mod docker;
+mod engines;
+mod ignore;
 mod images;
 mod missions;
+mod mutants;
+mod registry;
 mod report;
 mod rootfs;
 mod runs;

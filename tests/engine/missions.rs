@@ -42,6 +42,71 @@ fn started_test(repository: &Workshop) -> Child {
 }
 
 #[test]
+fn a_login_shell_of_the_image_finds_what_a_person_expects() {
+    let repository = tiny();
+    repository.floe(&["build", "tiny"]).expect(0);
+    let image = repository.floe(&["image", "tiny"]).expect(0).stdout;
+    let image = image.split(' ').next().unwrap();
+    let script = "command -v python pip jupyter env-update wget && locale -a \
+                  && python3 -c 'import sysconfig; print(open(sysconfig.get_path(\"include\") + \"/Python.h\").name)'";
+    let said = docker(&["run", "--rm", image, "bash", "-lc", script]);
+    for expected in [
+        "/opt/conda/bin/python\n",
+        "/opt/conda/bin/pip\n",
+        "/opt/conda/bin/jupyter\n",
+        "/opt/common-scripts/env-update\n",
+        "/usr/bin/wget\n",
+        "en_US.utf8",
+        "/Python.h",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn a_new_home_directory_begins_with_what_the_mission_gives_it_and_only_once() {
+    let repository = tiny();
+    repository.write("missions/tiny/default-home-contents/welcome/hello.txt", "hello\n");
+    repository.floe(&["build", "tiny"]).expect(0);
+    let image = repository.floe(&["image", "tiny"]).expect(0).stdout;
+    let image = image.split(' ').next().unwrap();
+    let in_home = |script: &str| {
+        // A volume of a hub is empty at first.
+        let volume = ["--tmpfs", "/home/jovyan:uid=1000,gid=100,mode=0755"];
+        docker(&[&["run", "--rm"], &volume[..], &[image, "bash", "-c", script]].concat())
+    };
+    let hook = "/usr/local/bin/before-notebook.d/20-home-setup";
+    assert_eq!(docker(&["run", "--rm", image, "cat", "welcome/hello.txt"]), "hello");
+    assert_eq!(in_home(&format!("{hook} && cat ~/welcome/hello.txt")), "hello");
+    assert_eq!(in_home(&format!("{hook} && rm -r ~/welcome && {hook} && ls ~")), "");
+    assert_eq!(
+        in_home("start-notebook.py --version >/dev/null; cat ~/welcome/hello.txt"),
+        "hello"
+    );
+}
+
+#[test]
+fn an_environment_is_activated_in_a_shell_and_for_one_command() {
+    let repository = tiny();
+    repository.floe(&["build", "tiny"]).expect(0);
+    let image = repository.floe(&["image", "tiny"]).expect(0).stdout;
+    let image = image.split(' ').next().unwrap();
+    let bash = |script: &str| docker(&["run", "--rm", image, "bash", "-c", script]);
+    let python = "/opt/conda/envs/small/bin/python";
+    assert_eq!(bash("env-run small which python"), python);
+    assert_eq!(bash(". env-activate small && which python"), python);
+    assert_eq!(
+        bash(". env-activate small && echo $CONDA_DEFAULT_ENV ${_floe_active-none}"),
+        "small none"
+    );
+    assert_eq!(
+        bash(". env-activate nosuch 2>/dev/null || echo still here"),
+        "still here"
+    );
+    assert!(bash("env-test small 2>&1").contains("small::imports::iniconfig"));
+}
+
+#[test]
 fn a_mission_is_built_and_tested_and_pushed_and_a_second_call_finds_nothing_to_do() {
     let registry = LocalRegistry::start();
     let repository = tiny();
@@ -51,7 +116,7 @@ fn a_mission_is_built_and_tested_and_pushed_and_a_second_call_finds_nothing_to_d
         "PASS",
         "small::imports::iniconfig",
         "small::notebooks::answer.ipynb",
-        "tiny::test",
+        "mission:tiny::test",
         "Report: .floe/runs/",
     ]);
 
@@ -158,6 +223,16 @@ fn a_package_that_does_not_exist_ends_in_101_and_is_named() {
         .floe(&["build", "tiny"])
         .expect(101)
         .says(&["missions/tiny/environments/small/small.pip:2 `no-such-package-of-that-name`"]);
+}
+
+#[test]
+fn a_line_that_no_installer_reads_ends_in_3_with_its_place() {
+    let repository = tiny();
+    repository.write("missions/tiny/environments/small/small.pip", "iniconfig\nnumpy>=>1\n");
+    repository
+        .floe(&["build", "tiny"])
+        .expect(3)
+        .says(&["missions/tiny/environments/small/small.pip:2: no such comparison operator"]);
 }
 
 #[test]

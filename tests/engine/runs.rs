@@ -2,6 +2,7 @@
 
 mod ends;
 mod faults;
+mod trust;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -15,22 +15,25 @@ pub struct Site {
     pub repository: Workshop,
     base: String,
     id: String,
-    engine: Option<String>,
+    engine: Reach,
 }
+
+/// The variables by which an engine is reached, for floe as for Docker's own client; none where it is this machine's.
+pub type Reach = Vec<(String, String)>;
 
 impl Site {
     /// A repository in which the test of the mission runs `script`, by `sh`.
     pub fn new(script: &str) -> Self {
-        Self::on(None, script)
+        Self::on(Reach::new(), script)
     }
 
-    /// The same on the engine at an address, if it is not this machine's.
-    pub fn on(engine: Option<&str>, script: &str) -> Self {
+    /// The same on another engine.
+    pub fn on(engine: Reach, script: &str) -> Self {
         let repository = Workshop::new();
         let base = format!("floe-test-report:{}", std::process::id());
         let archive = repository.path().join("base.tar");
         rootfs::write(&archive, &base);
-        let imported = docker(engine).arg("import").arg(&archive).arg(&base).output().unwrap();
+        let imported = docker(&engine).arg("import").arg(&archive).arg(&base).output().unwrap();
         assert!(imported.status.success(), "{imported:?}");
         let id = String::from_utf8(imported.stdout).unwrap().trim().to_owned();
         fs::remove_file(archive).unwrap();
@@ -41,7 +44,6 @@ impl Site {
         let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY environments/ /opt/environments/\n";
         repository.write("missions/tiny/Dockerfile", dockerfile);
         repository.write("missions/tiny/environments/test", &format!("#! /bin/sh\n{script}\n"));
-        let engine = engine.map(str::to_owned);
         let site = Self {
             repository,
             base,
@@ -64,10 +66,13 @@ impl Site {
             .env("BASE_IMAGE", &self.base)
             .env("USE_FROZEN", "1")
             .env("TEST_SERVER", "0");
-        if let Some(engine) = &self.engine {
-            command.env("DOCKER_HOST", engine);
-        }
+        command.envs(self.engine.iter().cloned());
         command
+    }
+
+    /// A call of Docker's own client at the engine.
+    pub fn docker(&self) -> Command {
+        docker(&self.engine)
     }
 
     /// The directory of the last run.
@@ -86,15 +91,13 @@ impl Drop for Site {
             .and_then(|text| serde_json::from_slice::<Inputs>(&text).ok());
         let common = inputs.map(|inputs| format!("floe/common:{}", inputs.digest().short()));
         for image in common.iter().chain([&self.id]) {
-            let _ = docker(self.engine.as_deref()).args(["rmi", "--force", image]).output();
+            let _ = self.docker().args(["rmi", "--force", image]).output();
         }
     }
 }
 
-fn docker(engine: Option<&str>) -> Command {
+fn docker(engine: &Reach) -> Command {
     let mut command = Command::new("docker");
-    if let Some(engine) = engine {
-        command.env("DOCKER_HOST", engine);
-    }
+    command.envs(engine.iter().cloned());
     command
 }

@@ -57,7 +57,7 @@ fn installation() -> PathBuf {
     venv("corpus", &PACKAGES)
 }
 
-/// Unpacks the source archive of a package below `directory`, from the index; answers the directory of its files.
+/// Unpacks the source archive of a package below `directory`, from the index; returns the directory of its files.
 fn fetch(venv: &Path, root: &Path, package: &str, directory: &Path) -> PathBuf {
     let archives = root.join("archives").join(package);
     if !archives.join("whole").exists() {
@@ -122,7 +122,7 @@ fn of_floe(venv: &Path, notebooks: &[PathBuf], directory: &Path) -> BTreeMap<Pat
             Event::TestFinished(test) => Some(test),
             _ => None,
         },
-        Piece::Text(_) => None,
+        Piece::Text(_) | Piece::Refused(_) => None,
     });
     finished
         .map(|test| {

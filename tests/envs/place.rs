@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use floe::envs::conda::{CondaError, Config};
-use floe::envs::{EnvsError, Installer, Layout, Tools, env_clone, env_create, env_update};
+use floe::envs::{EnvsError, Installer, Layout, Tools, Work, env_clone, env_create, env_update};
 use floe::event::{Event, Memory};
 use floe::reference::EnvironmentName;
 use rattler_conda_types::PrefixRecord;
@@ -52,7 +52,13 @@ impl Place {
         if prefix.exists() {
             fs::remove_dir_all(&prefix).unwrap();
         }
-        env_clone(&shared, &name("base"), &clone, &Memory::default()).unwrap();
+        let work = Work {
+            layout: &shared,
+            tools: &Self::tools(&shared.conda_dir),
+            name: &clone,
+            sink: &Memory::default(),
+        };
+        env_clone(work, &name("base")).unwrap();
         let place = Self::at(prefix, tempfile::tempdir().unwrap());
         fs::create_dir(&place.layout.environments).unwrap();
         place
@@ -60,10 +66,7 @@ impl Place {
 
     fn at(conda_dir: PathBuf, root: TempDir) -> Self {
         Self {
-            tools: Tools {
-                pip: Installer::of(&conda_dir),
-                conda: Config::default(),
-            },
+            tools: Self::tools(&conda_dir),
             layout: Layout {
                 common_env: root.path().join("common-env"),
                 environments: root.path().join("environments"),
@@ -71,6 +74,24 @@ impl Place {
             },
             sink: Memory::default(),
             root,
+        }
+    }
+
+    /// What installs packages where nothing is configured.
+    pub fn tools(conda_dir: &Path) -> Tools {
+        Tools {
+            pip: Installer::of(conda_dir),
+            conda: Config::default(),
+        }
+    }
+
+    /// Work on an environment.
+    pub fn work<'a>(&'a self, name: &'a EnvironmentName) -> Work<'a> {
+        Work {
+            layout: &self.layout,
+            tools: &self.tools,
+            name,
+            sink: &self.sink,
         }
     }
 
@@ -89,7 +110,7 @@ impl Place {
 
     /// Makes a copy of the base environment.
     pub fn clone_base(&self, environment: &str) -> PathBuf {
-        env_clone(&self.layout, &name("base"), &name(environment), &self.sink).unwrap();
+        env_clone(self.work(&name(environment)), &name("base")).unwrap();
         self.prefix(environment)
     }
 
@@ -101,7 +122,7 @@ impl Place {
 
     /// Makes an environment of a spec file, or else a copy of the base environment.
     pub fn create_from(&self, environment: &str, yml: Option<&Path>) -> Result<PathBuf, EnvsError> {
-        env_create(&self.layout, &self.tools, &name(environment), yml, &self.sink)?;
+        env_create(self.work(&name(environment)), yml)?;
         Ok(self.prefix(environment))
     }
 
@@ -113,7 +134,7 @@ impl Place {
 
     /// Installs lists into an environment.
     pub fn update_from(&self, environment: &str, files: &[PathBuf]) -> Result<(), EnvsError> {
-        env_update(&self.layout, &self.tools, &name(environment), files, &self.sink)
+        env_update(self.work(&name(environment)), files)
     }
 
     /// Everything that was said, one event after the other.

@@ -92,19 +92,50 @@ async fn a_real_server_answers_loads_lab_and_starts_the_kernels_that_there_are()
     let variables = [
         ("PATH", path.into_iter().collect::<OsString>()),
         ("HOME", home.path().as_os_str().to_owned()),
+        ("SHELL", "/bin/bash".into()),
     ];
+    // A login shell has a path of its own.
+    let profile = format!("PATH={}/bin:/usr/bin:/bin\n", installation.display());
+    std::fs::write(home.path().join(".profile"), profile).unwrap();
     let command = [program.to_str().unwrap(), "--ip=127.0.0.1", "--allow-root"];
     let ran = run(&command, &variables, &["base", "cal"], Duration::from_mins(5)).await;
     let passed = ran.finished.iter().filter(|test| test.verdict == Verdict::Passed);
     let passed = passed.map(|test| test.id.to_string()).collect::<Vec<_>>();
     assert_eq!(
         passed,
-        ["m::server::api", "m::server::lab", "base::server::kernel"],
+        [
+            "m::server::api",
+            "m::server::lab",
+            "m::server::terminal",
+            "base::server::kernel"
+        ],
         "{:#?}",
         ran.finished
     );
     let cause = ran.cause("cal::server::kernel");
     assert_eq!(cause.message, "the server offers no such kernel; it offers python3");
+}
+
+#[tokio::test]
+async fn a_terminal_that_finds_no_python_fails_and_says_what_it_lacks() {
+    let installation = installation();
+    let home = tempfile::tempdir().unwrap();
+    let program = installation.join("bin/jupyterhub-singleuser");
+    let path = [installation.join("bin").into_os_string(), ":/usr/bin:/bin".into()];
+    let variables = [
+        ("PATH", path.into_iter().collect::<OsString>()),
+        ("HOME", home.path().as_os_str().to_owned()),
+        ("SHELL", "/bin/bash".into()),
+    ];
+    std::fs::write(home.path().join(".profile"), "PATH=/nowhere\n").unwrap();
+    let command = [program.to_str().unwrap(), "--ip=127.0.0.1", "--allow-root"];
+    let ran = run(&command, &variables, &[], Duration::from_mins(5)).await;
+    let cause = ran.cause("m::server::terminal");
+    assert_eq!(
+        cause.message,
+        "a terminal of JupyterLab finds no python, no pip, no jupyter"
+    );
+    assert!(cause.detail.contains("login shell"), "{}", cause.detail);
 }
 
 #[tokio::test]
@@ -114,7 +145,7 @@ async fn a_server_that_binds_but_answers_5xx_fails_with_the_end_of_its_log() {
     assert_eq!(cause.kind, CauseKind::Timeout);
     assert!(cause.message.contains("503: still loading"), "{}", cause.message);
     assert!(cause.detail.contains("reading the configuration"), "{}", cause.detail);
-    assert_eq!((ran.summary.failed, ran.summary.passed), (3, 0));
+    assert_eq!((ran.summary.failed, ran.summary.passed), (4, 0));
     let later = ran.cause("base::server::kernel");
     assert_eq!(later.kind, CauseKind::NotRun);
     assert_eq!(later.message, "the server did not start: see m::server::api");

@@ -3,9 +3,13 @@
 mod agent;
 mod case;
 mod imports;
+mod jupyter;
+mod kernels;
 mod long;
 mod notebooks;
+mod places;
 mod processes;
 mod scheduling;
 mod scripts;
+mod verdicts;
 mod warm;

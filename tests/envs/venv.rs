@@ -1,6 +1,7 @@
 //! Environments made for real: venvs with packages from PyPI.
 
 mod export;
+mod indexes;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -9,9 +10,10 @@ use std::process::Command;
 
 use floe::envs::conda::Config;
 use floe::envs::{
-    EnvsError, Installer, Layout, STAGED_TIME, Tools, env_create, env_stage, install_common, kernel_setup,
+    EnvsError, Installer, Layout, STAGED_TIME, Tools, Work, env_create, env_stage, install_common, kernel_setup,
 };
 use floe::event::{Event, Memory};
+use floe::fault::Explained as _;
 use floe::reference::Digest;
 
 use crate::place::{Place, name, output, python};
@@ -167,7 +169,7 @@ fn what_all_environments_share_is_installed_into_base_too() {
     fs::create_dir_all(&place.layout.common_env).unwrap();
     fs::write(place.layout.common_env.join("b.pip"), "iniconfig\n").unwrap();
     fs::write(place.layout.common_env.join("a.yml"), "dependencies: [{pip: [six]}]\n").unwrap();
-    install_common(&place.layout, &place.tools, &name("base"), &place.sink).unwrap();
+    install_common(place.work(&name("base"))).unwrap();
     assert!(imports(&place.layout.conda_dir, "iniconfig, six"));
 }
 
@@ -260,7 +262,13 @@ fn an_install_that_is_killed() {
         conda: Config::default(),
     };
     let layout = Layout::of_image(conda_dir);
-    env_create(&layout, &tools, &name("x"), Some(&yml), &Memory::default()).unwrap();
+    let work = Work {
+        layout: &layout,
+        tools: &tools,
+        name: &name("x"),
+        sink: &Memory::default(),
+    };
+    env_create(work, Some(&yml)).unwrap();
 }
 
 #[test]
@@ -284,7 +292,7 @@ fn the_same_packages_are_staged_as_the_same_bytes() {
         place.create_from("x", None).unwrap();
         place.update_from("x", std::slice::from_ref(&list)).unwrap();
         kernel_setup(&place.layout, &[], &place.sink).unwrap();
-        env_stage(&place.layout, &name("x"), &out, &place.sink).unwrap();
+        env_stage(place.work(&name("x")), &out).unwrap();
         assert!(
             place.layout.installed().unwrap().is_empty(),
             "the environment was not moved"

@@ -55,6 +55,25 @@ fn an_odd_line_of_setup_env_is_refused_with_its_number() {
 }
 
 #[test]
+fn in_github_actions_a_failure_marks_the_file_and_line_that_is_at_fault() {
+    let repository = tiny();
+    let floe = |words: &[&str]| {
+        let mut command = repository.command(words);
+        Ended::of(command.env("GITHUB_ACTIONS", "true").output().unwrap())
+    };
+    repository.write("missions/tiny/environments/small/small.pip", "six\n-e .\n");
+    let mark = "\n::error file=missions/tiny/environments/small/small.pip,line=2,title=floe::";
+    floe(&["build", "tiny"]).expect(3).says(&[mark]);
+    repository.write("setup-env", "export USE_FROZEN=$(cat x)\n");
+    floe(&["build", "tiny"])
+        .expect(3)
+        .says(&["\n::error file=setup-env,line=1,title=floe::"]);
+    let usage = floe(&["build", "--no-such-option"]).expect(2);
+    assert!(!usage.stderr.contains("::error"), "{}", usage.stderr);
+    assert!(!repository.floe(&["build", "tiny"]).stderr.contains("::error"));
+}
+
+#[test]
 fn an_environment_variable_wins_over_setup_env_and_a_flag_over_both() {
     let repository = tiny();
     repository.write("setup-env", "export MISSION=tiny\nexport USE_FROZEN=7\n");
@@ -144,6 +163,20 @@ fn without_an_engine_the_call_ends_in_75_and_says_what_to_start() {
         "docker.io",
         "dockerd",
     ]);
+}
+
+#[test]
+fn an_address_or_a_context_that_makes_no_sense_is_an_invalid_setting() {
+    let repository = tiny();
+    let client = tempfile::tempdir().unwrap();
+    let build = |name: &str, value: &str| {
+        let mut command = repository.command(&["build", "tiny"]);
+        command.env("DOCKER_CONFIG", client.path()).env_remove("DOCKER_HOST");
+        Ended::of(command.env(name, value).output().unwrap()).expect(3)
+    };
+    build("DOCKER_HOST", "foo://x").says(&["DOCKER_HOST: ", "foo://", "unix://", "tcp://", "ssh://"]);
+    build("DOCKER_CONTEXT", "far").says(&["DOCKER_CONTEXT: there is no context \"far\"", "docker context ls"]);
+    build("DOCKER_TLS_VERIFY", "1").says(&["ca.pem: there is no such file"]);
 }
 
 #[test]
@@ -261,4 +294,16 @@ fn a_custom_dockerfile_may_make_an_environment_that_has_tests_alone() {
         .floe(&["compose", "tiny", "--use-frozen", "1"])
         .expect(3)
         .says(&["environments/small/small-frozen.yml is missing"]);
+}
+
+#[test]
+fn a_setting_that_is_misspelt_is_named_with_the_one_that_is_meant() {
+    let repository = tiny();
+    repository.write("setup-env", "export USE_FROZN=0\nexport Mission=tiny\nexport OTHER=1\n");
+    let composed = repository.floe(&["compose", "tiny"]).expect(0);
+    let said = composed.says(&[
+        "USE_FROZN is no setting; is USE_FROZEN meant?",
+        "Mission is no setting; is MISSION meant?",
+    ]);
+    assert!(!said.stderr.contains("OTHER"), "{}", said.stderr);
 }

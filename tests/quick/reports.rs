@@ -74,7 +74,7 @@ fn runs(repository: &Repository) -> PathBuf {
 }
 
 #[test]
-fn the_reports_of_the_last_run_are_made_anew() {
+fn the_reports_of_the_last_run_are_made_again() {
     let repository = Repository::new();
     log(
         &runs(&repository),

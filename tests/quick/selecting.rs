@@ -39,7 +39,7 @@ fn tests_are_listed_in_the_order_in_which_they_would_begin() {
     assert_eq!(
         list(&repository, &[]),
         [
-            "tiny::test",
+            "mission:tiny::test",
             "cal::notebooks::intro.ipynb",
             "sim::notebooks::intro.ipynb",
             "sim::test",
@@ -51,6 +51,7 @@ fn tests_are_listed_in_the_order_in_which_they_would_begin() {
             "sim::notebooks::alone.ipynb",
             "tiny::server::api",
             "tiny::server::lab",
+            "tiny::server::terminal",
             "base::server::kernel",
             "cal::server::kernel",
             "sim::server::kernel",
@@ -101,13 +102,16 @@ fn a_list_for_programs_tells_how_each_test_runs() {
 #[test]
 fn environments_kinds_and_parts_of_ids_narrow_each_other() {
     let repository = tiny();
-    assert_eq!(list(&repository, &["--kind", "test"]), ["tiny::test", "sim::test"]);
+    assert_eq!(
+        list(&repository, &["--kind", "test"]),
+        ["mission:tiny::test", "sim::test"]
+    );
     assert_eq!(list(&repository, &["--kind", "test", "--env", "sim"]), ["sim::test"]);
     assert_eq!(
         list(&repository, &["--kind", "imports", "--env", "cal", "num", "intro"]),
         ["cal::imports::numpy"]
     );
-    assert_eq!(list(&repository, &["tiny::test"]), ["tiny::test"]);
+    assert_eq!(list(&repository, &["mission:tiny::test"]), ["mission:tiny::test"]);
 }
 
 #[test]
@@ -145,6 +149,21 @@ fn that_no_test_is_selected_ends_in_4_and_says_what_there_is() {
     }
 }
 
+#[test]
+fn a_condition_that_no_test_meets_is_refused_beside_others_that_some_meet() {
+    let repository = tiny();
+    for (arguments, said) in [
+        (&["--env", "cal", "--env", "clal"][..], "no test meets --env clal"),
+        (&["numpy", "nunpy"], "no test meets `nunpy`"),
+    ] {
+        let words = [&["test", "tiny", "--list"], arguments].concat();
+        repository
+            .floe(&words)
+            .expect(4)
+            .says(&[said, "hint: tests are called cal::imports::numpy"]);
+    }
+}
+
 /// Writes the log of an earlier run.
 fn ran(repository: &Repository, run: &str, tests: &[(&str, f64, Verdict)]) {
     let directory = repository.path().join(".floe/runs").join(run);
@@ -179,7 +198,10 @@ fn only_what_failed_or_did_not_run_last_is_run_again() {
     ran(
         &repository,
         "20260101T000000Z-tiny-000000",
-        &[("sim::test", 1.0, failed(CauseKind::Error))],
+        &[
+            ("sim::test", 1.0, failed(CauseKind::Error)),
+            ("cal::imports::numpy", 1.0, failed(CauseKind::Error)),
+        ],
     );
     ran(
         &repository,
@@ -198,7 +220,8 @@ fn only_what_failed_or_did_not_run_last_is_run_again() {
     );
     assert_eq!(
         list(&repository, &["--rerun-failed"]),
-        ["sim::notebooks::intro.ipynb", "cal::imports::scipy"]
+        ["sim::notebooks::intro.ipynb", "cal::imports::scipy", "sim::test"],
+        "what the second run did not run is remembered, what passed in it is not"
     );
     assert_eq!(
         list(&repository, &["--rerun-failed", "--kind", "imports"]),
@@ -207,12 +230,17 @@ fn only_what_failed_or_did_not_run_last_is_run_again() {
     ran(
         &repository,
         "20260104T000000Z-tiny-000000",
-        &[("sim::test", 1.0, Verdict::Passed)],
+        &[
+            ("sim::test", 1.0, Verdict::Passed),
+            ("cal::imports::scipy", 1.0, Verdict::Passed),
+            ("sim::notebooks::intro.ipynb", 1.0, Verdict::Passed),
+            ("sim::imports::removed_since", 1.0, Verdict::Passed),
+        ],
     );
     repository
         .floe(&["test", "tiny", "--rerun-failed"])
         .expect(4)
-        .says(&["no test failed in the last run of tiny (20260104T000000Z-tiny-000000)"]);
+        .says(&["no test of tiny failed when it was last run (the last run is 20260104T000000Z-tiny-000000)"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub mod channel;
 mod command;
+mod index;
 mod notebook;
 mod program;
 mod registry;
@@ -12,6 +13,7 @@ mod repository;
 mod venv;
 
 pub use command::{mounted, run, through};
+pub use index::PackageIndex;
 pub use notebook::notebook;
 pub use program::{Ended, floe, floe_with_engine, program, scratch};
 pub use registry::LocalRegistry;

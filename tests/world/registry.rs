@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,14 +16,39 @@ pub struct LocalRegistry {
 impl LocalRegistry {
     /// Starts a registry and waits until it answers.
     pub fn start() -> Self {
+        Self::configured("127.0.0.1", "", "")
+    }
+
+    /// The same, which lets in the user `reader` with the password `pass word` and nobody else.
+    pub fn start_for_a_user() -> Self {
+        // The word by bcrypt.
+        let users = "reader:$2b$04$KwMwJapoo1k3tWv.1Par0uoDEde9Ksw0UteDP8xITnnoTdccrtHsq\n";
+        Self::configured("127.0.0.1", "", users)
+    }
+
+    /// Starts a registry at an address of this machine that speaks TLS with the certificate and key in two files, and waits
+    /// until it answers.
+    pub fn secured(host: &str, certificate: &Path, key: &Path) -> Self {
+        let tls = format!(
+            ", tls: {{certificate: {}, key: {}}}",
+            certificate.display(),
+            key.display()
+        );
+        Self::configured(host, &tls, "")
+    }
+
+    fn configured(host: &str, tls: &str, users: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let storage = tempfile::tempdir().unwrap();
         let config = storage.path().join("config.yml");
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: 127.0.0.1:{port}}}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {host}:{port}{tls}}}\n",
             storage.path().join("data").display()
         );
-        std::fs::write(&config, text).unwrap();
+        let known = storage.path().join("users");
+        let auth = format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", known.display());
+        std::fs::write(&known, users).unwrap();
+        std::fs::write(&config, if users.is_empty() { text } else { text + &auth }).unwrap();
         let process = Command::new("docker-registry")
             .arg("serve")
             .arg(&config)
@@ -36,7 +62,7 @@ impl LocalRegistry {
             _storage: storage,
         };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect((host, port)).is_err() {
             assert!(Instant::now() < deadline, "the registry does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -46,6 +72,11 @@ impl LocalRegistry {
     /// What REGISTRY is set to for repositories below `path`.
     pub fn address(&self, path: &str) -> String {
         format!("localhost:{}/{path}", self.port)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The names of all repositories.
@@ -69,10 +100,36 @@ impl LocalRegistry {
         format!("localhost:{}/{repository}@{digest}\n", self.port)
     }
 
+    /// The size of a manifest in bytes.
+    pub fn size(&self, repository: &str, tag: &str) -> usize {
+        let (head, _) = self.get(&format!("/v2/{repository}/manifests/{tag}"));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .unwrap();
+        length.trim().parse().unwrap()
+    }
+
+    /// Puts a manifest.
+    pub fn put(&self, repository: &str, tag: &str, manifest: &serde_json::Value) {
+        let body = manifest.to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(
+            stream,
+            "PUT /v2/{repository}/manifests/{tag} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            manifest["mediaType"].as_str().unwrap(),
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 201 "), "{answer}");
+    }
+
     /// The head and the JSON body of an answer.
     fn get(&self, path: &str) -> (String, serde_json::Value) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let accept = "application/vnd.docker.distribution.manifest.v2+json";
+        let accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
         write!(
             stream,
             "GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n"

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 
 use crate::event::Part;
 use crate::quantity::{Limit, MemoryLimit};
@@ -17,8 +18,8 @@ pub struct SelectionArgs {
     #[arg(long = "env", value_name = "NAME")]
     environments: Vec<EnvironmentName>,
     /// Only tests of this kind; may be given several times
-    #[arg(long = "kind", value_name = "KIND")]
-    kinds: Vec<Kind>,
+    #[arg(long = "kind", value_name = "KIND", value_parser = kind())]
+    kinds: Vec<TestKind>,
     /// Only one of N parts that hold each test once, e.g. 1/4; the same parts on every machine
     #[arg(long, value_name = "I/N", value_parser = part)]
     partition: Option<Part>,
@@ -56,19 +57,6 @@ pub struct RunArgs {
     cold: bool,
 }
 
-/// The kinds of tests, by the words in their IDs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// Modules that are imported
-    Imports,
-    /// Notebooks that are executed
-    Notebooks,
-    /// Scripts of environments and missions
-    Test,
-    /// What a server of the image answers
-    Server,
-}
-
 impl SelectionArgs {
     /// The one environment that is named, if any is.
     #[must_use]
@@ -79,16 +67,10 @@ impl SelectionArgs {
     /// The selection by these options and parts of IDs.
     #[must_use]
     pub fn selection(&self, filters: Vec<String>) -> Selection {
-        let kinds = self.kinds.iter().map(|kind| match kind {
-            Kind::Imports => TestKind::Import,
-            Kind::Notebooks => TestKind::Notebook,
-            Kind::Test => TestKind::Script,
-            Kind::Server => TestKind::Server,
-        });
         Selection {
             filters,
             environments: self.environments.clone(),
-            kinds: kinds.collect(),
+            kinds: self.kinds.clone(),
             tests: None,
             part: self.partition,
         }
@@ -111,6 +93,12 @@ impl RunArgs {
             cold: self.cold,
         }
     }
+}
+
+/// The kinds of tests, by the words in their IDs.
+fn kind() -> impl clap::builder::TypedValueParser<Value = TestKind> {
+    let kinds = TestKind::ALL.map(|kind| PossibleValue::new(kind.word()).help(kind.about()));
+    PossibleValuesParser::new(kinds).try_map(|word| word.parse::<TestKind>())
 }
 
 fn part(text: &str) -> Result<Part, String> {

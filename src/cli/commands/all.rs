@@ -32,7 +32,7 @@ pub async fn execute(global: &Global, args: &AllArgs) -> Result<(), Failure> {
         |milestone| match milestone {
             Milestone::PassedBefore(image, run) => {
                 let run = workplace.repository.relative(&run);
-                output::say(&format!("{} has passed its tests: {}/", image.name, run.display()));
+                output::say(&format!("{} has passed its tests: {}/", image.role, run.display()));
             }
             Milestone::Tested(observed) => test::say(workplace, observed),
             Milestone::Frozen(written) => output::say(freeze::shown(written).trim_end()),

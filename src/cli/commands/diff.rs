@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::builder;
 use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::{self, Session};
-use crate::freeze::{self, Export};
 use crate::git;
 use crate::reference::EnvironmentName;
 use crate::repository::{self, Repository};
 use crate::spec::changes::Changes;
 use crate::spec::frozen::Frozen;
+use crate::workflow;
 
 /// Show which packages differ between two frozen specs
 #[derive(Debug, Args)]
@@ -153,26 +152,14 @@ impl<'a> Place<'a> {
         if self.repository.is_none() {
             return Err(unknown());
         }
-        let session = Session::open(self.global, &[])?;
-        let workplace = &session.workplace;
-        let engine = workplace.engine().await?;
-        let image = engine.image(reference).await?.ok_or_else(unknown)?;
-        let Some(environment) = self.args.env.clone() else {
+        let Some(environment) = &self.args.env else {
             return Err(
                 Failure::new(ExitCode::Usage, format!("which environment of {reference}?")).hint("name it with --env"),
             );
         };
-        // A tag made of the ID does not move, and unlike the ID a build can start from it.
-        let fixed = builder::upstream(&image.id);
-        engine.tag(&image.id, &fixed).await?;
-        let wanted = Export {
-            name: reference.to_owned(),
-            reference: fixed.to_string(),
-            environments: vec![environment],
-        };
-        let (options, mounts, display) = (workplace.site_options()?, workplace.mounts(), workplace.display());
-        let exported = freeze::export(&wanted, engine, &options, &mounts, display.as_ref()).await?;
-        exported.into_iter().next().ok_or_else(unknown)
+        let session = Session::open(self.global, &[])?;
+        let held = workflow::held_by_image(&session.workplace, reference, environment, &session.interrupts).await?;
+        held.ok_or_else(unknown)
     }
 
     fn repository(&self) -> Result<&Repository, Failure> {

@@ -26,7 +26,7 @@ pub async fn execute(global: &Global, args: &FreezeArgs) -> Result<(), Failure> 
     }
     let session = Session::open(global, &[])?;
     let missions = args.missions.of(&session.workplace)?;
-    let written = workflow::freeze(&session.workplace, &missions).await?;
+    let written = workflow::freeze(&session.workplace, &missions, &session.interrupts).await?;
     output::result(&shown(&written))
 }
 
@@ -45,7 +45,7 @@ fn solve(global: &Global, args: &FreezeArgs) -> Result<(), Failure> {
 /// What was written, for people.
 pub(super) fn shown(written: &[Written]) -> String {
     if written.is_empty() {
-        return "the frozen specs are up to date\n".to_owned();
+        return "nothing to write: the frozen specs stay as they are\n".to_owned();
     }
     written.iter().map(one).collect()
 }
@@ -62,5 +62,10 @@ fn one(written: &Written) -> String {
     let changes = written.changes.to_text();
     let lines = changes.lines().filter(|line| *line != summary);
     let lines = lines.map(|line| format!("    {line}\n")).collect::<Vec<_>>().concat();
-    format!("{path}: {summary}\n{lines}")
+    let why = if written.respecified {
+        "its specs have changed"
+    } else {
+        "its specs are the same, and what they come to is not"
+    };
+    format!("{path}: {summary}; {why}\n{lines}")
 }

@@ -6,7 +6,7 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::workflow::Images;
+use crate::workflow::BuiltPlan;
 
 /// Print the reference and ID of a mission's built image
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
     let mission = session.workplace.mission(args.mission.as_deref())?;
     let plan = session.workplace.plan(std::slice::from_ref(&mission))?;
     let built = session.workplace.built(&plan).await?;
-    let images = Images { plan, built };
+    let images = BuiltPlan { plan, built };
     let image = images.of(&mission);
     output::result(&match args.format {
         Format::Text => format!("{} {}\n", image.reference, image.id),

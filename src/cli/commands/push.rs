@@ -33,13 +33,13 @@ pub async fn execute(global: &Global, args: &PushArgs) -> Result<(), Failure> {
 pub(super) fn say(image: &Built, pushed: &Pushed) -> Option<String> {
     match pushed {
         Pushed::Stays(tag) => {
-            let name = &image.name;
+            let name = &image.role;
             output::say(&format!("{name} stays on this machine as {tag}: no REGISTRY is set"));
             None
         }
         Pushed::Arrived(target, published) => {
             let verb = if published.sent { "pushed" } else { "is there already:" };
-            output::say(&format!("{} {verb} {target}", image.name));
+            output::say(&format!("{} {verb} {target}", image.role));
             Some(format!("{}@{}\n", target.repository, published.digest))
         }
     }

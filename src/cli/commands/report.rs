@@ -1,4 +1,4 @@
-//! `floe report`: the reports of earlier runs, derived anew from their logs; several runs are read as one.
+//! `floe report`: the reports of earlier runs, derived again from their logs; several runs are read as one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,14 @@ use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::{delivery, output, session};
 use crate::event::Record;
-use crate::report::folder;
+use crate::report::files;
 use crate::report::form::{FORMS, Form, Subject};
-use crate::report::place::Places;
+use crate::report::location::Locations;
 use crate::report::terminal::Style;
 use crate::repository::Repository;
 use crate::run::account::Account;
 use crate::run::store::{self, LOG};
+use crate::state::FileError;
 use crate::state::State;
 
 /// Write or print the reports of earlier test runs; several are read as one, and must all have ended
@@ -44,7 +45,7 @@ struct Reading {
     /// Each run's directory, and its log.
     runs: Vec<(PathBuf, Vec<Record>)>,
     account: Account,
-    places: Places,
+    places: Locations,
     /// The repository, if there is one.
     repository: Option<Repository>,
 }
@@ -64,13 +65,18 @@ pub fn execute(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
     if let Some(form) = args.format.as_deref().and_then(Form::called) {
         output::result(&reading.form(form, global)?)?;
     }
-    if reading.account.outcome.passed {
-        Ok(())
-    } else if reading.account.ran() > 0 {
-        Err(Failure::shown(ExitCode::TestsFailed))
-    } else {
-        Err(Failure::shown(ExitCode::NothingRan))
+    let outcome = &reading.account.outcome;
+    if outcome.passed {
+        return Ok(());
     }
+    let code = if reading.account.ran() > 0 {
+        ExitCode::TestsFailed
+    } else {
+        ExitCode::NothingRan
+    };
+    let reasons = std::iter::once(reading.account.counts()).chain(outcome.problems.iter().cloned());
+    let reasons = reasons.collect::<Vec<_>>().join("; ");
+    Err(Failure::new(code, format!("what is reported did not pass: {reasons}")))
 }
 
 impl Reading {
@@ -92,7 +98,7 @@ impl Reading {
             },
             places: repository
                 .as_ref()
-                .map(|repository| Places::of(repository.root()))
+                .map(|repository| Locations::of(repository.root()))
                 .unwrap_or_default(),
             runs,
             repository,
@@ -118,15 +124,14 @@ impl Reading {
     /// Writes the reports. Returns where they are.
     fn write(&self, args: &ReportArgs) -> Result<PathBuf, Failure> {
         let directory = self.directory(args)?;
-        std::fs::create_dir_all(&directory).map_err(|error| (directory.clone(), error))?;
+        std::fs::create_dir_all(&directory).map_err(FileError::of(&directory))?;
         if !self.runs.iter().any(|(run, _)| same(run, &directory)) {
-            folder::gather(&self.account, &self.runs, &directory)?;
+            files::gather(&self.account, &self.runs, &directory)?;
             let log = directory.join(LOG);
-            self.log()
-                .and_then(|text| std::fs::write(&log, text))
-                .map_err(|error| (log, error))?;
+            let written = self.log().and_then(|text| std::fs::write(&log, text));
+            written.map_err(FileError::of(&log))?;
         }
-        let written = folder::write(&self.account, &directory, &self.places);
+        let written = files::write(&self.account, &directory, &self.places);
         delivery::tell_service(&self.account, &self.places);
         written?;
         Ok(directory)
@@ -170,7 +175,7 @@ fn same(a: &Path, b: &Path) -> bool {
 /// The directories of the runs that `words` name; of the last run, if there are none.
 fn find(known: Option<&State>, words: &[String]) -> Result<Vec<PathBuf>, Failure> {
     let all = match known {
-        Some(state) => store::directories(&state.runs_directory()).map_err(|error| (state.runs_directory(), error))?,
+        Some(state) => store::directories(&state.runs_directory())?,
         None => Vec::new(),
     };
     if words.is_empty() {

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::{output, session};
-use crate::report::figures::duration;
+use crate::report::amounts::duration;
 use crate::report::untrusted::Untrusted;
 use crate::run::store::{self, Earlier, Standing};
 use crate::state::State;
@@ -31,7 +31,7 @@ pub fn execute(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
             .hint("change to one, or name it with --directory")
     })?;
     let state = State::of(repository.root());
-    let all = store::directories(&state.runs_directory()).map_err(|error| (state.runs_directory(), error))?;
+    let all = store::directories(&state.runs_directory())?;
     let most = if args.all { usize::MAX } else { args.number };
     let shown = all
         .iter()

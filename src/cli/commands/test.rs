@@ -12,8 +12,8 @@ use crate::cli::session::Session;
 use crate::cli::{delivery, output};
 use crate::engine::EngineError;
 use crate::quantity::Size;
-use crate::reference::EnvironmentName;
-use crate::report::place::Places;
+use crate::reference::{EnvironmentName, ImageReference};
+use crate::report::location::Locations;
 use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, Workplace};
 
 /// Run the tests of missions' images in containers
@@ -21,7 +21,7 @@ use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed,
 pub struct TestArgs {
     /// Missions, then parts of test IDs to run only those tests (`roman-cal::imports`, `intro.ipynb`)
     ///
-    /// A mission's own script `environments/test` is the test `MISSION::test`. It runs where it is selected, and starts
+    /// A mission's own script `environments/test` is the test `mission:MISSION::test`. It runs where it is selected, and starts
     /// what else is selected; otherwise the selected tests are started without it. It belongs to one part of a
     /// partition like any other test, so what all tests need belongs into the image, not into the script.
     #[arg(value_name = "MISSION… FILTER")]
@@ -54,7 +54,7 @@ pub struct TestArgs {
 struct ForeignArgs {
     /// Test this image, which need not be floe's, with the tests that --imports, --notebooks and --server name
     #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["words", "all_missions", "rerun_failed"], help_heading = "Any image")]
-    image: Option<String>,
+    image: Option<ImageReference>,
     /// Modules to import, separated by commas
     #[arg(
         long,
@@ -91,15 +91,7 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
     }
     let said = |observed: &Observed| say(workplace, observed);
     let runs = workflow::test(workplace, &choices, &asked, &session.interrupts, said).await?;
-    let mut verdicts = runs.into_iter().map(verdict).filter(Result::is_err).collect::<Vec<_>>();
-    // The run that kept others from going on tells more than tests that failed before it.
-    match verdicts.pop() {
-        Some(Err(last)) if last.code == ExitCode::TestsFailed => {
-            Err(verdicts.into_iter().find_map(Result::err).unwrap_or(last))
-        }
-        Some(last) => last,
-        None => Ok(()),
-    }
+    workflow::decisive(runs).map_or(Ok(()), verdict)
 }
 
 impl TestArgs {
@@ -130,7 +122,7 @@ impl TestArgs {
     }
 }
 
-async fn test_foreign(session: &Session, reference: String, args: TestArgs) -> Result<(), Failure> {
+async fn test_foreign(session: &Session, reference: ImageReference, args: TestArgs) -> Result<(), Failure> {
     let asked = args.asked(Vec::new());
     let environment = args.selection.environment().cloned();
     let foreign = Foreign {
@@ -140,7 +132,7 @@ async fn test_foreign(session: &Session, reference: String, args: TestArgs) -> R
         server: args.foreign.server,
         environment: environment.unwrap_or_else(EnvironmentName::base),
     };
-    let tests = ForeignTests::new(&session.workplace, foreign, &asked.selection)?;
+    let tests = ForeignTests::new(foreign, &asked.selection)?;
     if args.list {
         let ids = tests.ids.iter().map(|id| format!("{id}\n"));
         return output::result(&ids.collect::<String>());
@@ -176,7 +168,7 @@ fn list(workplace: &Workplace, choices: &[Choice], format: Format) -> Result<(),
 /// Says where the reports of a run are, and tells the CI service that floe runs in.
 pub(super) fn say(workplace: &Workplace, observed: &Observed) {
     if let Ok(account) = &observed.account {
-        delivery::tell_service(account, &Places::of(workplace.repository.root()));
+        delivery::tell_service(account, &Locations::of(workplace.repository.root()));
         let directory = workplace.repository.relative(&observed.directory);
         output::say(&format!("Report: {}/report.html", directory.display()));
     }

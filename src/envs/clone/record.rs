@@ -1,4 +1,6 @@
 //! What conda's records say of an environment's files, and what they must say of those of its clone.
+//!
+//! Of scripts that the installer makes itself, a record holds the digest as `sha256`, not as `sha256_in_prefix`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;

@@ -1,4 +1,7 @@
 //! Text that names the prefix of an environment, made to name another.
+//!
+//! The prefix stands directly behind an option's letter in compiled-in flags (`-L/opt/conda/lib`), and behind anything
+//! in what was written over a placeholder.
 
 use memchr::memmem;
 

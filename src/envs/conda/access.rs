@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
+use crate::address::{decoded, without_user};
+
 /// Where channels are that are known by a name alone.
 pub(super) const ANACONDA: &str = "https://conda.anaconda.org/";
 
@@ -135,34 +137,8 @@ pub(super) fn credentials(url: &Url) -> Option<(String, Option<String>)> {
     named.then(|| (decoded(url.username()), url.password().map(decoded)))
 }
 
-/// Undoes `%40` and its like.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The address without user and password.
-pub(super) fn without_user(mut url: Url) -> Url {
-    // These fail only for addresses that have no host, and so no user either.
-    let _ = url.set_username("");
-    without_password(url)
-}
-
 fn without_password(mut url: Url) -> Url {
+    // Fails for addresses that have no host alone, and so no password either.
     let _ = url.set_password(None);
     url
 }

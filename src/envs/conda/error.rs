@@ -8,6 +8,7 @@ use rattler_package_streaming::ExtractError;
 use rattler_repodata_gateway::GatewayError;
 use rattler_repodata_gateway::fetch::FetchRepoDataError;
 
+use crate::fault::{Explained, Kind, TRY_AGAIN, is_temporary_error};
 use crate::spec::env::CondaSpec;
 
 /// Conda packages that cannot be found, chosen or installed.
@@ -130,22 +131,17 @@ pub enum CondaError {
     },
 }
 
-impl CondaError {
-    /// Whether another attempt may succeed: a network or a server failed.
-    #[must_use]
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Failed { temporary: true, .. })
+impl Explained for CondaError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Failed { temporary: true, .. } => Kind::Temporary,
+            // A file or a setting is at fault, which nobody needs to try to install.
+            Self::Channel { .. } | Self::NoChannel | Self::Spec { .. } => Kind::Invalid,
+            _ => Kind::Build,
+        }
     }
 
-    /// Whether a file or a setting is at fault, which nobody needs to try to install.
-    #[must_use]
-    pub fn is_invalid(&self) -> bool {
-        matches!(self, Self::Channel { .. } | Self::NoChannel | Self::Spec { .. })
-    }
-
-    /// What a person can do about it, where that is not plain from the error itself.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoChannel => "name one in the environment's .yml (`channels: [conda-forge]`) or in CONDA_CHANNELS",
             Self::NoSuchChannel { mirror: Some(_), .. } => {
@@ -165,12 +161,12 @@ impl CondaError {
             Self::WrongHash { .. } | Self::Damaged { .. } => {
                 "the package was dropped; if this happens again, the channel or its mirror is broken"
             }
-            Self::Gone { .. } => "freeze the environment anew, or restore the -frozen.lock beside the spec",
+            Self::Gone { .. } => "freeze the environment again, or restore the -frozen.lock beside the spec",
             Self::NotThere { .. } => {
-                "the channel dropped it, or its mirror is incomplete; a frozen spec that names it must be frozen anew"
+                "the channel dropped it, or its mirror is incomplete; a frozen spec that names it must be frozen again"
             }
             Self::DiskFull { .. } => "free some space, for instance with `docker system prune`",
-            Self::Failed { temporary: true, .. } => "the network or a server failed: try again",
+            Self::Failed { temporary: true, .. } => TRY_AGAIN,
             Self::Channel { .. }
             | Self::Spec { .. }
             | Self::Unsatisfiable { .. }
@@ -179,7 +175,9 @@ impl CondaError {
         };
         Some(hint.to_owned())
     }
+}
 
+impl CondaError {
     /// The error that `cause` and what is behind it come to; `hide` takes out what must not be shown.
     pub(super) fn of(doing: impl Into<String>, cause: &Cause, hide: impl Fn(&str) -> String) -> Self {
         let doing = doing.into();
@@ -189,7 +187,7 @@ impl CondaError {
             if is_full(error) {
                 return Self::DiskFull { doing };
             }
-            temporary |= is_passing(error);
+            temporary |= is_temporary_error(error);
             let said = hide(&error.to_string());
             // Some layers repeat what is below them.
             if inner(error).is_none() && !words.iter().any(|word| word.contains(&said)) {
@@ -224,7 +222,7 @@ pub(super) fn is_damage(cause: &Cause) -> bool {
     let mut next = Some(cause);
     let mut found = false;
     while let Some(error) = next {
-        if error.is::<reqwest::Error>() || is_full(error) || is_passing(error) {
+        if error.is::<reqwest::Error>() || is_full(error) || is_temporary_error(error) {
             return false;
         }
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
@@ -277,29 +275,6 @@ fn is_full(error: &Cause) -> bool {
     matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
-fn is_passing(error: &Cause) -> bool {
-    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
-        return match error.status() {
-            Some(status) => is_passing_status(status.as_u16()),
-            None => {
-                error.is_timeout() || error.is_connect() || error.is_body() || error.is_decode() || error.is_request()
-            }
-        };
-    }
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    matches!(
-        kind,
-        Some(
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::UnexpectedEof
-        )
-    )
-}
-
 /// Whether an answer broke off, which is not seen before it is read.
 pub(super) fn broke_off(cause: &Cause) -> bool {
     chain(cause).any(|error| match error.downcast_ref::<reqwest::Error>() {
@@ -308,11 +283,6 @@ pub(super) fn broke_off(cause: &Cause) -> bool {
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof),
     })
-}
-
-/// Whether a server that answers so may answer otherwise later.
-pub(super) fn is_passing_status(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 507..=599)
 }
 
 fn unknown(specs: &[CondaSpec], channels: &[String]) -> String {

@@ -1,4 +1,8 @@
 //! Packages fetched, and an environment made to hold exactly them.
+//!
+//! Packages are fetched before anything in an environment is touched: rattler itself unlinks while it fetches. Those of
+//! a kept cache are copied, not linked: staging changes the times and owners of what it takes, and a cache that is
+//! mounted into a `RUN` is another file system.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
@@ -36,7 +40,7 @@ pub(in crate::envs) fn installed(prefix: &Path) -> Result<Vec<PrefixRecord>, Con
 }
 
 /// The packages at `prefix` that can be read, where a change was interrupted. A record that broke off is removed: its
-/// package is installed anew, over what is there of it.
+/// package is reinstalled, over what is there of it.
 pub(super) fn left_by_interruption(prefix: &Path) -> Result<Vec<PrefixRecord>, CondaError> {
     let directory = prefix.join("conda-meta");
     for entry in fs::read_dir(&directory).map_err(io_error(&directory))? {
@@ -53,7 +57,7 @@ fn name(record: &PrefixRecord) -> &PackageName {
 }
 
 /// Fetches what is not kept already, so that nothing needs the network later.
-pub(super) async fn fetch(session: &Session, records: &[RepoDataRecord], sink: &dyn Sink) -> Result<(), CondaError> {
+pub(super) async fn fetch(session: &Session<'_>, records: &[RepoDataRecord]) -> Result<(), CondaError> {
     let hide = |text: &str| session.access.hide(text);
     let kept = session.packages.index().await;
     let new = records
@@ -62,7 +66,7 @@ pub(super) async fn fetch(session: &Session, records: &[RepoDataRecord], sink: &
         .collect::<Vec<_>>();
     if !new.is_empty() {
         let bytes = new.iter().filter_map(|record| record.package_record.size).sum();
-        sink.emit(Event::Note {
+        session.sink.emit(Event::Note {
             text: format!("fetching {}, {}", counted(new.len()), size(bytes)),
         });
     }
@@ -76,7 +80,7 @@ pub(super) async fn fetch(session: &Session, records: &[RepoDataRecord], sink: &
         .await
 }
 
-async fn fetch_one(session: &Session, record: &RepoDataRecord) -> Result<(), CondaError> {
+async fn fetch_one(session: &Session<'_>, record: &RepoDataRecord) -> Result<(), CondaError> {
     let result = if record.url.scheme() == "file" {
         let path = record.url.to_file_path().unwrap_or_default();
         let package = Some(&record.package_record);
@@ -133,21 +137,20 @@ pub(super) struct Target<'a> {
     pub(super) records: &'a [RepoDataRecord],
     /// What was asked for, which the records of the packages name.
     pub(super) requested: Vec<MatchSpec>,
-    /// Whether everything is to be installed anew, whatever is there.
-    pub(super) anew: bool,
+    /// Whether everything is to be reinstalled, whatever is there.
+    pub(super) reinstall: bool,
 }
 
 /// Removes what `records` lack, and installs what they have; all of it has been fetched.
 pub(super) async fn link(
-    session: &Session,
+    session: &Session<'_>,
     target: Target<'_>,
     before: Vec<PrefixRecord>,
-    sink: &dyn Sink,
 ) -> Result<(), CondaError> {
     let prefix = target.prefix;
     let hide = |text: &str| session.access.hide(text);
     let stays = |old: &PrefixRecord| {
-        !target.anew
+        !target.reinstall
             && target.records.iter().any(|new| {
                 let (old, new) = (&old.repodata_record.package_record, &new.package_record);
                 (&old.name, &old.version, &old.build, old.sha256) == (&new.name, &new.version, &new.build, new.sha256)
@@ -157,12 +160,12 @@ pub(super) async fn link(
     for record in &leaving {
         remove_bytecode(prefix, record)?;
     }
-    sink.emit(Event::Note {
+    session.sink.emit(Event::Note {
         text: format!("linking {}", counted(target.records.len())),
     });
     // A kept package that shared its storage with an environment would change with it.
     let shared = if session.keeps { Some(false) } else { None };
-    let anew = target.anew.then(|| {
+    let reinstall = target.reinstall.then(|| {
         let names = before.iter().map(name).cloned();
         names.collect::<HashSet<_>>()
     });
@@ -178,14 +181,14 @@ pub(super) async fn link(
             allow_hard_links: shared,
             allow_ref_links: None,
         });
-    if let Some(names) = anew {
+    if let Some(names) = reinstall {
         installer = installer.with_reinstall_packages(names);
     }
     let result = installer
         .install(prefix, target.records.iter().cloned())
         .await
         .map_err(|error| CondaError::of("installing conda packages", &error, hide))?;
-    report(result.post_link_script_result, sink)?;
+    report(result.post_link_script_result, session.sink)?;
     normalize(prefix, &session.cache)
 }
 

@@ -12,7 +12,7 @@ use crate::spec::frozen::{CondaPackage, hex};
 
 /// The record of each package: the one of the lock, or else the one that a channel has of exactly this build.
 pub(super) async fn records(
-    session: &Session,
+    session: &Session<'_>,
     channels: &Channels,
     platform: Subdir,
     packages: &[CondaPackage],

@@ -1,4 +1,6 @@
 //! One operation's way to the channels: the HTTP client, the channel indices, the packages.
+//!
+//! rattler asks again by itself when a connection breaks or times out; an error of floe's own type ends that.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,24 +18,28 @@ use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 
 use super::access::{self, Access};
-use super::error::{Cause, is_passing_status};
+use super::error::Cause;
 use super::{CondaError, Config};
+use crate::address::without_user;
 use crate::event::{Event, Sink};
+use crate::fault::is_temporary_status;
 
 /// How often a request is made again before its failure counts, as with conda.
 const RETRIES: u32 = 3;
 
 /// How long a server may be silent, as with conda.
-const SILENCE: Duration = Duration::from_mins(1);
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long to wait before the second attempt; each further one waits twice as long.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The longest pause that a busy server can ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+const LONGEST_RETRY_INTERVAL: Duration = Duration::from_secs(20);
 
 /// The way to the channels. Without a configured cache, what was fetched is gone when it is dropped.
-pub(super) struct Session {
+pub(super) struct Session<'a> {
+    /// What hears of the work.
+    pub(super) sink: &'a dyn Sink,
     pub(super) access: Arc<Access>,
     pub(super) client: LazyClient,
     pub(super) gateway: Gateway,
@@ -47,8 +53,8 @@ pub(super) struct Session {
     _temporary: Option<TempDir>,
 }
 
-impl Session {
-    pub(super) fn open(config: &Config, access: Access, sink: &dyn Sink) -> Result<Self, CondaError> {
+impl<'a> Session<'a> {
+    pub(super) fn open(config: &Config, access: Access, sink: &'a dyn Sink) -> Result<Self, CondaError> {
         let kept = config.cache.as_deref().filter(|dir| {
             let made = std::fs::create_dir_all(dir).and_then(|()| tempfile::tempfile_in(dir).map(drop));
             if let Err(error) = &made {
@@ -88,6 +94,7 @@ impl Session {
             .with_package_cache(packages.clone())
             .finish();
         Ok(Self {
+            sink,
             access,
             client,
             gateway,
@@ -126,7 +133,7 @@ fn client(config: &Config) -> Result<reqwest::Client, CondaError> {
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("floe/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(20))
-        .read_timeout(config.read_timeout.unwrap_or(SILENCE))
+        .read_timeout(config.read_timeout.unwrap_or(SILENCE_TIMEOUT))
         .build()
         .map_err(|error| failed(&error))
 }
@@ -160,7 +167,7 @@ impl Middleware for Courier {
                     .headers_mut()
                     .insert(header::AUTHORIZATION, basic(&user, password.as_deref())?);
             }
-            *request.url_mut() = access::without_user(actual);
+            *request.url_mut() = without_user(actual);
         }
         if request.url().scheme() == "file" {
             return from_disk(&request).await;
@@ -172,7 +179,7 @@ impl Middleware for Courier {
             };
             let result = next.clone().run(copy, extensions).await;
             let asked = match &result {
-                Ok(response) if is_passing_status(response.status().as_u16()) => retry_after(response.headers()),
+                Ok(response) if is_temporary_status(response.status().as_u16()) => retry_after(response.headers()),
                 Err(reqwest_middleware::Error::Reqwest(error))
                     if error.is_connect() || error.is_timeout() || error.is_request() =>
                 {
@@ -188,8 +195,8 @@ impl Middleware for Courier {
                     other @ reqwest_middleware::Error::Middleware(_) => other,
                 });
             }
-            let pause = asked.unwrap_or(PAUSE * 2_u32.pow(retries.min(8)));
-            tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+            let pause = asked.unwrap_or(RETRY_INTERVAL * 2_u32.pow(retries.min(8)));
+            tokio::time::sleep(pause.min(LONGEST_RETRY_INTERVAL)).await;
             retries += 1;
         }
     }

@@ -24,7 +24,7 @@ const OFFERED: usize = 5;
 const ATTEMPTS: u32 = 3;
 
 /// How long to wait before reading an index again.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What is to be solved.
 pub(super) struct Problem<'a> {
@@ -62,15 +62,14 @@ pub fn solve(
         machine,
     };
     let session = Session::open(config, channels.access.clone(), sink)?;
-    runtime(solution(&session, &channels, &problem, sink))?
+    runtime(solution(&session, &channels, &problem))?
 }
 
 /// The packages that solve the problem, in the order of their names.
 pub(super) async fn solution(
-    session: &Session,
+    session: &Session<'_>,
     channels: &Channels,
     problem: &Problem<'_>,
-    sink: &dyn Sink,
 ) -> Result<Vec<RepoDataRecord>, CondaError> {
     let wanted = problem.requests.iter().map(|request| request.matching.clone());
     let platforms = [problem.platform, Subdir::NoArch];
@@ -93,7 +92,7 @@ pub(super) async fn solution(
         // As conda does by itself: another channel may help out where the first one has no fitting package.
         result = rattler_solve::resolvo::Solver.solve(task(ChannelPriority::Flexible));
         if result.is_ok() {
-            sink.emit(Event::Warning {
+            session.sink.emit(Event::Warning {
                 text: "strict channel priority has no solution: some packages come from a later channel although an \
                        earlier one has them, too"
                     .to_owned(),
@@ -118,7 +117,7 @@ pub(super) async fn solution(
 
 /// What the channels say of the packages that `wanted` names and, if `deep`, of all that those may need.
 pub(super) async fn index(
-    session: &Session,
+    session: &Session<'_>,
     channels: &Channels,
     platforms: [Subdir; 2],
     wanted: Vec<MatchSpec>,
@@ -137,7 +136,7 @@ pub(super) async fn index(
             Err(error) => error,
         };
         if broke_off(&error) && attempt < ATTEMPTS {
-            tokio::time::sleep(PAUSE * attempt).await;
+            tokio::time::sleep(RETRY_INTERVAL * attempt).await;
             attempt += 1;
             continue;
         }
@@ -167,7 +166,7 @@ pub(super) async fn index(
 }
 
 /// The error where a channel cannot be read.
-fn unreadable(session: &Session, channels: &Channels, error: &GatewayError) -> CondaError {
+fn unreadable(session: &Session<'_>, channels: &Channels, error: &GatewayError) -> CondaError {
     let text = error.to_string();
     let channel = channels.addresses().find(|url| text.contains(url.as_str()));
     if let Some(status @ (401 | 403)) = status(error) {
@@ -190,7 +189,7 @@ fn unreadable(session: &Session, channels: &Channels, error: &GatewayError) -> C
 }
 
 /// Whether the channel has an index for the platform.
-async fn exists(session: &Session, channel: &Channel, platform: Subdir) -> bool {
+async fn exists(session: &Session<'_>, channel: &Channel, platform: Subdir) -> bool {
     let Ok(url) = channel.platform_url(platform).join("repodata.json") else {
         return false;
     };
@@ -233,7 +232,7 @@ impl RepoDataSource for PlatformOnly {
 /// The versions that there are of requested packages of which no version fits. A requested package that no channel has
 /// at all is an error.
 async fn unmatched(
-    session: &Session,
+    session: &Session<'_>,
     channels: &Channels,
     problem: &Problem<'_>,
     repodata: &[RepoData],

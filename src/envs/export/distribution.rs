@@ -10,6 +10,7 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use super::origin::{self, Origin};
 use crate::envs::EnvsError;
 use crate::envs::error::io_error;
+use crate::envs::pip::archive::Wheel;
 use crate::spec::frozen::normalized;
 
 /// A python distribution.
@@ -30,15 +31,6 @@ pub(super) struct Distribution {
     direct_url: String,
     /// The directory that an old kind of link points to.
     link: Option<String>,
-}
-
-/// What the file `WHEEL` says of the archive that was installed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::envs) struct Wheel {
-    /// The tags, e.g. `cp311-cp311-manylinux_2_17_x86_64`.
-    pub tags: Vec<String>,
-    /// The build number, where there is one.
-    pub build: Option<String>,
 }
 
 impl Distribution {

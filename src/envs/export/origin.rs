@@ -1,4 +1,6 @@
 //! Where a distribution came from: an index, or what its `direct_url.json` (PEP 610) says.
+//!
+//! What conda built may carry the `file:` address of its build there: only pip's count.
 
 use std::collections::BTreeMap;
 

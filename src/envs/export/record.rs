@@ -1,4 +1,6 @@
 //! What conda packages an environment holds: the records in `conda-meta/*.json`.
+//!
+//! conda, mamba and rattler write different things as a record's channel, so it is taken from the package's address.
 
 use std::fs;
 use std::io;

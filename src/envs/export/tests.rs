@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::event::Memory;
+use crate::fault::Explained as _;
 use crate::reference::Digest;
 
 const SITE: &str = "lib/python3.11/site-packages";
@@ -107,7 +108,7 @@ fn what_conda_installed_is_no_pip_package() {
     );
     prefix.conda("numpy", "2.0", &[&metadata]);
     prefix.distribution("Six_Pack", "1.16", "uv");
-    assert_eq!(prefix.pip(), ["Six_Pack==1.16"]);
+    assert_eq!(prefix.pip(), ["six-pack==1.16"]);
     let frozen = prefix.export().unwrap();
     assert_eq!(frozen.channels, ["conda-forge"]);
     assert_eq!((frozen.conda.len(), frozen.python), (2, None));

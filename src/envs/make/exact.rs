@@ -2,91 +2,54 @@
 
 use std::path::Path;
 
-use super::change::{Change, make};
-use super::create::say_so;
-use super::update;
-use crate::envs::conda::{self, Manner};
-use crate::envs::pip::installer::{List, Mode, Pins};
-use crate::envs::{EnvsError, Layout, Tools, bytecode, variables, venv};
-use crate::event::{Event, Sink};
+use super::lists;
+use crate::envs::change::{Change, make};
+use crate::envs::conda;
+use crate::envs::pip::installer::{Mode, Pins};
+use crate::envs::pip::list::List;
+use crate::envs::{EnvsError, Work, bytecode, variables, venv};
 use crate::image;
-use crate::reference::EnvironmentName;
 use crate::spec::env::CondaSpec;
 use crate::spec::frozen::Frozen;
 
-/// Makes the environment `name` from the frozen spec at `yml`.
-pub(super) fn create(
-    layout: &Layout,
-    tools: &Tools,
-    name: &EnvironmentName,
-    yml: &Path,
-    sink: &dyn Sink,
-) -> Result<(), EnvsError> {
-    let frozen = Frozen::load(yml)?;
-    check_python(&frozen, yml, &layout.conda_dir)?;
-    make(layout, name, sink, |prefix| {
-        say_so(name, sink);
+/// Makes an environment from the frozen spec at `yml`.
+pub(super) fn create(work: Work<'_>, frozen: &Frozen, yml: &Path) -> Result<(), EnvsError> {
+    check_python(frozen, yml, &work.layout.conda_dir)?;
+    make(work, |change| {
+        work.note(format!("creating the environment {}", work.name));
         if frozen.python.is_some() {
-            venv::make(layout, name, prefix, sink)?;
+            venv::make(work)?;
         }
-        let command = format!("env-create {name} {}", yml.display());
-        let manner = Manner {
-            prefix,
-            command: &command,
-            repairs: false,
-            begin: &|| Ok(()),
-        };
-        fill(tools, name, &manner, &frozen, yml, sink)
+        let command = format!("env-create {} {}", work.name, yml.display());
+        fill(change, &command, frozen, yml)
     })
 }
 
-/// Makes the environment at `prefix` hold what the frozen spec at `yml` says.
-pub(super) fn update(
-    tools: &Tools,
-    name: &EnvironmentName,
-    prefix: &Path,
-    yml: &Path,
-    sink: &dyn Sink,
-) -> Result<(), EnvsError> {
-    let frozen = Frozen::load(yml)?;
-    let is_conda = conda::is_environment(prefix);
+/// Makes an environment that is there hold what the frozen spec at `yml` says.
+pub(super) fn update(work: Work<'_>, frozen: &Frozen, yml: &Path) -> Result<(), EnvsError> {
+    let is_conda = conda::is_environment(&work.prefix());
     if is_conda != frozen.python.is_none() {
         return Err(EnvsError::OtherKind {
-            name: name.clone(),
+            name: work.name.clone(),
             path: yml.to_owned(),
             is_conda,
         });
     }
-    check_python(&frozen, yml, prefix)?;
-    let change = Change::of(name, prefix, sink)?;
-    sink.emit(Event::Note {
-        text: format!("installing {} into {name}", yml.display()),
-    });
-    let command = format!("env-update {name} {}", yml.display());
-    let manner = Manner {
-        prefix,
-        command: &command,
-        repairs: change.repairs,
-        begin: &|| change.begin(),
-    };
-    fill(tools, name, &manner, &frozen, yml, sink)?;
+    check_python(frozen, yml, &work.prefix())?;
+    let change = Change::of(work)?;
+    work.note(format!("installing {} into {}", yml.display(), work.name));
+    let command = format!("env-update {} {}", work.name, yml.display());
+    fill(&change, &command, frozen, yml)?;
     change.end()
 }
 
-fn fill(
-    tools: &Tools,
-    name: &EnvironmentName,
-    manner: &Manner,
-    frozen: &Frozen,
-    yml: &Path,
-    sink: &dyn Sink,
-) -> Result<(), EnvsError> {
-    let prefix = manner.prefix;
+fn fill(change: &Change<'_>, command: &str, frozen: &Frozen, yml: &Path) -> Result<(), EnvsError> {
+    let work = change.work;
     if frozen.python.is_none() {
-        conda::restore(&tools.conda, manner, frozen, sink)?;
+        conda::restore(change, command, frozen)?;
     }
-    (manner.begin)()?;
-    variables::add(prefix, &frozen.variables)?;
+    change.begin()?;
+    variables::add(&change.prefix, &frozen.variables)?;
     let list = |pins| {
         let verified = pins == Pins::Verified;
         let packages = frozen.pip.iter().filter(|package| package.sha256.is_some() == verified);
@@ -102,17 +65,17 @@ fn fill(
     for pins in [Pins::Verified, Pins::Exact] {
         let mode = Mode {
             pins,
-            anew: manner.repairs,
+            reinstall: change.repairs,
             ..Mode::default()
         };
         let lists = [list(pins)];
         if frozen.python.is_none() {
-            update::install_pip(tools, name, prefix, &lists, mode, sink)?;
+            lists::install_pip(work, &lists, mode)?;
         } else {
-            tools.pip.install(name, prefix, &lists, mode, sink)?;
+            work.tools.pip.install(work, &lists, mode)?;
         }
     }
-    bytecode::compile(name, prefix, sink)
+    bytecode::compile(work)
 }
 
 /// The python of a venv is the base environment's, which no package can change.

@@ -5,7 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use url::Url;
 
-use crate::envs::export::Wheel;
+/// What the file `WHEEL` says of the archive that was installed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::envs) struct Wheel {
+    /// The tags, e.g. `cp311-cp311-manylinux_2_17_x86_64`.
+    pub tags: Vec<String>,
+    /// The build number, where there is one.
+    pub build: Option<String>,
+}
 
 /// One archive.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,7 +25,7 @@ pub(super) struct File {
 }
 
 impl File {
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         let last = |text: &'_ str| text.rsplit('/').next().unwrap_or_default().len();
         match (&self.name, &self.url, &self.path) {
             (Some(name), ..) => name,
@@ -33,26 +40,39 @@ impl File {
         let stem = self.name().strip_suffix(".whl")?;
         let mut fields = stem.rsplitn(4, '-');
         let (platforms, abis, pythons) = (fields.next()?, fields.next()?, fields.next()?);
-        let mut tags = BTreeSet::new();
-        for python in pythons.split('.') {
-            for abi in abis.split('.') {
-                tags.extend(
-                    platforms
-                        .split('.')
-                        .map(|platform| format!("{python}-{abi}-{platform}")),
-                );
-            }
-        }
+        let tags = expanded(&format!("{pythons}-{abis}-{platforms}")).collect();
         // `name-version` or `name-version-build`: names of wheels hold no other hyphen.
         let build = fields.next()?.splitn(3, '-').nth(2);
         Some((build, tags))
     }
 }
 
+/// Each tag that a compressed one stands for: each of its three fields may hold several, separated by dots. The `Tag:` lines
+/// of a wheel should hold one each, and some builders wrote them as they are in its name.
+/// (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/#compressed-tag-sets>)
+fn expanded(tag: &str) -> impl Iterator<Item = String> {
+    let mut fields = tag.splitn(3, '-').map(|field| field.split('.').collect::<Vec<_>>());
+    let mut field = || fields.next().unwrap_or_default();
+    let (pythons, abis, platforms) = (field(), field(), field());
+    pythons.into_iter().flat_map(move |python| {
+        let platforms = platforms.clone();
+        abis.clone().into_iter().flat_map(move |abi| {
+            let platforms = platforms.clone();
+            platforms
+                .into_iter()
+                .map(move |platform| format!("{python}-{abi}-{platform}"))
+        })
+    })
+}
+
 /// The archive that was installed: the wheel of these tags, else the one that shares most of them, else the sources
 /// that a wheel was built from.
 pub(super) fn choose(files: Vec<File>, installed: &Wheel) -> Option<File> {
-    let wanted = installed.tags.iter().cloned().collect::<BTreeSet<_>>();
+    let wanted = installed
+        .tags
+        .iter()
+        .flat_map(|tag| expanded(tag))
+        .collect::<BTreeSet<_>>();
     let likeness = |file: &File| match file.tags() {
         Some((build, tags)) => {
             let shared = tags.intersection(&wanted).count();
@@ -163,5 +183,25 @@ mod tests {
             let [a, b] = files;
             assert_eq!(preferred(&[b, a]).as_deref(), Some(b), "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_tag_line_that_holds_several_tags_names_the_wheel_that_has_them() {
+        let files = [
+            "rpds_py-0.20.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+            "rpds_py-0.20.0-cp311-cp311-musllinux_1_2_x86_64.whl",
+            "rpds_py-0.20.0.tar.gz",
+        ];
+        let compressed = ["cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"];
+        assert_eq!(chosen(&files, &compressed, None).as_deref(), Some(files[0]));
+        let universal = ["six-1.0-py2.py3-none-any.whl", "six-1.0.tar.gz"];
+        assert_eq!(
+            chosen(&universal, &["py2.py3-none-any"], None).as_deref(),
+            Some(universal[0])
+        );
+        assert_eq!(
+            chosen(&universal, &["py3-none-any", "py2-none-any"], None).as_deref(),
+            Some(universal[0])
+        );
     }
 }

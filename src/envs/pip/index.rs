@@ -1,82 +1,95 @@
 //! The digests of pip packages, which environments do not keep: asked of the index for exactly the versions that are
 //! installed.
+//!
+//! uv tells the archives that suit a python (`uv pip compile --format pylock.toml`, with a digest that it makes itself where
+//! the index has none), and the `Tag:` lines of the installed wheel tell which of them it was. What came from another index
+//! than the site's, because a list names one, is frozen by its address: uv 0.13 names the index of a package in its
+//! annotations alone, and neither there nor in a pylock.toml with the credentials of the list.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use pep440_rs::Version;
 use serde::Deserialize;
 use url::Url;
 
-use super::archive::{File, choose, preferred};
-use crate::envs::export::Wheel;
+use super::archive::{File, Wheel, choose, preferred};
+use crate::address::without_user;
+use crate::envs::error::{Refusal, io_error};
 use crate::envs::{EnvsError, Installer};
 use crate::event::{Event, Sink};
+use crate::fault::Explained as _;
 use crate::reference::EnvironmentName;
+use crate::spec::env::pip::{PipLine, Sources, netrc};
 use crate::spec::frozen::{PipPackage, normalized};
 
-/// Adds the digest of every package that came from an index. Its address there is left out: another site has another
-/// index, and the digest is the same.
+/// What packages are asked for.
+#[derive(Clone, Copy)]
+pub(in crate::envs) struct Question<'a> {
+    /// What asks.
+    pub installer: &'a Installer,
+    /// The environment.
+    pub name: &'a EnvironmentName,
+    /// Its python.
+    pub python: Python<'a>,
+    /// The lists that the packages may have come from, which may name other indexes and hold credentials.
+    pub lists: &'a [PipLine],
+}
+
+/// Adds the digest of every package that has none. Its address in the site's index is left out: another site has another
+/// index, and the digest is the same. A package that came from an index that a list names gets its address there.
 pub(in crate::envs) fn complete(
-    installer: &Installer,
-    name: &EnvironmentName,
-    python: &Python<'_>,
+    question: Question<'_>,
     packages: &mut [PipPackage],
     wheels: &BTreeMap<String, Wheel>,
     sink: &dyn Sink,
 ) -> Result<(), EnvsError> {
-    let asked = packages.iter().filter(|package| package.is_from_index());
+    let asks = |package: &PipPackage| package.is_from_index() || package.url.is_some() && package.sha256.is_none();
+    let asked = packages.iter().filter(|package| asks(package));
     let pins = asked
         .flat_map(|package| [package.requirement.as_str(), "\n"])
         .collect::<String>();
     if pins.is_empty() {
         return Ok(());
     }
-    let answer = match (installer, python) {
-        (Installer::Uv { program, .. }, _) => {
-            let mut command = python.compile(program);
-            command.args(["--no-deps", "--format", "pylock.toml", "-"]);
-            let text = output(command, name, &pins)?;
-            toml::from_str::<Lock>(&text).map_err(|error| unreadable(program, &error.to_string()))
-        }
-        // Without uv nobody solves for a python that is elsewhere.
-        (Installer::Pip, Python::Elsewhere { .. }) => return Ok(()),
-        (Installer::Pip, Python::At(python)) => {
-            let mut command = Command::new(python);
-            command.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-input",
-                "--disable-pip-version-check",
-            ]);
-            command.args(["--dry-run", "--ignore-installed", "--no-deps", "--report", "-"]);
-            command.args(["--requirement", "/dev/stdin"]);
-            let text = output(command, name, &pins)?;
-            let report = serde_json::from_str::<Report>(&text);
-            report
-                .map(Report::into_lock)
-                .map_err(|error| unreadable(python, &error.to_string()))
-        }
-    }?;
-    let mut locked = answer
+    let sources = Sources::of(question.lists);
+    let Some(Answer { lock, elsewhere }) = question.ask(&sources, &pins)? else {
+        return Ok(());
+    };
+    let mut locked = lock
         .packages
         .into_iter()
         .map(|package| (normalized(&package.name), package))
         .collect::<BTreeMap<_, _>>();
-    let mut unknown = Vec::new();
-    for package in packages.iter_mut().filter(|package| package.is_from_index()) {
+    let (mut unknown, mut refused) = (Vec::new(), Vec::new());
+    for package in packages.iter_mut().filter(|package| asks(package)) {
         let name = normalized(&package.name);
-        let files = locked.remove(&name).map(Locked::files).unwrap_or_default();
-        let chosen = match python {
+        let found = locked.remove(&name);
+        // `==2.3` allows `2.3+cpu`, which is another package.
+        let files = found.filter(|found| found.is_of(&package.version)).map(Locked::files);
+        let files = files.unwrap_or_default();
+        let chosen = match question.python {
+            _ if !package.is_from_index() => files.into_iter().next(),
             Python::At(_) => wheels.get(&name).and_then(|wheel| choose(files, wheel)),
             Python::Elsewhere { .. } => preferred(files),
         };
-        package.sha256 = chosen.and_then(|mut file| file.hashes.remove("sha256"));
+        package.sha256 = chosen.as_ref().and_then(|file| file.hashes.get("sha256").cloned());
         if package.sha256.is_none() {
             unknown.push(package.requirement.clone());
+        }
+        if let Some(file) = chosen.filter(|file| !package.is_from_index() || elsewhere.has(&name, file, &sources)) {
+            match &file.url {
+                Some(url) if url.scheme() != "file" => at_address(package, url),
+                _ => refused.push(Refusal {
+                    package: package.requirement.clone(),
+                    reason: format!(
+                        "it was installed from {}, which exists on this machine alone",
+                        file.name()
+                    ),
+                }),
+            }
         }
     }
     if !unknown.is_empty() {
@@ -84,7 +97,138 @@ pub(in crate::envs) fn complete(
             text: format!("the index tells no sha256 of {}: frozen without", unknown.join(", ")),
         });
     }
-    Ok(())
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(EnvsError::NotFreezable {
+        name: question.name.clone(),
+        refused,
+    })
+}
+
+/// The package as its archive at `url` alone.
+fn at_address(package: &mut PipPackage, url: &Url) {
+    let mut url = without_user(url.clone());
+    url.set_fragment(None);
+    let digest = package.sha256.as_ref().map(|sha256| format!("#sha256={sha256}"));
+    package.requirement = format!("{} @ {url}{}", package.name, digest.unwrap_or_default());
+    package.url = Some(url);
+}
+
+/// What is known of the packages that were asked for.
+struct Answer {
+    lock: Lock,
+    elsewhere: Elsewhere,
+}
+
+/// Which packages come from another index than the site's.
+enum Elsewhere {
+    /// The index of each package, by name.
+    Told(BTreeMap<String, String>),
+    /// Only the address of an archive tells.
+    ByAddress,
+}
+
+impl Elsewhere {
+    fn has(&self, name: &str, file: &File, sources: &Sources) -> bool {
+        match self {
+            Self::Told(indexes) => indexes.get(name).is_some_and(|index| sources.name(index)),
+            Self::ByAddress => file.url.as_ref().is_some_and(|url| sources.may_hold(url)),
+        }
+    }
+}
+
+impl Question<'_> {
+    /// `None` where nobody can tell.
+    fn ask(&self, sources: &Sources, pins: &str) -> Result<Option<Answer>, EnvsError> {
+        let input = format!("{}{pins}", sources.options());
+        match (self.installer, self.python) {
+            (Installer::Uv { program, .. }, _) => {
+                let lock = self.compile(program, sources, &input, &["--format", "pylock.toml"])?;
+                let lock = toml::from_str(&lock).map_err(|error| unreadable(program, &error.to_string()))?;
+                let indexes = if sources.is_empty() {
+                    BTreeMap::new()
+                } else {
+                    indexes(&self.compile(program, sources, &input, &["--no-annotate", "--emit-index-annotation"])?)
+                };
+                Ok(Some(Answer {
+                    lock,
+                    elsewhere: Elsewhere::Told(indexes),
+                }))
+            }
+            // Without uv nobody solves for a python that is elsewhere.
+            (Installer::Pip, Python::Elsewhere { .. }) => Ok(None),
+            (Installer::Pip, Python::At(python)) => {
+                let mut command = Command::new(python);
+                command.args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-input",
+                    "--disable-pip-version-check",
+                ]);
+                command.args(["--dry-run", "--ignore-installed", "--no-deps", "--report", "-"]);
+                command.args(["--requirement", "/dev/stdin"]);
+                let text = self.output(command, &input)?;
+                let report = serde_json::from_str::<Report>(&text);
+                let report = report.map_err(|error| unreadable(python, &error.to_string()))?;
+                Ok(Some(Answer {
+                    lock: report.into_lock(),
+                    elsewhere: Elsewhere::ByAddress,
+                }))
+            }
+        }
+    }
+
+    /// Asks uv. An index that has a package has all its versions, as for the installation; where that leads nowhere, as it
+    /// may for what the environment began with, each version is taken from the first index that has it.
+    fn compile(&self, uv: &Path, sources: &Sources, input: &str, form: &[&str]) -> Result<String, EnvsError> {
+        let command = |strategy: &[&str]| {
+            let mut command = self.python.compile(uv);
+            command.arg("--no-deps").args(form).args(strategy).arg("-");
+            command
+        };
+        match self.output(command(&[]), input) {
+            Err(error) if !sources.is_empty() && !error.is_temporary() => {
+                self.output(command(&["--index-strategy", "unsafe-best-match"]), input)
+            }
+            done => done,
+        }
+    }
+
+    /// Runs a program that finds the credentials of the lists for the hosts that they name.
+    fn output(&self, mut command: Command, input: &str) -> Result<String, EnvsError> {
+        let directory = std::env::temp_dir();
+        let mut credentials = None;
+        if let Some(text) = netrc(self.lists) {
+            let mut file = tempfile::NamedTempFile::new().map_err(io_error(&directory))?;
+            file.write_all(text.as_bytes()).map_err(io_error(&directory))?;
+            command.env("NETRC", file.path());
+            credentials = Some(file);
+        }
+        let output = output(command, self.name, input);
+        drop(credentials);
+        output
+    }
+}
+
+/// The index of each package in a solution with annotations: `name==version`, and behind it `# from https://…`.
+fn indexes(solution: &str) -> BTreeMap<String, String> {
+    let mut indexes = BTreeMap::new();
+    let mut name = String::new();
+    for line in solution.lines() {
+        match line.trim().strip_prefix("# from ") {
+            Some(index) => {
+                indexes.insert(name.clone(), index.trim().to_owned());
+            }
+            None if !line.starts_with([' ', '#', '-']) => {
+                name = normalized(line.split(['=', ' ', '@']).next().unwrap_or_default());
+            }
+            None => {}
+        }
+    }
+    indexes
 }
 
 /// The python that packages are for.
@@ -133,14 +277,23 @@ struct Lock {
 #[derive(Deserialize)]
 struct Locked {
     name: String,
+    version: Option<String>,
     sdist: Option<File>,
+    archive: Option<File>,
     #[serde(default)]
     wheels: Vec<File>,
 }
 
 impl Locked {
     fn files(self) -> Vec<File> {
-        self.wheels.into_iter().chain(self.sdist).collect()
+        self.wheels.into_iter().chain(self.sdist).chain(self.archive).collect()
+    }
+
+    /// Whether the archives are of this version, as far as both say one.
+    fn is_of(&self, version: &str) -> bool {
+        let parsed = |text: &str| text.parse::<Version>().ok();
+        let found = self.version.as_deref().and_then(parsed);
+        found.zip(parsed(version)).is_none_or(|(found, wanted)| found == wanted)
     }
 }
 
@@ -171,6 +324,7 @@ struct Hashes {
 #[derive(Deserialize)]
 struct Metadata {
     name: String,
+    version: Option<String>,
 }
 
 impl Report {
@@ -178,7 +332,9 @@ impl Report {
     fn into_lock(self) -> Lock {
         let packages = self.install.into_iter().map(|item| Locked {
             name: item.metadata.name,
+            version: item.metadata.version,
             sdist: None,
+            archive: None,
             wheels: vec![File {
                 name: None,
                 url: Some(item.download_info.url),

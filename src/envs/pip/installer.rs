@@ -2,17 +2,18 @@
 //!
 //! The syntax of requirements is left to them. What they print is passed on as it comes, and kept for the error.
 
-use std::fs;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
-use crate::envs::error::{Culprit, EnvsError, io_error};
+use super::blame;
+use super::list::List;
+use crate::envs::Work;
+use crate::envs::error::{EnvsError, io_error};
 use crate::event::{Event, Sink};
 use crate::image;
 use crate::reference::EnvironmentName;
-use crate::spec::frozen::normalized;
 
 /// The program that installs pip lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,58 +48,9 @@ pub(in crate::envs) struct Mode {
     /// What the lists leave open.
     pub(in crate::envs) pins: Pins,
     /// What is installed cannot be trusted.
-    pub(in crate::envs) anew: bool,
+    pub(in crate::envs) reinstall: bool,
     /// The environment belongs to conda, which may say so.
     pub(in crate::envs) externally: bool,
-}
-
-/// One list of requirements.
-pub(in crate::envs) enum List {
-    /// A requirements file.
-    File(PathBuf),
-    /// The pip list of a yml.
-    Lines {
-        /// The yml.
-        file: PathBuf,
-        /// The requirements.
-        lines: Vec<String>,
-    },
-}
-
-impl List {
-    /// The file that the list is, or is part of.
-    pub(in crate::envs) fn file(&self) -> &Path {
-        match self {
-            Self::File(file) | Self::Lines { file, .. } => file,
-        }
-    }
-
-    /// Whether it surely asks for nothing.
-    pub(in crate::envs) fn is_empty(&self) -> bool {
-        matches!(self, Self::Lines { lines, .. } if lines.is_empty())
-    }
-
-    /// The place that asks for the package of this normalized name, e.g. `roman.pip:3`.
-    pub(in crate::envs) fn asks_for(&self, name: &str) -> Option<String> {
-        let mut requirements = self.requirements().into_iter();
-        let (line, _) = requirements.find(|(_, requirement)| package(requirement) == name)?;
-        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
-        Some(format!("{}{line}", self.file().display()))
-    }
-
-    /// The requirements with their lines, counted from 1 where the list is a file.
-    fn requirements(&self) -> Vec<(Option<usize>, String)> {
-        match self {
-            Self::Lines { lines, .. } => lines.iter().map(|line| (None, line.clone())).collect(),
-            Self::File(file) => {
-                let text = fs::read_to_string(file).unwrap_or_default();
-                let lines = text.lines().enumerate();
-                lines
-                    .map(|(index, line)| (Some(index + 1), line.trim().to_owned()))
-                    .collect()
-            }
-        }
-    }
 }
 
 impl Installer {
@@ -114,17 +66,10 @@ impl Installer {
     }
 
     /// Installs all lists into the environment in one resolution, run in the directory of the first list.
-    pub(in crate::envs) fn install(
-        &self,
-        name: &EnvironmentName,
-        prefix: &Path,
-        lists: &[List],
-        mode: Mode,
-        sink: &dyn Sink,
-    ) -> Result<(), EnvsError> {
+    pub(in crate::envs) fn install(&self, work: Work<'_>, lists: &[List], mode: Mode) -> Result<(), EnvsError> {
         let lists = lists.iter().filter(|list| !list.is_empty()).collect::<Vec<_>>();
         let Some(first) = lists.first() else { return Ok(()) };
-        let python = image::python(prefix);
+        let python = image::python(&work.prefix());
         let mut input = Vec::new();
         // pip takes no hashes on its command line.
         let mut written = None;
@@ -133,9 +78,10 @@ impl Installer {
                 let mut command = Command::new(program);
                 command.args(["pip", "install", "--python"]).arg(&python);
                 if let Some(cache) = cache.as_deref().filter(|cache| !is_writable(cache)) {
-                    sink.emit(Event::Warning {
-                        text: format!("{} cannot be written to: uv works without its cache", cache.display()),
-                    });
+                    work.warn(format!(
+                        "{} cannot be written to: uv works without its cache",
+                        cache.display()
+                    ));
                     command.arg("--no-cache");
                 }
                 command
@@ -189,7 +135,7 @@ impl Installer {
         if let Some(dir) = first.file().parent().filter(|dir| !dir.as_os_str().is_empty()) {
             command.current_dir(dir);
         }
-        let result = run(command, name, &lists, &input, sink);
+        let result = run(command, work, &lists, &input);
         drop(written);
         result
     }
@@ -204,7 +150,7 @@ impl Installer {
         if mode.externally {
             command.arg("--break-system-packages");
         }
-        if mode.anew {
+        if mode.reinstall {
             command.arg(if *self == Self::Pip {
                 "--force-reinstall"
             } else {
@@ -225,10 +171,9 @@ fn written_list(lines: &[String]) -> io::Result<tempfile::NamedTempFile> {
 /// Runs a program that installs something, passing on what it prints.
 pub(in crate::envs) fn run(
     mut command: Command,
-    name: &EnvironmentName,
+    work: Work<'_>,
     lists: &[&List],
     input: &[u8],
-    sink: &dyn Sink,
 ) -> Result<(), EnvsError> {
     let failed = |program: &Command, source| EnvsError::Start {
         program: PathBuf::from(program.get_program()),
@@ -250,20 +195,43 @@ pub(in crate::envs) fn run(
             // A program that ends without reading says why by itself.
             let _ = stdin.map(|mut stdin| stdin.write_all(input));
         });
-        scope.spawn(move || stdout.map(|stdout| pass_on(stdout, sink)));
-        stderr.map(|stderr| pass_on(stderr, sink)).unwrap_or_default()
+        scope.spawn(move || stdout.map(|stdout| pass_on(stdout, work.sink)));
+        stderr.map(|stderr| pass_on(stderr, work.sink)).unwrap_or_default()
     });
     let status = child.wait().map_err(|source| failed(&command, source))?;
     if status.success() {
         return Ok(());
     }
-    Err(EnvsError::Install {
+    Err(failure(
+        work.name,
+        lists,
+        command.get_current_dir(),
+        input,
+        status,
+        stderr,
+    ))
+}
+
+/// Why an installer failed: a line that it cannot read, else what it says that it cannot do.
+pub(in crate::envs) fn failure(
+    name: &EnvironmentName,
+    lists: &[&List],
+    directory: Option<&Path>,
+    input: &[u8],
+    status: ExitStatus,
+    stderr: String,
+) -> EnvsError {
+    let directory = directory.unwrap_or(Path::new(""));
+    if let Some(error) = blame::malformed(lists, &stderr, directory, &String::from_utf8_lossy(input)) {
+        return error.into();
+    }
+    EnvsError::Install {
         name: name.clone(),
         files: lists.iter().map(|list| list.file().to_owned()).collect(),
         status,
-        culprits: culprits(lists, &stderr),
+        culprits: blame::culprits(lists, &stderr),
         stderr,
-    })
+    }
 }
 
 /// Emits what comes, and returns it whole.
@@ -293,35 +261,6 @@ fn pass_on(mut stream: impl Read, sink: &dyn Sink) -> String {
     }
 }
 
-/// The requirements that an installer's words name, at most three.
-fn culprits(lists: &[&List], stderr: &str) -> Vec<Culprit> {
-    let words = stderr
-        .split(|c: char| !(c.is_alphanumeric() || "._-".contains(c)))
-        .map(|word| normalized(word.trim_end_matches('.')))
-        .collect::<std::collections::BTreeSet<_>>();
-    let mut found = Vec::new();
-    for list in lists {
-        for (line, requirement) in list.requirements() {
-            let name = package(&requirement);
-            if !name.is_empty() && !requirement.starts_with('-') && words.contains(&name) {
-                found.push(Culprit {
-                    file: list.file().to_owned(),
-                    line,
-                    requirement,
-                });
-            }
-        }
-    }
-    found.truncate(3);
-    found
-}
-
-/// The normalized name of the package that a requirement begins with.
-fn package(requirement: &str) -> String {
-    let end = requirement.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
-    normalized(&requirement[..end.unwrap_or(requirement.len())])
-}
-
 /// A line of a requirements file as pip takes it on the command line.
 fn as_arguments(line: &str) -> Vec<String> {
     match line.split_once(char::is_whitespace) {
@@ -339,32 +278,8 @@ fn is_writable(dir: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn list(lines: &[&str]) -> List {
-        List::Lines {
-            file: PathBuf::from("x.yml"),
-            lines: lines.iter().map(|&line| line.to_owned()).collect(),
-        }
-    }
-
-    #[test]
-    fn the_requirement_that_the_installer_names_is_found() {
-        let list = list(&[
-            "numpy>=1",
-            "No_Such.Package[extra] ; python_version > '3'",
-            "-r other.txt",
-            "scipy",
-        ]);
-        let words = "  × No solution found:\n  ╰─▶ Because no-such-package was not found in the registry.\n";
-        let found = culprits(&[&list], words);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].requirement.starts_with("No_Such.Package"));
-    }
-
-    #[test]
-    fn a_package_named_within_another_is_no_culprit() {
-        assert_eq!(culprits(&[&list(&["num", "cal"])], "numpy and roman-cal conflict"), []);
-    }
+    use crate::envs::conda::Config;
+    use crate::envs::{Layout, Tools};
 
     #[test]
     fn a_line_becomes_arguments_without_splitting_its_marker() {
@@ -380,7 +295,18 @@ mod tests {
         let sink = crate::event::Memory::default();
         let mut command = Command::new("sh");
         command.args(["-c", "echo out; cat >&2; exit 3"]);
-        let error = run(command, &"x".parse().unwrap(), &[], b"words\n", &sink).unwrap_err();
+        let layout = Layout::of_image("/opt/conda");
+        let tools = Tools {
+            pip: Installer::Pip,
+            conda: Config::default(),
+        };
+        let work = Work {
+            layout: &layout,
+            tools: &tools,
+            name: &"x".parse().unwrap(),
+            sink: &sink,
+        };
+        let error = run(command, work, &[], b"words\n").unwrap_err();
         let EnvsError::Install { stderr, status, .. } = error else {
             panic!("{error}");
         };

@@ -5,10 +5,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use super::installer::List;
-use crate::envs::EnvsError;
+use super::list::List;
 use crate::envs::conda;
-use crate::event::{Event, Sink};
+use crate::envs::{EnvsError, Work};
 use crate::spec::frozen::normalized;
 
 /// The packages that are not what conda's records say, by name.
@@ -48,7 +47,7 @@ impl Overridden {
     }
 
     /// Says which packages have been replaced since `before`, and by which list.
-    pub(in crate::envs) fn report(&self, before: &Self, lists: &[List], sink: &dyn Sink) {
+    pub(in crate::envs) fn report(&self, before: &Self, lists: &[List], work: Work<'_>) {
         for (name, versions) in self.0.iter().filter(|(name, now)| before.0.get(*name) != Some(now)) {
             let asked = lists.iter().find_map(|list| list.asks_for(name));
             let by = asked.unwrap_or_else(|| {
@@ -60,9 +59,7 @@ impl Overridden {
                 Some(version) => format!("replaced it by {version}"),
                 None => "removed it".to_owned(),
             };
-            sink.emit(Event::Warning {
-                text: format!("conda installed {name} {}, pip {now} for {by}", versions.conda),
-            });
+            work.warn(format!("conda installed {name} {}, pip {now} for {by}", versions.conda));
         }
     }
 }

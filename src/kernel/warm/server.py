@@ -1,6 +1,6 @@
 """Forks Jupyter kernels from a process that has imported ipykernel already.
 
-Arguments: the process that the kernels will be children of, the variable that marks them, and the socket to connect to. Each request is a line of
+Arguments: the process that the kernels will be children of, and the socket to connect to. Each request is a line of
 JSON and, beside it, the descriptor that takes the kernel's output; each answer is a line of JSON. A kernel is forked
 twice, so that it becomes an orphan, which the process that asked adopts. When the connection ends, so does the server.
 """
@@ -25,7 +25,7 @@ LATER = (
 )
 
 
-def main(parent, variable, address):
+def main(parent, address):
     # `-m` puts the working directory here, which is the kernel's own, and ipykernel takes it away while it starts.
     finds_working_directory = sys.path[:1] == [""]
     if finds_working_directory:
@@ -40,7 +40,7 @@ def main(parent, variable, address):
         request, output = receive(connection)
         if request is None:
             break
-        if fork_kernel(connection, request, output, parent, variable):
+        if fork_kernel(connection, request, output, parent):
             # As an interpreter that was just started with `-m` and these arguments.
             sys.path[:] = [moved(path, server_directory) for path in sys.path]
             if finds_working_directory:
@@ -121,7 +121,7 @@ def answer(connection, content):
     connection.sendall(json.dumps(content).encode() + b"\n")
 
 
-def fork_kernel(connection, request, output, parent, variable):
+def fork_kernel(connection, request, output, parent):
     """Forks and answers. True in the kernel, False in the server."""
     problem = thread_problem()
     if problem:
@@ -146,7 +146,7 @@ def fork_kernel(connection, request, output, parent, variable):
         os.close(reader)
         connection.close()
         redirect(output)
-        become(request, middle, parent, variable)
+        become(request, middle, parent)
     except BaseException as error:
         problem = str(error) or repr(error)
     report = {"error": problem} if problem else {"pid": os.getpid()}
@@ -164,35 +164,26 @@ def redirect(output):
     os.close(output)
 
 
-def become(request, middle, parent, variable):
+def become(request, middle, parent):
     """Makes the process what a new one would be: whose child, where, and with what mark."""
     deadline = time.monotonic() + 5
     while os.getppid() == middle and time.monotonic() < deadline:
         time.sleep(0.0005)
     if os.getppid() != parent:
         raise RuntimeError(f"process {os.getppid()} adopts orphans, not floe")
-    set_mark(variable, request["mark"])
-    os.environ[variable] = request["mark"]
+    set_mark(request["mark"])
     os.chdir(request["directory"])
 
 
-def set_mark(variable, mark):
-    """Writes the mark over that of the server where `/proc/<pid>/environ` shows it.
+def set_mark(mark):
+    """Sets the limit on file locks, which means nothing to the kernel of the system and marks all that is forked here."""
+    known = "resource" in sys.modules
+    import resource
 
-    That is the memory that the process was started with. What the kernel forks inherits it, and is found by it.
-    """
-    entry = f"{variable}=".encode()
-    with open("/proc/self/environ", "rb") as file:
-        place = (b"\0" + file.read()).find(b"\0" + entry)
-    with open("/proc/self/stat", "rb") as file:
-        # The 50th field. The second one ends with the last parenthesis.
-        start = int(file.read().rpartition(b") ")[2].split()[47])
-    memory = os.open("/proc/self/mem", os.O_RDWR)
-    os.pwrite(memory, mark.encode(), start + place + len(entry))
-    os.close(memory)
-    with open("/proc/self/environ", "rb") as file:
-        if entry + mark.encode() not in file.read().split(b"\0"):
-            raise RuntimeError("the kernel's processes could not be told from those of others")
+    locks = 10
+    resource.setrlimit(locks, (mark, resource.getrlimit(locks)[1]))
+    if not known:
+        del sys.modules["resource"]
 
 
 def moved(path, directory):

@@ -1,13 +1,15 @@
 //! Charts, whose lengths are shares of the width that the page has: they fit any screen and their labels stay text.
+//!
+//! No crate draws them: those that there are make pictures of a fixed size, or need script.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::page::{Name, Result};
+use super::name::{Ending, Name};
 use crate::event::{TestFinished, Verdict};
 use crate::reference::TestId;
-use crate::report::figures::duration;
+use crate::report::amounts::duration;
 use crate::run::timeline::{End, Lane, Span, Timeline};
 
 /// More bars than these are not drawn.
@@ -30,7 +32,7 @@ pub(super) struct Bar {
     anchor: String,
     width: String,
     value: String,
-    result: Result,
+    result: Ending,
 }
 
 /// The timeline, drawn.
@@ -85,7 +87,7 @@ pub(super) fn bars<'a>(
         anchor: anchors.get(&test.id).cloned().unwrap_or_default(),
         width: percent(100.0 * size / longest),
         value: value(*size),
-        result: Result::of(test),
+        result: Ending::of(test),
     };
     let bars = measured.iter().take(BARS).map(bar).collect();
     Some(Bars { bars, rest })
@@ -128,7 +130,7 @@ fn drawn(span: &Span, share: &impl Fn(f64) -> f64, anchors: &HashMap<&TestId, St
         again => format!(", attempt {again}"),
     };
     let (class, end) = match span.end {
-        End::Passed if span.attempt > 1 => ("flaky", "passed at last".to_owned()),
+        End::Passed if span.attempt > 1 => ("flaky", "passed in the end".to_owned()),
         End::Passed => ("passed", "passed".to_owned()),
         End::Retried(kind) => ("flaky", format!("{}, repeated", kind.label())),
         End::Failed(kind) => ("failed", kind.label().to_owned()),

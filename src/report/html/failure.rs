@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::ansi;
-use super::page::{Name, Result, visible};
+use super::name::{Ending, Name, visible};
 use super::table::link;
 use crate::event::{Cause, TestFinished, Verdict};
 use crate::reference::TestId;
+use crate::report::amounts::{bytes, duration, shortened};
 use crate::report::executed::{Executed, Shown};
-use crate::report::figures::{bytes, duration, shortened};
-use crate::report::place::{self, Places};
+use crate::report::location::{self, Locations};
 use crate::run::account::{Account, Attempt};
 
 /// All explanations of failures are kept to about this many bytes, so that a page can be opened.
@@ -28,7 +28,7 @@ const OPEN: usize = 8;
 pub(super) struct Failure {
     anchor: String,
     name: Name,
-    result: Result,
+    result: Ending,
     open: bool,
     /// `cell 3, line 2`.
     place: String,
@@ -62,7 +62,7 @@ struct Figure {
     picture: Option<String>,
 }
 
-/// A test that passed at last.
+/// A test that passed in the end.
 #[derive(Debug, Serialize)]
 pub(super) struct Flaky {
     anchor: String,
@@ -74,7 +74,7 @@ pub(super) struct Flaky {
 #[derive(Debug, Serialize)]
 struct Earlier {
     number: u32,
-    result: Result,
+    result: Ending,
     message: String,
     time: String,
     detail_html: String,
@@ -85,7 +85,7 @@ pub(super) fn failures(
     account: &Account,
     anchors: &HashMap<&TestId, String>,
     executed: &Executed,
-    places: &Places,
+    places: &Locations,
 ) -> Vec<Failure> {
     let number = account.outcome.failures().count();
     let most = (EXPLANATIONS / number.max(1)).clamp(2 << 10, 64 << 10);
@@ -99,9 +99,9 @@ pub(super) fn failures(
         failures.push(Failure {
             anchor: anchors.get(&test.id).cloned().unwrap_or_default(),
             name: Name::of(&test.id),
-            result: Result::failed(cause.kind),
+            result: Ending::failed(cause.kind),
             open: number <= OPEN,
-            place: place::within(cause).unwrap_or_default(),
+            place: location::within(cause).unwrap_or_default(),
             message: visible(&cause.message),
             time: duration(test.seconds),
             memory: test.peak_memory.map(bytes).unwrap_or_default(),
@@ -140,8 +140,8 @@ pub(super) fn flaky(account: &Account, anchors: &HashMap<&TestId, String>) -> Ve
 fn earlier(attempts: &[Attempt], most: usize) -> Vec<Earlier> {
     let earlier = |attempt: &Attempt| Earlier {
         number: attempt.number,
-        result: Result::failed(attempt.cause.kind),
-        message: visible(&place::message(&attempt.cause)),
+        result: Ending::failed(attempt.cause.kind),
+        message: visible(&location::message(&attempt.cause)),
         time: duration(attempt.seconds),
         detail_html: explanation(&attempt.cause, most, false),
     };
@@ -151,7 +151,7 @@ fn earlier(attempts: &[Attempt], most: usize) -> Vec<Earlier> {
 /// The cause's detail, unless it only repeats the message. Its first line names the cell, which may be shown whole.
 fn explanation(cause: &Cause, most: usize, cell_is_shown: bool) -> String {
     let mut detail = cause.detail.trim_end();
-    let place = place::within(cause).filter(|_| cell_is_shown);
+    let place = location::within(cause).filter(|_| cell_is_shown);
     if place.is_some_and(|place| detail.starts_with(&format!("{place}: "))) {
         detail = detail.split_once('\n').map_or("", |(_, rest)| rest);
     }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::chart::percent;
-use super::page::visible;
+use super::name::visible;
 use crate::event::{CauseKind, RunStarted};
-use crate::report::figures::{count, duration};
+use crate::report::amounts::{count, duration};
 use crate::run::account::Account;
 
 #[derive(Debug, Serialize)]

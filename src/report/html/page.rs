@@ -1,19 +1,17 @@
 //! What the page shows, as the template takes it. All text of it is made visible here, and escaped by the template.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::chart::{self, Bars, Drawing};
 use super::failure::{self, Failure, Flaky};
 use super::heading::{self, CauseCount, Fact, Share};
+use super::name::visible;
 use super::table::{self, Group};
-use crate::event::{CauseKind, RunStarted, TestFinished, Verdict};
-use crate::reference::{TestId, TestKind};
+use crate::event::{RunStarted, TestFinished};
+use crate::reference::TestKind;
+use crate::report::amounts::{bytes, duration};
 use crate::report::executed::Executed;
-use crate::report::figures::{bytes, duration};
-use crate::report::place::Places;
-use crate::report::untrusted::Untrusted;
+use crate::report::location::Locations;
 use crate::run::account::Account;
 
 /// The page.
@@ -39,71 +37,8 @@ pub(super) struct Page {
     version: &'static str,
 }
 
-/// A test's ID in its parts.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Name {
-    owner: String,
-    kind: String,
-    #[serde(rename = "name")]
-    own: String,
-}
-
-/// How a test ended: a class of the style, and the word for it.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Result {
-    class: &'static str,
-    label: &'static str,
-}
-
-impl Name {
-    pub(super) fn of(id: &TestId) -> Self {
-        let kind = match id.kind {
-            TestKind::Import => "imports",
-            TestKind::Notebook => "notebooks",
-            TestKind::Script => "",
-            TestKind::Server => "server",
-        };
-        let name = if id.name.is_empty() { "test" } else { &id.name };
-        Self {
-            owner: visible(&id.owner),
-            kind: kind.to_owned(),
-            own: visible(name),
-        }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { owner, kind, own } = self;
-        if kind.is_empty() {
-            write!(f, "{owner}::{own}")
-        } else {
-            write!(f, "{owner}::{kind}::{own}")
-        }
-    }
-}
-
-impl Result {
-    pub(super) fn of(test: &TestFinished) -> Self {
-        let (class, label) = match &test.verdict {
-            Verdict::Passed if test.is_flaky() => ("flaky", "FLAKY"),
-            Verdict::Passed => ("passed", "PASS"),
-            Verdict::Skipped { .. } => ("skipped", "SKIP"),
-            Verdict::Failed(cause) => ("failed", cause.kind.label()),
-        };
-        Self { class, label }
-    }
-
-    pub(super) fn failed(kind: CauseKind) -> Self {
-        Self {
-            class: "failed",
-            label: kind.label(),
-        }
-    }
-}
-
 impl Page {
-    pub(super) fn of(account: &Account, executed: &Executed, places: &Places) -> Self {
+    pub(super) fn of(account: &Account, executed: &Executed, places: &Locations) -> Self {
         let outcome = &account.outcome;
         let anchors = outcome.tests.iter().zip(1..);
         let anchors = anchors.map(|(test, number)| (&test.id, format!("t{number}"))).collect();
@@ -143,11 +78,6 @@ impl Page {
             version: env!("CARGO_PKG_VERSION"),
         }
     }
-}
-
-/// Text on one line, with what cannot be seen made visible.
-pub(super) fn visible(text: &str) -> String {
-    Untrusted::default().inline(text)
 }
 
 /// How the lanes of the timeline name the runs.

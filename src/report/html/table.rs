@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::page::{Name, Result, visible};
+use super::name::{Ending, Name, visible};
 use crate::event::{CauseKind, TestFinished, Verdict};
 use crate::reference::{TestId, TestKind};
+use crate::report::amounts::{bytes, duration, shortened};
 use crate::report::executed::Executed;
-use crate::report::figures::{bytes, duration, shortened};
 use crate::run::account::Account;
 
 /// All output of tests that passed is kept to about this many bytes, so that a page can be opened.
@@ -32,7 +32,7 @@ pub(super) struct Group {
 struct Row {
     anchor: String,
     name: Name,
-    result: Result,
+    result: Ending,
     /// Why it was skipped, or what else is to be said in a line.
     remark: String,
     time: String,
@@ -70,18 +70,13 @@ pub(super) fn groups(account: &Account, anchors: &HashMap<&TestId, String>, exec
 }
 
 /// Failures first, then what is flaky, then the rest; each by kind and name.
-fn order(test: &TestFinished) -> (u8, u8, &str) {
+fn order(test: &TestFinished) -> (u8, Option<usize>, &str) {
     let result = match &test.verdict {
         Verdict::Failed(_) => 0,
         Verdict::Passed if test.is_flaky() => 1,
         _ => 2,
     };
-    let kind = match test.id.kind {
-        TestKind::Script => 0,
-        TestKind::Server => 1,
-        TestKind::Notebook => 2,
-        TestKind::Import => 3,
-    };
+    let kind = TestKind::ALL.iter().position(|kind| *kind == test.id.kind);
     (result, kind, &test.id.name)
 }
 
@@ -116,7 +111,7 @@ fn row(test: &TestFinished, anchors: &HashMap<&TestId, String>, executed: &Execu
     Row {
         anchor: anchors.get(&test.id).cloned().unwrap_or_default(),
         name: Name::of(&test.id),
-        result: Result::of(test),
+        result: Ending::of(test),
         remark: match &test.verdict {
             Verdict::Skipped { reason } => visible(reason),
             Verdict::Passed if test.is_flaky() => format!("passed at attempt {}", test.attempt),

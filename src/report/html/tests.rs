@@ -103,7 +103,7 @@ fn run(text: &str) -> Vec<Record> {
 }
 
 fn page(records: &[Record], executed: &Executed) -> String {
-    to_string(&Account::of(records), executed, &Places::default()).unwrap()
+    to_string(&Account::of(records), executed, &Locations::default()).unwrap()
 }
 
 /// The name of an element, and its attributes.
@@ -181,7 +181,7 @@ fn nothing_that_a_container_says_becomes_more_than_text() {
             }
         }
         // It is not lost either: it stands where it was said.
-        let seen = page::visible(hostile);
+        let seen = name::visible(hostile);
         assert!(text.matches(&seen).count() >= 12, "{seen:?} is missing");
     }
 }

@@ -7,7 +7,7 @@ use crate::event::{Event, Part, Record, RunStarted};
 use crate::reference::{Digest, TestId};
 
 fn shown(records: &[Record]) -> String {
-    to_string(&Account::of(records), &Places::default()).unwrap()
+    to_string(&Account::of(records), &Locations::default()).unwrap()
 }
 
 fn test(id: TestId, verdict: Verdict) -> Event {
@@ -219,7 +219,7 @@ fn a_case_names_the_file_that_defines_it() {
         begun(vec![]),
         test(TestId::import("cal", "numpy"), Verdict::Passed),
     ]);
-    let text = to_string(&Account::of(&records), &Places::of(root.path())).unwrap();
+    let text = to_string(&Account::of(&records), &Locations::of(root.path())).unwrap();
     assert!(
         text.contains("file=\"missions/roman/environments/cal/tests/imports\""),
         "{text}"

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use super::Show;
-use super::live::{Screen, Task};
+use super::live::Screen;
+use super::model::Task;
 use super::paint::{Ink, bytes, cut, seconds};
 use crate::event::Event;
 use crate::report::untrusted::Assembler;
@@ -69,18 +70,17 @@ impl BuildDisplay {
                     return;
                 }
                 let name = self.step_name(image, name, show);
-                if screen.columns().is_some() {
-                    let task = Task {
-                        key: key(image, step),
-                        name,
-                        detail: String::new(),
-                        since: Instant::now(),
-                        slow: false,
-                    };
-                    screen.update(|model| model.tasks.push(task));
-                } else if show.verbose {
+                if screen.columns().is_none() && show.verbose {
                     screen.lines(&[show.paint.labelled(Ink::Dim, "#", &name)]);
                 }
+                let task = Task {
+                    key: key(image, step),
+                    name,
+                    detail: String::new(),
+                    since: Instant::now(),
+                    slow: false,
+                };
+                screen.update(|model| model.tasks.push(task));
             }
             Event::StepOutput { image, step, text } => {
                 let known = self.steps.entry((image.clone(), step.clone())).or_default();

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::Show;
-use super::live::{Bar, Screen, Task};
+use super::live::Screen;
+use super::model::{Bar, Task};
 use super::paint::{self, Ink, bytes, count, seconds};
 use crate::event::{Cause, CauseKind, Event, RunStarted, TestFinished, Verdict};
-use crate::report::place;
+use crate::report::location;
 use crate::run::account;
 use crate::run::outcome::{Outcome, Tally};
 
@@ -153,8 +154,15 @@ pub(super) fn ended(outcome: &Outcome, show: Show) -> Vec<String> {
     lines
 }
 
-/// The lines of a test that ended.
+/// The lines of a test that ended. One that did not run, with no more to say than why, is left to the summary.
 fn finished(test: &TestFinished, show: Show) -> Vec<String> {
+    if let Verdict::Failed(cause) = &test.verdict
+        && cause.kind == CauseKind::NotRun
+        && cause.detail.is_empty()
+        && test.output.is_empty()
+    {
+        return Vec::new();
+    }
     let mut line = verdict_line(test, show);
     if show.verbose
         && let Some(peak) = test.peak_memory
@@ -241,7 +249,31 @@ fn over(seconds: f64) -> String {
 }
 
 fn message(cause: &Cause, show: Show) -> String {
-    show.untrusted.inline(&place::message(cause))
+    show.untrusted.inline(&location::message(cause))
+}
+
+/// The tests that did not run, those of one cause together.
+fn not_run(tests: &[(&TestFinished, &Cause)], show: Show) -> Vec<String> {
+    let mut causes: Vec<(String, Vec<&TestFinished>)> = Vec::new();
+    for (test, cause) in tests {
+        let message = message(cause, show);
+        match causes.iter_mut().find(|(known, _)| *known == message) {
+            Some((_, of_cause)) => of_cause.push(test),
+            None => causes.push((message, vec![test])),
+        }
+    }
+    let mut lines = Vec::new();
+    for (message, of_cause) in causes {
+        if let [test] = of_cause.as_slice() {
+            lines.push(format!("{}: {message}", verdict_line(test, show)));
+            continue;
+        }
+        let text = format!("{} {}: {message}", no_time(), count(of_cause.len(), "test"));
+        lines.push(show.paint.labelled(Ink::Bad, CauseKind::NotRun.label(), &text));
+        let ids = of_cause.iter().map(|test| show.untrusted.inline(&test.id.to_string()));
+        lines.extend(ids.map(|id| show.paint.labelled(Ink::Bad, "", &format!("{} {id}", no_time()))));
+    }
+    lines
 }
 
 /// The lines that end a run. They say in words whether it passed, and repeat what failed.
@@ -253,9 +285,13 @@ fn summary(outcome: &Outcome, show: Show) -> Vec<String> {
     for test in outcome.tests.iter().filter(|test| test.is_flaky()) {
         lines.push(verdict_line(test, show));
     }
-    for (test, cause) in outcome.failures() {
+    let (not_run, failed) = outcome
+        .failures()
+        .partition::<Vec<_>, _>(|(_, cause)| cause.kind == CauseKind::NotRun);
+    for (test, cause) in failed {
         lines.push(format!("{}: {}", verdict_line(test, show), message(cause, show)));
     }
+    lines.extend(self::not_run(&not_run, show));
     for problem in &outcome.problems {
         lines.extend(show.message(Ink::Bad, "PROBLEM", problem));
     }

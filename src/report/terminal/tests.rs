@@ -170,6 +170,35 @@ fn a_failing_run_shows_its_causes_and_obeys_nothing() {
         "#);
 }
 
+#[test]
+fn tests_that_did_not_run_are_listed_once_with_their_cause_once() {
+    let lost = |name: &str, why: &str| {
+        let id = TestId::import("roman-cal", name);
+        ended(&id, Verdict::Failed(Cause::new(CauseKind::NotRun, why)), "")
+    };
+    let why = "interrupted before it began";
+    let events = to_its_end(vec![
+        begun(&[numpy()]),
+        suite(&[numpy()]),
+        ended(&numpy(), Verdict::Passed, ""),
+        lost("a", why),
+        lost("b", "its file is gone"),
+        lost("c", why),
+    ]);
+    insta::assert_snapshot!(shown(PLAIN, &events), @r#"
+             Testing roman: 1 test expected of image 6105d6cc76af, run 20300101-1200
+            Starting 1 test, 2 at a time
+                PASS [   0.812s] roman-cal::imports::numpy
+        ────────────
+             Summary [   3.200s] 1 test run: 1 passed, 3 not run
+             NOT-RUN [         ] 2 tests: interrupted before it began
+                     [         ] roman-cal::imports::a
+                     [         ] roman-cal::imports::c
+             NOT-RUN [         ] roman-cal::imports::b: its file is gone
+              FAILED roman, image 6105d6cc76af
+        "#);
+}
+
 /// A test that is slow and passes at its second attempt, and one that fails at both.
 fn repeated() -> Vec<Event> {
     let mut first = begun(&[numpy(), intro()]);

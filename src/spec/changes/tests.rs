@@ -1,4 +1,4 @@
-//! What differs between two frozen specs, and how it is told.
+//! What differs between two frozen specs, and how it is shown.
 
 use super::*;
 

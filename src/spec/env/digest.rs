@@ -2,31 +2,21 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{EnvironmentFiles, SpecError};
+use super::{EnvironmentFiles, SpecError, with_included};
 use crate::reference::{Digest, Hasher};
-use crate::spec::frozen::Frozen;
 
-/// The digest of all that an environment is solved from: the files beside its specs, too, since a list may name them
-/// (`-r`, `-c`), and the lists that all environments share, unless it goes without them.
+/// The digest of all that an environment is solved from: its specs with the files that they name, and the lists that all
+/// environments share, unless it goes without them.
 pub fn digest(files: &EnvironmentFiles, shared: &[PathBuf]) -> Result<Digest, SpecError> {
-    let failed = |source| SpecError::Read {
-        path: files.directory.clone(),
-        source,
-    };
-    let mut read = Vec::new();
-    for entry in fs::read_dir(&files.directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_file() && !is_no_spec(&path) {
-            read.push(path);
-        }
-    }
+    let specs = files.floating().cloned().collect::<Vec<_>>();
+    let mut read = with_included(&specs)?;
     read.sort();
     // A clone of the base environment holds what is shared in any case.
     let alone = files.no_common && files.create.is_some();
     if !alone {
-        read.extend_from_slice(shared);
+        read.extend(with_included(shared)?);
     }
     let kind = if files.no_common { "no-common" } else { "" };
     digest_of(&read, kind)
@@ -51,17 +41,10 @@ pub fn digest_of(files: &[PathBuf], kind: &str) -> Result<Digest, SpecError> {
     Ok(hasher.finish())
 }
 
-/// Whether the file says nothing about packages: what freezing writes, the kernel's name, and hidden files.
-fn is_no_spec(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.')
-        || ["kernel.name", "no-common"].contains(&&*name)
-        || name.ends_with("-frozen.lock")
-        || Frozen::is_frozen(path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

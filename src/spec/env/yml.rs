@@ -199,7 +199,7 @@ fn without_stray_tabs(text: &str) -> String {
 }
 
 /// The line of the list item `item`, counted from 1.
-pub(in crate::spec) fn line_of(text: &str, item: &str) -> Option<usize> {
+pub(crate) fn line_of(text: &str, item: &str) -> Option<usize> {
     let found = text.lines().position(|line| {
         let Some(rest) = line.trim_start().strip_prefix('-') else {
             return false;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use rattler_conda_types::{PackageName, PackageRecord};
 
 use super::*;
+use crate::fault::Explained as _;
 
 const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -83,7 +84,7 @@ fn example() -> Frozen {
                 ),
                 ..pip("numpy", "2.1.0")
             },
-            pip("Private_Tool", "1.0+site"),
+            pip("private-tool", "1.0+site"),
             PipPackage {
                 requirement: format!("x @ https://example.org/x-1-py3-none-any.whl#sha256={DIGEST}"),
                 url: Some("https://example.org/x-1-py3-none-any.whl".parse().unwrap()),
@@ -105,6 +106,19 @@ fn read_back(frozen: &Frozen) -> Frozen {
 }
 
 #[test]
+fn a_package_is_the_same_however_its_name_is_spelled() {
+    let frozen = example();
+    let text = frozen
+        .to_yml()
+        .replace("private-tool==", "Private_Tool==")
+        .replace("- x @ ", "- X @ ");
+    assert_eq!(
+        Frozen::parse(yml(), &text, Some(&frozen.to_lock().unwrap())).unwrap(),
+        frozen
+    );
+}
+
+#[test]
 fn the_yml_is_one_that_conda_reads() {
     insta::assert_snapshot!(example().to_yml(), @r#"
     # Written by `floe freeze`: exactly what the environment held. The lock beside it belongs to it.
@@ -121,7 +135,7 @@ fn the_yml_is_one_that_conda_reads() {
       - pip:
           - drizzle @ git+https://example.org/drizzle.git@0123456789abcdef0123456789abcdef01234567#subdirectory=sub
           - numpy==2.1.0
-          - Private_Tool==1.0+site
+          - private-tool==1.0+site
           - x @ https://example.org/x-1-py3-none-any.whl#sha256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
     variables:
       A: "1"
@@ -338,6 +352,8 @@ proptest! {
         frozen.conda.dedup_by(|a, b| a.name == b.name);
         frozen.pip.sort_by_key(|package| normalized(&package.name));
         frozen.pip.dedup_by_key(|package| normalized(&package.name));
+        // However the names are spelled.
+        prop_assert_eq!(frozen.sort(), Ok(()));
         let read = read_back(&frozen);
         prop_assert_eq!(&read, &frozen);
         prop_assert_eq!(read.to_yml(), frozen.to_yml());

@@ -96,17 +96,43 @@ fn shown_place(cell: &CodeCell, line: Option<usize>) -> String {
 }
 
 fn raised_cause(name: &str, value: &str) -> Cause {
-    let line = value.lines().next().unwrap_or_default();
-    let first = match line.char_indices().nth(LONGEST_MESSAGE) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    };
     match name {
-        "SystemExit" => Cause::new(CauseKind::EarlyExit, format!("the cell called sys.exit({first})")),
+        "SystemExit" => Cause::new(
+            CauseKind::EarlyExit,
+            format!("the cell called sys.exit({})", first_line(value)),
+        ),
         "StdinNotImplementedError" => input_cause(),
-        _ if first.is_empty() => Cause::new(CauseKind::Error, name),
-        _ => Cause::new(CauseKind::Error, format!("{name}: {first}")),
+        _ => Cause::new(CauseKind::Error, exception(name, value)),
     }
+}
+
+/// An exception in one line, as Python ends a traceback. Shells give no name, but a number.
+pub fn exception(name: &str, value: &str) -> String {
+    let value = first_line(value);
+    match (name, value.as_str()) {
+        ("", "") => "the kernel says that the cell failed, and not why".to_owned(),
+        ("", number) if number.parse::<i64>().is_ok() => format!("the cell ended with {number}"),
+        ("", _) => value,
+        (_, "") => name.to_owned(),
+        _ => format!("{name}: {value}"),
+    }
+}
+
+/// The first line, with the first that holds words where it holds none: `[0]:` names the cells that failed below it.
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines();
+    let mut line = lines.next().unwrap_or_default().to_owned();
+    if !line.contains(char::is_alphabetic)
+        && let Some(words) = lines.find(|line| line.contains(char::is_alphabetic))
+    {
+        line.push_str(if line.is_empty() { "" } else { " " });
+        line.push_str(words.trim());
+    }
+    if let Some((end, _)) = line.char_indices().nth(LONGEST_MESSAGE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 fn input_cause() -> Cause {
@@ -126,7 +152,38 @@ pub fn of_start(error: KernelError) -> Cause {
     };
     let cause = Cause::new(kind, error.to_string());
     match error {
-        KernelError::Died { output, .. } | KernelError::NotReady { output, .. } => cause.with_detail(output),
+        KernelError::Died { output, .. }
+        | KernelError::NotReady { output, .. }
+        | KernelError::Connection { output, .. } => cause.with_detail(output),
         _ => cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_reads_as_a_reason_whatever_a_kernel_says_of_it() {
+        for (name, value, expected) in [
+            ("ValueError", "1", "ValueError: 1"),
+            ("KeyError", "", "KeyError"),
+            ("", "1", "the cell ended with 1"),
+            ("", "Cell has trailing backslash", "Cell has trailing backslash"),
+            ("", "", "the kernel says that the cell failed, and not why"),
+            (
+                "ExecuteError",
+                "[0]:\n-----\nNameError: no x",
+                "ExecuteError: [0]: NameError: no x",
+            ),
+            (
+                "AssertionError",
+                "\nNot equal to tolerance\n1",
+                "AssertionError: Not equal to tolerance",
+            ),
+            ("ValueError", "two\nlines", "ValueError: two"),
+        ] {
+            assert_eq!(exception(name, value), expected);
+        }
     }
 }

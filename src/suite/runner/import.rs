@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{OomWatch, Options, Outcome, activation, scratch, timeout_cause};
+use super::{OomWatch, Options, Outcome, scratch, timeout_cause};
 use crate::event::{Cause, CauseKind, Verdict};
 use crate::process::{self, Finished};
 use crate::reference::EnvironmentName;
@@ -45,7 +45,7 @@ pub async fn run(environment: &EnvironmentName, module: &str, options: &Options)
     let marker = directory.path().join("marker.json");
     let nonce = uuid::Uuid::new_v4().to_string();
     let python = options.python(environment);
-    let mut command = activation::command(environment, &python, options);
+    let mut command = options.activated(environment, &python);
     command
         .args(["-c", DRIVER, module])
         .arg(&marker)

@@ -1,24 +1,30 @@
 //! One notebook on its environment's kernel.
 
+use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::cause;
+use super::directory::{self, Copied};
 use super::servers::Servers;
 use super::{OomWatch, Options, Outcome, scratch, unless_leaked};
-use super::{cause, directory};
 use crate::event::{Cause, CauseKind, Verdict};
 use crate::image;
 use crate::kernel::connection::Message;
 use crate::kernel::execution::{CellEnd, Limits, Request};
 use crate::kernel::spec::KernelSpec;
-use crate::kernel::{KernelError, Launch};
+use crate::kernel::{Kernel, KernelError, Launch};
 use crate::process::capture::Capture;
 use crate::process::memory;
 use crate::reference::{Digest, EnvironmentName};
 use crate::suite::notebook::{CodeCell, Notebook};
 use crate::suite::outputs::Outputs;
+
+/// How many files are named that cannot be read.
+const LISTED: usize = 5;
 
 /// Which notebook is run.
 pub struct File<'a> {
@@ -43,6 +49,8 @@ struct Place<'a> {
 struct Shown {
     outputs: Outputs,
     printed: Capture,
+    /// The last exception that was shown, on one line.
+    exception: Option<String>,
 }
 
 /// Runs the notebook in a private copy of its directory and writes it with its outputs, whatever its verdict.
@@ -51,7 +59,11 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
         Ok(notebook) => notebook,
         Err(error) => return Outcome::failed(CauseKind::Error, error.to_string()),
     };
-    let spec = match kernel_of(file.environment, options) {
+    let own = notebook.kernel().filter(|_| options.own_kernels);
+    let spec = match own.map_or_else(
+        || kernel_of(file.environment, options),
+        |name| options.kernels.find(name),
+    ) {
         Ok(spec) => spec,
         Err(error) => return Outcome::of(Verdict::Failed(cause::of_start(error))),
     };
@@ -59,8 +71,8 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
         Ok(scratch) => scratch,
         Err(cause) => return Outcome::of(Verdict::Failed(cause)),
     };
-    let directory = match private_copy(&file, scratch.path()).await {
-        Ok(directory) => directory,
+    let copied = match private_copy(&file, scratch.path(), &options.scratch).await {
+        Ok(copied) => copied,
         Err(cause) => return Outcome::of(Verdict::Failed(cause)),
     };
     notebook.clear();
@@ -68,12 +80,19 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
     let mut shown = Shown {
         outputs: Outputs::new(cells.last().map_or(0, |cell| cell.index + 1), options.notebook_output),
         printed: Capture::default(),
+        exception: None,
     };
+    if !copied.unreadable.is_empty() {
+        shown.note(&format!(
+            "cannot be read, and is not copied: {}",
+            listed(&copied.unreadable)
+        ));
+    }
     let limit = notebook.timeout().unwrap_or(options.notebook_timeout);
     let place = Place {
         environment: file.environment,
         spec: &spec,
-        directory: &directory,
+        directory: &copied.directory,
     };
     let mut outcome = execute(place, servers, &cells, limit, options, &mut shown).await;
     let mut outputs = shown.outputs.finish();
@@ -105,23 +124,26 @@ fn kernel_of(environment: &EnvironmentName, options: &Options) -> Result<KernelS
     })
 }
 
-/// Copies the notebook's directory and returns where the notebook itself lies in the copy.
-async fn private_copy(file: &File<'_>, scratch: &Path) -> Result<PathBuf, Cause> {
-    let (root, target) = (file.root.to_owned(), scratch.join("work"));
-    let below = file
-        .path
-        .parent()
-        .and_then(|parent| parent.strip_prefix(file.root).ok());
-    let directory = target.join(below.unwrap_or(Path::new("")));
-    let copied = tokio::task::spawn_blocking(move || directory::copy(&root, &target)).await;
-    match copied {
-        Ok(Ok(())) => Ok(directory),
-        Ok(Err(error)) => Err(Cause::new(CauseKind::Infra, error.to_string())),
-        Err(error) => Err(Cause::new(
-            CauseKind::Infra,
-            format!("the copy was not finished: {error}"),
-        )),
-    }
+/// Copies the notebook's directory. Returns where the notebook itself lies in the copy, and what could not be read.
+///
+/// What a notebook finds depends on where it is, not on how it is named.
+async fn private_copy(file: &File<'_>, scratch: &Path, all: &Path) -> Result<Copied, Cause> {
+    let infra = |reason: String| Cause::new(CauseKind::Infra, reason);
+    let place =
+        |path: &Path| fs::canonicalize(path).map_err(|error| infra(format!("cannot copy {}: {error}", path.display())));
+    let own = place(file.path.parent().unwrap_or(file.root))?;
+    let root = place(file.root)?;
+    let (root, below) = match own.strip_prefix(&root) {
+        Ok(below) => (root, below.to_owned()),
+        Err(_) => (own, PathBuf::new()),
+    };
+    let (target, all) = (scratch.join("work"), place(all)?);
+    let mut copied = tokio::task::spawn_blocking(move || directory::copy(&root, &target, &all))
+        .await
+        .map_err(|error| infra(format!("the copy was not finished: {error}")))?
+        .map_err(|error| infra(error.to_string()))?;
+    copied.directory.push(below);
+    Ok(copied)
 }
 
 async fn execute(
@@ -143,7 +165,13 @@ async fn execute(
         scratch: &options.scratch,
         ready: options.ready_timeout.min(limit),
     };
-    let mut kernel = match servers.kernel(place.environment, launch).await {
+    // A server forks the kernels of the environment, not those that notebooks name themselves.
+    let started = if options.own_kernels {
+        Kernel::start(launch).await
+    } else {
+        servers.kernel(place.environment, launch).await
+    };
+    let mut kernel = match started {
         Ok(kernel) => kernel,
         Err(error) => return Outcome::of(Verdict::Failed(cause::of_start(error))),
     };
@@ -172,6 +200,11 @@ async fn execute(
                 },
             ));
             break;
+        }
+        let exception = shown.exception.take();
+        if let Some(exception) = exception.filter(|_| !cell.raises) {
+            let number = cell.index + 1;
+            shown.note(&format!("cell {number} showed an exception and went on: {exception}"));
         }
     }
     let peak_memory = memory::peak(kernel.pid());
@@ -207,6 +240,20 @@ fn fulfilled(cell: &CodeCell, end: &CellEnd) -> bool {
     }
 }
 
+/// The first of these paths, and how many more there are.
+fn listed(paths: &[PathBuf]) -> String {
+    let mut text = paths
+        .iter()
+        .take(LISTED)
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    if paths.len() > LISTED {
+        let _ = write!(text, " and {} more", paths.len() - LISTED);
+    }
+    text
+}
+
 /// Where the executed notebook is written, relative to the artifacts; no two notebooks of an environment share a place.
 fn artifact(environment: &EnvironmentName, name: &str) -> String {
     const OUTSIDE: &str = "_outside";
@@ -228,12 +275,21 @@ impl Shown {
             self.printed
                 .push(message.content["text"].as_str().unwrap_or_default().as_bytes());
         }
+        if message.kind == "error" {
+            let text = |name: &str| message.content[name].as_str().unwrap_or_default();
+            self.exception = Some(cause::exception(text("ename"), text("evalue")));
+        }
         if message.dropped > 0 {
             self.outputs.miss(&message.parent, message.dropped);
-            let note = format!("\n[floe: {} bytes of one message are not kept]\n", message.dropped);
-            self.printed.push(note.as_bytes());
+            self.note(&format!("{} bytes of one message are not kept", message.dropped));
         }
         self.outputs.take(&message.kind, &message.parent, &message.content);
+    }
+
+    /// Adds a line of floe's own to what was printed.
+    fn note(&mut self, text: &str) {
+        let separator = if self.printed.ends_line() { "" } else { "\n" };
+        self.printed.push(format!("{separator}[floe: {text}]\n").as_bytes());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What may begin when: the longest test first, no more at a time than there are workers and than fit into memory, and
 //! nothing beside a test that runs alone.
 //!
-//! A schedule is data. It is told what ended and answers what may begin, so its order can be looked at without running
+//! A schedule is data. It takes what ended and returns what may begin, so its order can be looked at without running
 //! anything.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -45,7 +45,7 @@ impl Schedule {
         }
     }
 
-    /// Begins the next test that may, if one may: answers its place in the plan, and the worker that it is given.
+    /// Begins the next test that may, if one may: returns its place in the plan, and the worker that it is given.
     pub fn begin(&mut self) -> Option<(u32, usize)> {
         let worker = (1..=self.workers).find(|worker| !self.running.contains_key(worker))?;
         let place = self.waiting.iter().position(|job| self.may_begin(job))?;
@@ -59,7 +59,7 @@ impl Schedule {
         self.running.remove(&worker);
     }
 
-    /// Gives up what has not begun, and answers it.
+    /// Gives up what has not begun, and returns it.
     pub fn give_up(&mut self) -> Vec<usize> {
         self.waiting.drain(..).map(|job| job.test).collect()
     }
@@ -107,8 +107,8 @@ fn guess(kind: TestKind) -> (f64, u64) {
     const MIB: u64 = 1 << 20;
     match kind {
         TestKind::Notebook => (60.0, 512 * MIB),
-        TestKind::Script | TestKind::Server => (30.0, 512 * MIB),
         TestKind::Import => (2.0, 256 * MIB),
+        _ => (30.0, 512 * MIB),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The servers that fork kernels: one for each environment that has several notebooks, started for the first of them.
 //!
 //! They make a run faster and never decide a verdict: whatever goes wrong with one is noted, and the notebook's kernel is
-//! started anew.
+//! started from scratch.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,9 @@ impl<'a> Servers<'a> {
         match Kernel::fork(launch, server).await {
             Ok(kernel) => Ok(kernel),
             Err(error) => {
-                self.note(format!("{environment}: a kernel is started anew, since {error}"));
+                self.note(format!(
+                    "{environment}: a kernel is started from scratch, since {error}"
+                ));
                 Kernel::start(launch).await
             }
         }
@@ -73,9 +75,12 @@ impl<'a> Servers<'a> {
                 "they do not start ipykernel as Python's do".to_owned(),
             )),
         };
-        server
-            .map_err(|error| self.note(format!("{environment}: each kernel is started anew, since {error}")))
-            .ok()
+        let noted = |error| {
+            self.note(format!(
+                "{environment}: each kernel is started from scratch, since {error}"
+            ));
+        };
+        server.map_err(noted).ok()
     }
 
     fn note(&self, text: String) {

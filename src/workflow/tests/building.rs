@@ -1,6 +1,7 @@
 //! What builds refuse and warn of, and how they end early.
 
 use super::case::{Case, m};
+use crate::fault::{Explained as _, Kind};
 use crate::reference::Digest;
 use crate::workflow::{BuildOptions, Interrupt, WorkflowError, images};
 
@@ -37,15 +38,81 @@ async fn a_strict_build_refuses_a_stale_frozen_spec_before_the_engine_is_asked()
 }
 
 #[tokio::test]
+async fn what_cannot_be_frozen_is_said_before_the_engine_is_asked_and_where_it_stands() {
+    for (line, frozen) in [
+        ("-e ./tool", "0"),
+        ("./tool.whl", "0"),
+        ("-f wheels", "0"),
+        ("-e ./tool", "1"),
+    ] {
+        let case = Case::with(&[("USE_FROZEN", frozen)]);
+        case.write("missions/m/environments/e/e.pip", &format!("numpy\n{line}\n"));
+        case.write(
+            "missions/m/environments/e/e-frozen.yml",
+            "name: e\ndependencies:\n  - python=3.11.2\n",
+        );
+        let built = images(&case.workplace, &[m()], BuildOptions::default(), &case.interrupts).await;
+        if frozen == "1" {
+            // A frozen build reads no list.
+            built.unwrap();
+            continue;
+        }
+        let error = built.unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("e.pip:2: `{line}` cannot be frozen")),
+            "{error}"
+        );
+        assert!(case.engine.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn only_frozen_builds_get_the_credentials_of_lists_and_only_as_a_mount() {
+    for frozen in ["0", "1"] {
+        let case = Case::with(&[("USE_FROZEN", frozen)]);
+        let list = "--extra-index-url https://reader:secret-7@index.example/simple\nnumpy\n";
+        case.write("missions/m/environments/e/e.pip", list);
+        case.write(
+            "missions/m/environments/e/e-frozen.yml",
+            "name: e\ndependencies:\n  - python=3.11.2\n",
+        );
+        case.build().await;
+        let builds = case.engine.builds();
+        let mission = builds.last().unwrap();
+        let netrc = mission
+            .mounts
+            .get("netrc")
+            .map(|text| String::from_utf8_lossy(text).into_owned());
+        let expected = "machine index.example\nlogin reader\npassword secret-7\n";
+        assert_eq!(netrc.as_deref(), (frozen == "1").then_some(expected));
+        assert_eq!(mission.dockerfile.contains("ARG NETRC=/dev/floe/netrc"), frozen == "1");
+        assert!(!mission.dockerfile.contains("secret-7"));
+    }
+}
+
+#[tokio::test]
+async fn contents_for_home_directories_that_nothing_copies_are_named() {
+    let case = Case::new();
+    case.write("missions/m/default-home-contents/welcome.ipynb", "{}");
+    case.build().await;
+    let named = "missions/m/default-home-contents goes nowhere: neither the mission's Dockerfile nor \
+                 common/Dockerfile.trailer copies it";
+    assert_eq!(case.warnings(), [named]);
+    case.write("common/Dockerfile.trailer", "COPY default-home-contents/ /etc/x/\n");
+    case.build().await;
+    assert_eq!(case.warnings().len(), 1);
+}
+
+#[tokio::test]
 async fn an_interrupt_ends_a_build() {
     let case = Case::new();
     case.engine.hang_builds();
     assert!(!case.interrupter.interrupt(Interrupt::Interrupted));
     let ended = images(&case.workplace, &[m()], BuildOptions::default(), &case.interrupts).await;
-    assert!(matches!(
-        ended,
-        Err(WorkflowError::Interrupted(Interrupt::Interrupted, _))
-    ));
+    assert!(matches!(ended, Err(WorkflowError::Interrupted(Interrupt::Interrupted))));
 }
 
 #[test]

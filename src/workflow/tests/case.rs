@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,15 +10,17 @@ use tokio::sync::OnceCell;
 
 use crate::config;
 use crate::engine::fake::{Fake, Run};
-use crate::engine::{ContainerExit, Engine, EngineError};
+use crate::engine::{ContainerExit, Containers as _, Engine, EngineError};
 use crate::event::redact::Hidden;
-use crate::event::{Cause, CauseKind, Event, FORMAT, Memory, Record, Sink, Summary, TestFinished, Verdict, wire};
+use crate::event::{Cause, CauseKind, Event, FORMAT, Memory, Sink, Summary, TestFinished, Verdict};
 use crate::image::label;
 use crate::reference::{Digest, MissionName, TestId};
 use crate::repository::Repository;
 use crate::state::State;
+use crate::trial::Owner;
+use crate::workflow::interrupts::Interrupter;
 use crate::workflow::{
-    self, Asked, BuildOptions, Connect, Images, Interrupter, Interrupts, Milestone, Observed, WorkflowError, Workplace,
+    self, Asked, BuildOptions, BuiltPlan, Connect, Interrupts, Milestone, Observed, WorkflowError, Workplace,
 };
 
 /// A call of floe on a repository with the mission `m`, whose environment `e` has the import test `numpy`.
@@ -53,28 +55,10 @@ impl Case {
         let directory = tempfile::tempdir().unwrap();
         let engine = Arc::new(Fake::new());
         engine.add_image("upstream:1", BTreeMap::new());
-        let mut flags = BTreeMap::from([
-            ("BASE_IMAGE", "upstream:1".to_owned()),
-            ("MISSION", "m".to_owned()),
-            ("TEST_SERVER", "0".to_owned()),
-        ]);
-        flags.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let settings = config::resolve(&flags, |_| None, &BTreeMap::new()).unwrap();
         let shown = Arc::new(Memory::default());
-        let display: Arc<dyn Sink> = shown.clone();
         let (interrupter, interrupts) = Interrupts::new();
         let case = Self {
-            workplace: Workplace {
-                repository: Repository::at(directory.path()),
-                state: State::of(directory.path()),
-                settings,
-                agent: directory.path().join("agent"),
-                hidden: Hidden::default(),
-                display: Box::new(move || display.clone()),
-                login: |_| None,
-                connect: Box::new(Ready(engine.clone())),
-                connected: OnceCell::new(),
-            },
+            workplace: workplace(directory.path(), &engine, &shown, settings),
             engine,
             shown,
             interrupts,
@@ -86,6 +70,11 @@ impl Case {
         case.write("agent", "the program");
         case.mission("m");
         case
+    }
+
+    /// Where another call works, in the same repository with other settings.
+    pub fn with_settings(&self, settings: &[(&'static str, &str)]) -> Workplace {
+        workplace(self.directory.path(), &self.engine, &self.shown, settings)
     }
 
     /// Writes a mission with one environment, `e`, that has one test.
@@ -129,7 +118,7 @@ impl Case {
     }
 
     /// Builds the images of `m`.
-    pub async fn build(&self) -> Images {
+    pub async fn build(&self) -> BuiltPlan {
         let options = BuildOptions::default();
         workflow::images(&self.workplace, &[m()], options, &self.interrupts)
             .await
@@ -171,7 +160,7 @@ impl Case {
     /// How many containers of tests were started.
     pub fn containers(&self) -> usize {
         let calls = self.engine.calls();
-        calls.iter().filter(|call| call.contains("test-environments")).count()
+        calls.iter().filter(|call| call.ends_with("supervise")).count()
     }
 
     /// The warnings that were shown.
@@ -190,12 +179,48 @@ impl Case {
             image: "upstream:1".to_owned(),
             labels: BTreeMap::from([
                 (label::RUN.to_owned(), "old".to_owned()),
-                (label::PID.to_owned(), std::process::id().to_string()),
-                (label::STARTED.to_owned(), "another boot/1".to_owned()),
+                (label::OWNER.to_owned(), ended_owner()),
             ]),
             ..crate::engine::ContainerRequest::default()
         };
         self.engine.start(&request).await.unwrap();
+    }
+}
+
+fn workplace(root: &Path, engine: &Arc<Fake>, shown: &Arc<Memory>, settings: &[(&'static str, &str)]) -> Workplace {
+    let mut flags = BTreeMap::from([
+        ("BASE_IMAGE", "upstream:1".to_owned()),
+        ("MISSION", "m".to_owned()),
+        ("TEST_SERVER", "0".to_owned()),
+    ]);
+    flags.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let display: Arc<dyn Sink> = shown.clone();
+    Workplace {
+        repository: Repository::at(root),
+        state: State::of(root),
+        settings: config::resolve(&flags, |_| None, &BTreeMap::new()).unwrap(),
+        agent: root.join("agent"),
+        hidden: Hidden::default(),
+        display: Box::new(move || display.clone()),
+        login: |_| None,
+        renderer: Box::new(Never),
+        connect: Box::new(Ready(engine.clone())),
+        connected: OnceCell::new(),
+    }
+}
+
+/// The owner that a process of this one's number was before.
+fn ended_owner() -> String {
+    let current = Owner::current().to_string();
+    format!("{}/1", current.rsplit_once('/').unwrap().0)
+}
+
+/// No mission of these has a template.
+struct Never;
+
+impl crate::compose::Renderer for Never {
+    fn render(&self, _: &str, _: &serde_json::Value) -> Result<String, String> {
+        unreachable!("there is no template")
     }
 }
 
@@ -213,14 +238,8 @@ pub fn run(tests: &[(&TestId, Verdict)]) -> Run {
     }
     let code = if summary.failed > 0 { 100 } else { 0 };
     events.push(Event::SuiteFinished { summary });
-    let lines = events.into_iter().map(|event| {
-        wire::encode(&Record {
-            at: jiff::Timestamp::UNIX_EPOCH,
-            event,
-        })
-    });
     Run {
-        output: lines.flatten().collect(),
+        said: events,
         exit: Some(ContainerExit {
             code,
             out_of_memory: false,

@@ -60,6 +60,19 @@ async fn a_test_that_never_reported_is_no_pass() {
 }
 
 #[tokio::test]
+async fn evidence_of_a_run_without_the_tests_of_the_server_lets_nothing_pass_where_they_are_expected() {
+    let mut case = Case::new();
+    case.build().await;
+    case.next_run_passes();
+    assert!(case.test(&Asked::default()).await.unwrap().passed());
+    case.workplace.settings.test_server = true;
+    case.next_run_passes();
+    let (reached, ended) = case.all().await;
+    assert_eq!(reached, ["tested"], "it is tested again");
+    assert!(!ended.unwrap().unwrap().passed());
+}
+
+#[tokio::test]
 async fn a_run_that_the_engine_broke_says_nothing_of_the_image() {
     let case = Case::new();
     case.build().await;
@@ -82,7 +95,7 @@ async fn an_interrupted_run_is_neither_a_pass_nor_a_failure_of_the_image() {
     case.test(&Asked::default()).await.unwrap();
     let endless = Run {
         exit: None,
-        farewell: Some(run(&[(&numpy(), failed())]).output),
+        farewell: Some(run(&[(&numpy(), failed())]).said),
         ..Run::default()
     };
     case.engine.script_run(endless);

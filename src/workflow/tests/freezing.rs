@@ -1,8 +1,11 @@
 //! When frozen specs are written.
 
+use std::collections::BTreeMap;
+
 use super::case::{Case, m};
+use crate::engine::fake::Run;
 use crate::event::Verdict;
-use crate::workflow::{BuildOptions, build, freeze};
+use crate::workflow::{BuildOptions, Interrupt, WorkflowError, build, freeze};
 
 fn frozen(case: &Case) -> Option<String> {
     std::fs::read_to_string(case.path("missions/m/environments/e/e-frozen.yml")).ok()
@@ -79,10 +82,106 @@ async fn freezing_says_what_changed_and_nothing_where_nothing_did() {
     let case = Case::new();
     case.build().await;
     case.next_export_holds("2.0");
-    assert!(freeze(&case.workplace, &[m()]).await.unwrap()[0].new);
+    assert!(freeze(&case.workplace, &[m()], &case.interrupts).await.unwrap()[0].new);
     case.next_export_holds("2.0");
-    assert!(freeze(&case.workplace, &[m()]).await.unwrap().is_empty());
+    assert!(
+        freeze(&case.workplace, &[m()], &case.interrupts)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     case.next_export_holds("2.1");
-    let written = freeze(&case.workplace, &[m()]).await.unwrap();
+    let written = freeze(&case.workplace, &[m()], &case.interrupts).await.unwrap();
     assert!(!written[0].new && !written[0].changes.is_empty());
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_freezing_and_writes_nothing() {
+    let case = Case::new();
+    case.build().await;
+    case.engine.hang_builds();
+    assert!(!case.interrupter.interrupt(Interrupt::Terminated));
+    let ended = freeze(&case.workplace, &[m()], &case.interrupts).await;
+    assert!(matches!(ended, Err(WorkflowError::Interrupted(Interrupt::Terminated))));
+    assert!(!case.path("missions/m/environments/e/e-frozen.yml").exists());
+}
+
+/// A floating build of `m`, whose image holds this version of numpy if it is asked.
+async fn floats(case: &Case, version: &str, options: BuildOptions) -> Option<usize> {
+    case.next_export_holds(version);
+    let written = build(&case.workplace, &[m()], options, &case.interrupts).await.unwrap();
+    written.map(|written| written.len())
+}
+
+#[tokio::test]
+async fn the_frozen_base_of_all_missions_does_not_move_because_one_of_them_was_built() {
+    let case = Case::new();
+    let options = BuildOptions::default();
+    case.write("common/common-env/all.pip", "six\n");
+    let base = |version: &str| {
+        let text = format!("name: base\ndependencies:\n  - python=3.11.2\n  - pip:\n      - six=={version}\n");
+        case.engine.script_run(Run {
+            files: BTreeMap::from([("/floe-frozen/base-frozen.yml".to_owned(), text.into_bytes())]),
+            ..Run::default()
+        });
+    };
+    let frozen_base = || std::fs::read_to_string(case.path("common/common-env/base-frozen.yml")).unwrap();
+    base("1.0");
+    assert_eq!(floats(&case, "2.0", options).await, Some(2));
+    // Both images are built again, and come to other packages.
+    case.write("common/Dockerfile", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nUSER root\n");
+    assert_eq!(floats(&case, "2.1", options).await, Some(1));
+    assert!(frozen(&case).unwrap().contains("numpy==2.1"));
+    assert!(frozen_base().contains("six==1.0"));
+    let refresh = BuildOptions {
+        refresh: true,
+        ..options
+    };
+    base("1.1");
+    assert_eq!(floats(&case, "2.2", refresh).await, Some(2));
+    case.write("common/common-env/all.pip", "six<2\n");
+    base("1.2");
+    assert_eq!(floats(&case, "2.3", options).await, Some(2));
+    assert!(frozen_base().contains("six==1.2"));
+}
+
+#[tokio::test]
+async fn what_a_frozen_build_calls_stale_a_floating_one_writes_and_freezing_calls_stale_too() {
+    let case = Case::new();
+    let options = BuildOptions::default();
+    floats(&case, "2.0", options).await;
+    // As a checkout of an earlier commit leaves it beside lists of today.
+    let text = frozen(&case).unwrap();
+    let (before, after) = text.split_once("# specs: ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let text = format!("{before}# specs: {}\n{after}", crate::reference::Digest::of(b"other"));
+    case.write("missions/m/environments/e/e-frozen.yml", &text);
+    let of = |name: &'static str| case.with_settings(&[("USE_FROZEN", name)]);
+    let frozen_build = of("1");
+    build(&frozen_build, &[m()], options, &case.interrupts).await.unwrap();
+    let stale = |case: &Case| case.warnings().iter().filter(|text| text.contains("is stale")).count();
+    assert_eq!(stale(&case), 1);
+    case.next_export_holds("2.0");
+    assert_eq!(freeze(&frozen_build, &[m()], &case.interrupts).await.unwrap(), []);
+    assert_eq!(stale(&case), 2, "freezing says so, too");
+    assert_eq!(floats(&case, "2.0", options).await, Some(1));
+    build(&of("1"), &[m()], options, &case.interrupts).await.unwrap();
+    assert_eq!(stale(&case), 2);
+}
+
+#[tokio::test]
+async fn a_frozen_spec_in_other_words_builds_nothing() {
+    let case = Case::new();
+    let options = BuildOptions::default();
+    floats(&case, "2.0", options).await;
+    let frozen_build = case.with_settings(&[("USE_FROZEN", "1")]);
+    build(&frozen_build, &[m()], options, &case.interrupts).await.unwrap();
+    let builds = case.engine.builds().len();
+    let text = frozen(&case)
+        .unwrap()
+        .replace("- numpy==2.0", "- 'NumPy==2.0'  # by hand");
+    assert!(text.contains("NumPy"), "{text}");
+    case.write("missions/m/environments/e/e-frozen.yml", &text);
+    build(&frozen_build, &[m()], options, &case.interrupts).await.unwrap();
+    assert_eq!(case.engine.builds().len(), builds);
 }

@@ -88,13 +88,13 @@ async fn containers_of_a_floe_that_is_gone_are_removed_before_a_run() {
 async fn a_foreign_image_without_a_test_is_refused_before_it_is_pulled() {
     let case = Case::new();
     let foreign = Foreign {
-        reference: "elsewhere:1".to_owned(),
+        reference: "elsewhere:1".parse().unwrap(),
         imports: Vec::new(),
         notebooks: None,
         server: false,
         environment: crate::reference::EnvironmentName::base(),
     };
-    let refused = ForeignTests::new(&case.workplace, foreign, &crate::suite::selection::Selection::default());
+    let refused = ForeignTests::new(foreign, &crate::suite::selection::Selection::default());
     assert!(matches!(refused.err(), Some(WorkflowError::Nothing(_))));
     assert!(case.engine.calls().is_empty());
 }
@@ -104,14 +104,14 @@ async fn a_test_of_a_foreign_image_is_no_evidence_for_any_image() {
     let case = Case::new();
     case.engine.add_image("elsewhere:1", std::collections::BTreeMap::new());
     let foreign = Foreign {
-        reference: "elsewhere:1".to_owned(),
+        reference: "elsewhere:1".parse().unwrap(),
         imports: vec!["numpy".to_owned()],
         notebooks: None,
         server: false,
         environment: "e".parse().unwrap(),
     };
     let selection = crate::suite::selection::Selection::default();
-    let tests = ForeignTests::new(&case.workplace, foreign, &selection).unwrap();
+    let tests = ForeignTests::new(foreign, &selection).unwrap();
     case.next_run_passes();
     let observed = tests
         .run(&case.workplace, &Asked::default(), &case.interrupts)

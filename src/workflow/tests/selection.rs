@@ -25,6 +25,30 @@ fn a_mission_without_tests_is_told_from_one_whose_tests_were_not_selected() {
     assert_eq!(nothing(error), Nothing::NoTests { mission: m() });
 }
 
+#[tokio::test]
+async fn an_environment_for_which_no_test_is_defined_is_named() {
+    let case = Case::new();
+    case.write("missions/m/environments/f/f.pip", "scipy\n");
+    case.write("missions/m/environments/f/tests/imports", "# scipy\n");
+    case.build().await;
+    case.next_run_passes();
+    case.test(&Asked::default()).await.unwrap();
+    let warnings = case.warnings();
+    assert!(
+        warnings
+            .iter()
+            .any(|text| text.starts_with("no test is defined for the environment f")),
+        "{warnings:?}"
+    );
+    case.write("missions/m/environments/f/tests/imports", "scipy\n");
+    let choice = choose(&case.workplace, &m(), &Asked::default()).unwrap();
+    assert!(
+        choice
+            .untested(&case.workplace.repository.environment_names(&m()))
+            .is_empty()
+    );
+}
+
 #[test]
 fn of_several_missions_those_without_a_selected_test_are_left_out() {
     let case = Case::new();
@@ -47,7 +71,7 @@ fn a_script_of_the_mission_is_its_own_test_and_needs_its_run_bit() {
     std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let choice = choose(&case.workplace, &m(), &Asked::default()).unwrap();
     assert!(choice.script);
-    assert_eq!(choice.expected, [TestId::script("m"), numpy()]);
+    assert_eq!(choice.expected, [TestId::of_mission("m"), numpy()]);
 }
 
 #[test]

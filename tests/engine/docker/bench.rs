@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
 
 use floe::context::Context;
-use floe::engine::client::Docker;
-use floe::engine::{BuildRequest, Container, ContainerRequest, Engine as _, EngineError};
+use floe::engine::{self, BuildRequest, Container, ContainerRequest, Directions, Engine, EngineError};
 use floe::event::{Event, Memory};
 use floe::reference::{Digest, ImageTag};
 
@@ -17,7 +17,7 @@ pub const LABEL: &str = "org.floe.test";
 /// A place to work in.
 pub struct Bench {
     /// The engine.
-    pub docker: Docker,
+    pub docker: Arc<dyn Engine>,
     /// A directory for the context of builds.
     pub files: tempfile::TempDir,
     /// An image with a shell.
@@ -29,7 +29,7 @@ pub struct Bench {
 impl Bench {
     /// Connects to the engine and gives it an image with a shell.
     pub async fn new() -> Self {
-        let docker = Docker::connect(None)
+        let docker = engine::connect(&Directions::default())
             .await
             .expect("these tests need a container engine");
         let name = uuid::Uuid::new_v4().simple().to_string();
@@ -64,14 +64,14 @@ impl Bench {
             dockerfile: format!("FROM {}\n{lines}\n", self.base),
             context: Context::new(self.files.path()),
             args: BTreeMap::new(),
-            secrets: BTreeMap::new(),
+            mounts: BTreeMap::new(),
             labels: BTreeMap::new(),
             tags: vec![self.tag(tag)],
             no_cache: false,
         }
     }
 
-    /// Builds; answers the result and the events.
+    /// Builds; returns the result and the events.
     pub async fn build(&self, request: BuildRequest) -> (Result<Digest, EngineError>, Vec<Event>) {
         let events = Memory::default();
         let built = self.docker.build(request, &events).await;

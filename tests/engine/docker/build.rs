@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floe::context::Overlay;
-use floe::engine::{BuildRequest, Engine as _, EngineError};
+use floe::engine::{BuildRequest, EngineError};
 use floe::event::{Event, Memory};
+use floe::fault::Explained as _;
 
 use super::bench::{Bench, printed};
 
@@ -19,7 +20,7 @@ async fn a_secret_reaches_its_step_and_is_in_no_layer_nor_history() {
     let script =
         "RUN --mount=type=secret,id=token read -r t < /run/secrets/token; echo length ${#t}; echo visible > /mark";
     let mut request = bench.request("secret", script);
-    request.secrets = BTreeMap::from([("token".to_owned(), secret.clone().into_bytes())]);
+    request.mounts = BTreeMap::from([("token".to_owned(), secret.clone().into_bytes())]);
     let (built, events) = bench.build(request).await;
     built.unwrap();
     assert!(
@@ -116,7 +117,7 @@ async fn a_failed_step_is_named_with_its_output_and_line() {
         step,
         output,
         line,
-        temporary,
+        trouble,
         reason,
         ..
     }) = built
@@ -126,7 +127,7 @@ async fn a_failed_step_is_named_with_its_output_and_line() {
     assert!(step.unwrap().contains("RUN echo the last words"));
     assert_eq!(output, "the last words");
     assert_eq!(line, Some(1003), "{reason}");
-    assert!(!temporary);
+    assert_eq!(trouble, None);
     let failed = events
         .iter()
         .filter(|event| matches!(event, Event::StepFinished { error: Some(_), .. }));
@@ -145,10 +146,10 @@ async fn a_step_that_the_network_failed_is_temporary() {
 async fn a_parse_error_names_its_line() {
     let bench = Bench::new().await;
     let (built, _) = bench.build(bench.request("x", "RUN true\nFRO x")).await;
-    let Err(EngineError::Build { line, temporary, .. }) = built else {
+    let Err(EngineError::Build { line, trouble, .. }) = built else {
         panic!("{built:?}");
     };
-    assert_eq!((line, temporary), (Some(3), false));
+    assert_eq!((line, trouble), (Some(3), None));
 }
 
 #[tokio::test]
@@ -269,4 +270,32 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("a minute passed before {what}");
+}
+
+#[tokio::test]
+async fn a_build_that_joined_another_which_was_killed_may_be_tried_again() {
+    let bench = Bench::new().await;
+    let request = |tag: &str| {
+        let script = "COPY a /\nRUN --mount=type=secret,id=token sleep 4";
+        BuildRequest {
+            mounts: BTreeMap::from([("token".to_owned(), b"x".to_vec())]),
+            ..bench.request(tag, script)
+        }
+    };
+    fs::write(bench.files.path().join("a"), "a").unwrap();
+    let engine = bench.docker.clone();
+    let first = request("first");
+    let first = tokio::spawn(async move { engine.build(first, &Memory::default()).await.map(drop) });
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let second = bench.build(request("second"));
+    let killed = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        first.abort();
+    };
+    let ((joined, _), ()) = tokio::join!(second, killed);
+    if let Err(error) = joined {
+        assert!(error.is_temporary(), "{error}");
+        assert_eq!(error.kind(), floe::fault::Kind::Temporary, "{error}");
+    }
+    bench.build(request("third")).await.0.unwrap();
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use floe::context::{Context, Overlay};
-use floe::engine::client::Docker;
-use floe::engine::{Container, Engine as _, EngineError};
+use floe::engine::{Container, ContainerRequest, Wanted};
 use floe::event::{Event, Memory};
+use floe::fault::{Explained as _, Kind};
 use floe::reference::ImageTag;
 use tokio::sync::mpsc;
 use world::LocalRegistry;
@@ -29,7 +30,7 @@ async fn output(bench: &Bench, container: &Container) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn output_arrives_with_what_is_not_text_replaced_and_the_exit_code_is_told() {
+async fn output_arrives_with_what_is_not_text_replaced_and_the_exit_code_is_reported() {
     let bench = Bench::new().await;
     let container = bench.start(r"printf 'a\377\000\n'; printf 'no line end'; exit 7").await;
     assert_eq!(output(&bench, &container).await, "a\u{fffd}\0\nno line end".as_bytes());
@@ -160,21 +161,30 @@ async fn containers_are_found_by_their_label_running_or_not() {
 }
 
 #[tokio::test]
-async fn a_directory_is_copied_out_up_to_the_limit() {
+async fn what_is_wanted_of_a_directory_is_copied_out_up_to_the_limit() {
     let bench = Bench::new().await;
     let container = bench
         .start("mkdir -p /results/sub; echo text > /results/sub/a; dd if=/dev/zero of=/results/b bs=1000 count=9")
         .await;
     bench.docker.wait(&container).await.unwrap();
     let target = tempfile::tempdir().unwrap();
-    let copy = |path: &'static str, name: &str, limit| {
-        bench.docker.copy_out(&container, path, target.path().join(name), limit)
+    let copy = async |path: &str, name: &str, limit, files: Option<&[&str]>| {
+        let wanted = Wanted {
+            files: files.map(|files| files.iter().map(PathBuf::from).collect()),
+            limit,
+        };
+        let copied = bench
+            .docker
+            .copy_out(&container, path, target.path().join(name), &wanted);
+        copied.await.unwrap()
     };
-    assert!(copy("/results", "all", 9005).await.unwrap());
+    assert!(copy("/results", "all", 9005, None).await);
     assert_eq!(fs::read_to_string(target.path().join("all/sub/a")).unwrap(), "text\n");
     assert_eq!(fs::metadata(target.path().join("all/b")).unwrap().len(), 9000);
-    assert!(!copy("/results", "some", 9004).await.unwrap());
-    assert!(copy("/missing", "none", 10).await.unwrap());
+    assert!(!copy("/results", "some", 9004, None).await);
+    assert!(copy("/results", "named", 9005, Some(&["sub/a", "sub/never"])).await);
+    assert!(target.path().join("named/sub/a").exists() && !target.path().join("named/b").exists());
+    assert!(copy("/missing", "none", 10, None).await);
     assert!(!target.path().join("none").exists());
 }
 
@@ -231,11 +241,18 @@ async fn a_pushed_image_has_the_digest_that_is_answered_and_is_pulled_by_it() {
     assert_eq!(layers.count(), 1);
 
     assert_eq!(bench.docker.image(&by_digest).await.unwrap(), None);
-    let pulled = bench.docker.pull(&by_digest, None, &Memory::default()).await;
+    let pulled = bench
+        .docker
+        .pull(&by_digest.parse().unwrap(), None, &Memory::default())
+        .await;
     remove_tag(&by_digest);
     assert_eq!(pulled.unwrap().id, id);
     let missing = format!("{}:nothing", tag.repository);
-    let refused = bench.docker.pull(&missing, None, &Memory::default()).await.unwrap_err();
+    let refused = bench
+        .docker
+        .pull(&missing.parse().unwrap(), None, &Memory::default())
+        .await
+        .unwrap_err();
     assert!(!refused.is_temporary(), "{refused}");
 }
 
@@ -272,22 +289,29 @@ async fn a_push_to_a_registry_that_is_down_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn an_absent_engine_is_told_from_an_unsupported_address() {
-    let nowhere = tempfile::tempdir().unwrap();
-    let path = format!("unix://{}/docker.sock", nowhere.path().display());
-    let absent = Docker::connect(Some(&path)).await.unwrap_err();
-    assert!(matches!(absent, EngineError::Unreachable { .. }), "{absent}");
-    assert!(
-        absent.to_string().contains("is the engine installed and running?"),
-        "{absent}"
-    );
-    let remote = Docker::connect(Some("tcp://192.0.2.1:2375")).await.unwrap_err();
-    assert!(!remote.is_temporary(), "{remote}");
-}
-
-#[tokio::test]
 async fn standard_error_is_followed_too() {
     let bench = Bench::new().await;
     let container = bench.start("echo error >&2").await;
     assert_eq!(output(&bench, &container).await, b"error\n");
+}
+
+#[tokio::test]
+async fn whose_fault_it_is_that_no_container_starts_is_told() {
+    let bench = Bench::new().await;
+    let missing = ContainerRequest {
+        command: vec!["nosuch".to_owned()],
+        ..bench.shell("true")
+    };
+    let little = ContainerRequest {
+        memory: Some(1000),
+        ..bench.shell("true")
+    };
+    let gone = ContainerRequest {
+        image: format!("{}-gone", bench.base),
+        ..bench.shell("true")
+    };
+    for (request, kind) in [(missing, Kind::Build), (little, Kind::Invalid), (gone, Kind::Temporary)] {
+        let error = bench.docker.start(&request).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
 }

@@ -74,8 +74,9 @@ fn a_conda_environment_its_clone_and_its_frozen_rebuild_pass_their_tests_in_the_
         "copy::notebooks::records.ipynb",
         "copy::test",
         "sky::server::lab",
+        "sky::server::terminal",
         "copy::server::kernel",
-        "15 tests run: 15 passed",
+        "16 tests run: 16 passed",
     ];
     floe(&["all", "sky"])
         .expect(0)

@@ -30,11 +30,16 @@ fn a_failure_is_marked_in_the_log_of_github_and_told_in_its_summary() {
     let commands = ended.stderr.lines().filter(|line| line.starts_with("::"));
     assert_eq!(
         commands.collect::<Vec<_>>(),
-        ["::error file=missions/tiny/environments/test,title=FAIL tiny%3A%3Atest::exit code 3"]
+        [
+            "::error file=missions/tiny/environments/test,title=FAIL mission%3Atiny%3A%3Atest::the script failed with exit code 3"
+        ]
     );
     let text = fs::read_to_string(&summary).unwrap();
     assert!(text.starts_with("before\n## ❌ `tiny`: tests failed"), "{text}");
-    assert!(text.contains("| FAIL | `tiny::test` | `exit code 3` |"), "{text}");
+    assert!(
+        text.contains("| FAIL | `mission:tiny::test` | `the script failed with exit code 3` |"),
+        "{text}"
+    );
     assert!(!text.lines().any(|line| line.starts_with("::")), "{text}");
 }
 

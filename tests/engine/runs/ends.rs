@@ -110,7 +110,7 @@ fn what_failed_is_run_again_alone_and_a_failure_takes_evidence_back() {
     repository
         .floe(&["test", "again", "--rerun-failed"])
         .expect(4)
-        .says(&["no test failed in the last run of again"]);
+        .says(&["no test of again failed when it was last run"]);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn the_limit_of_a_run_times_out_what_runs_and_the_rest_does_not_run() {
     assert_eq!(failures.len(), 4);
     // Where the agent does not keep to it, as in a script of the mission's own, the host does.
     repository
-        .floe(&["test", "limited", "limited::test", "--run-timeout", "1s"])
+        .floe(&["test", "limited", "mission:limited::test", "--run-timeout", "1s"])
         .expect(100)
         .says(&["the run took longer than 1 s"]);
     assert_eq!(containers("limited"), "");

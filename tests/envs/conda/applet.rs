@@ -99,3 +99,87 @@ fn the_exit_code_tells_kinds_of_failure_apart() {
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("condarc:"), "{said}");
 }
+
+/// A place in which `x` floats, with a frozen spec of an older package beside it.
+fn frozen_place(frozen: &str) -> Place {
+    let place = Place::new();
+    let channel = Channel::shared().file_url();
+    place.file("condarc", &format!("channels: [\"{channel}\"]\n"));
+    place.file("environments/x/x.yml", &yml(&["fixlib"]));
+    place.file("environments/x/x-frozen.yml", frozen);
+    place
+}
+
+/// Runs an applet as an image does whose specs are frozen. Returns what it said.
+fn with_frozen(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = world::floe()
+        .arg("applet")
+        .args(arguments)
+        .env("CONDA_DIR", &place.layout.conda_dir)
+        .env("CONDARC", place.root.path().join("condarc"))
+        .env("FLOE_ENVIRONMENTS", &place.layout.environments)
+        .env("USE_FROZEN", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
+#[test]
+fn the_scripts_of_a_frozen_image_install_the_frozen_spec_and_nothing_else() {
+    let place = frozen_place(&yml(&["fixlib=1.0"]));
+    let x = place.layout.conda_dir.join("envs/x");
+    let list = place.file("environments/x/more.conda", "fixpost\n");
+    let yml = place.layout.environments.join("x/x.yml");
+    for make in [["env-clone", "base", "x"], ["env-create", "x", yml.to_str().unwrap()]] {
+        let (code, said) = with_frozen(&place, &make);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("as far as it says"), "{said}");
+        for change in [
+            &["env-update", "x", list.to_str().unwrap()][..],
+            &["install-common", "x"],
+        ] {
+            let (code, said) = with_frozen(&place, change);
+            assert_eq!(code, Some(0), "{said}");
+            assert!(said.contains("x is frozen (USE_FROZEN=1)"), "{said}");
+        }
+        assert_eq!(packages(&x), ["fixlib 1.0 h1_1"]);
+        fs::remove_dir_all(&x).unwrap();
+    }
+}
+
+#[test]
+fn a_frozen_image_without_a_frozen_spec_is_refused_by_name() {
+    let place = frozen_place("");
+    let frozen = place.layout.environments.join("x/x-frozen.yml");
+    fs::remove_file(&frozen).unwrap();
+    let (code, said) = with_frozen(&place, &["env-clone", "base", "x"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains(frozen.to_str().unwrap()), "{said}");
+}
+
+#[test]
+fn an_environment_without_a_spec_of_its_own_is_what_it_is_cloned_from() {
+    let place = frozen_place(&yml(&["fixlib=1.0"]));
+    assert_eq!(with_frozen(&place, &["env-create", "x"]).0, Some(0));
+    let (code, said) = with_frozen(&place, &["env-clone", "x", "copy"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(packages(&place.layout.conda_dir.join("envs/copy")), ["fixlib 1.0 h1_1"]);
+    let list = place.file("more.conda", "fixpost\n");
+    let (code, said) = with_frozen(&place, &["env-update", "copy", list.to_str().unwrap()]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("copy-frozen.yml is missing"), "{said}");
+}
+
+#[test]
+fn an_update_without_files_has_nothing_to_do() {
+    let place = frozen_place("");
+    let file = place.layout.environments.join("x/x.yml");
+    assert!(
+        applet(&place, &["env-create", "x", file.to_str().unwrap()])
+            .status
+            .success()
+    );
+    let updated = applet(&place, &["env-update", "x"]);
+    assert!(updated.status.success(), "{updated:?}");
+}

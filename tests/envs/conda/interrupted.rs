@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use floe::envs::{EnvsError, Layout, env_create, env_update, kernel_setup};
+use floe::envs::{EnvsError, Layout, Work, env_create, env_update, kernel_setup};
 use floe::event::{Event, Sink};
+use floe::fault::Explained as _;
 
 use crate::place::{Place, name, packages, python, yml};
 
@@ -31,10 +32,15 @@ fn a_change_that_is_killed() {
     let mut place = Place::new();
     place.layout = Layout::of_image(variable("FLOE_TEST_CONDA_DIR"));
     let file = variable("FLOE_TEST_FILE");
+    let name = name("x");
+    let work = Work {
+        sink: &Killer,
+        ..place.work(&name)
+    };
     if file.extension().is_some_and(|extension| extension == "yml") {
-        env_create(&place.layout, &place.tools, &name("x"), Some(&file), &Killer).unwrap();
+        env_create(work, Some(&file)).unwrap();
     } else {
-        env_update(&place.layout, &place.tools, &name("x"), &[file], &Killer).unwrap();
+        env_update(work, &[file]).unwrap();
     }
     panic!("it was not killed");
 }

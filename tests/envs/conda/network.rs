@@ -3,6 +3,7 @@
 use std::fs;
 
 use floe::envs::conda::CondaError;
+use floe::fault::Explained as _;
 use world::channel::Channel;
 use world::channel::server::{Fault, Server};
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use floe::envs::conda::{CondaError, Config, solve};
 use floe::event::Memory;
+use floe::fault::{Explained as _, Kind};
 use floe::spec::env::CondaSpec;
 use rattler_conda_types::Subdir;
 use world::channel::Channel;
@@ -25,7 +26,7 @@ fn a_package_that_no_channel_has_is_named_with_what_looks_like_it() {
         assert!(text.contains(&words), "{text}");
     }
     assert_eq!(error.hint().as_deref(), Some("there is: fixlib"));
-    assert!(!error.is_temporary() && !error.is_invalid());
+    assert!(!error.is_temporary() && error.kind() != Kind::Invalid);
     assert!(!place.layout.prefix(&name("x")).exists());
 }
 
@@ -49,7 +50,7 @@ fn a_dependency_that_is_none_is_refused_with_its_line() {
     place.create("x", &yml(&["fixlib"])).unwrap();
     for (text, line) in [("fixlib >=>2\n", 1), ("\n# two\n[build=x]\n", 3), ("fix*\n", 1)] {
         let error = conda_error(place.update("x", "a.conda", text).unwrap_err());
-        assert!(error.is_invalid(), "{error}");
+        assert!(error.kind() == Kind::Invalid, "{error}");
         let CondaError::Spec { spec, .. } = &error else {
             panic!("{error}");
         };
@@ -65,7 +66,7 @@ fn a_channel_that_is_not_there_is_named() {
     assert!(error.to_string().contains("file:///nonexistent/channel"), "{error}");
     let text = "channels: [\"no channel\"]\n";
     let error = conda_error(place.create("x", text).unwrap_err());
-    assert!(error.is_invalid(), "{error}");
+    assert!(error.kind() == Kind::Invalid, "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ const PACKAGE: &str = "fixlib-1.1-h1_0.tar.bz2";
 const PACKAGES: &[&str] = &["fixlib=1.1", "fixtool", "python"];
 
 #[test]
-fn a_damaged_archive_is_refused_named_and_fetched_anew() {
+fn a_damaged_archive_is_refused_named_and_fetched_again() {
     // The one format breaks while it is unpacked, the other while it is read.
     for (form, archive) in [
         (Form::Floating, PACKAGE),

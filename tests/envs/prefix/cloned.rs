@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use floe::envs::{EnvsError, env_clone};
+use floe::fault::Explained as _;
 use rattler_conda_types::PrefixRecord;
 use sha2::{Digest as _, Sha256};
 
@@ -16,7 +17,7 @@ use super::installed::{SPECS, install, pip_install, run};
 use crate::place::{Place, name};
 
 fn clone(place: &Place, from: &str, to: &str) -> PathBuf {
-    env_clone(&place.layout, &name(from), &name(to), &place.sink).unwrap();
+    env_clone(place.work(&name(to)), &name(from)).unwrap();
     place.prefix(to)
 }
 
@@ -195,7 +196,7 @@ fn a_clone_that_a_binary_has_no_room_for_is_refused_with_the_files_name() {
     let second = clone(&place, "base", &"z".repeat(90));
     assert!(second.as_os_str().len() > 200, "{}", second.display());
     place.layout.conda_dir = second;
-    let error = env_clone(&place.layout, &name("base"), &name(&"w".repeat(100)), &place.sink).unwrap_err();
+    let error = env_clone(place.work(&name(&"w".repeat(100))), &name("base")).unwrap_err();
     let EnvsError::NoRoom { path, room: 255, .. } = &error else {
         panic!("{error}");
     };

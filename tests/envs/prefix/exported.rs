@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 use std::time::Instant;
 
-use floe::envs::{Installer, Tools, conda, env_create, env_export};
+use floe::envs::{Installer, Tools, Work, conda, env_create, env_export};
 use floe::event::Event;
 use floe::spec::frozen::Frozen;
 use rattler_conda_types::PrefixRecord;
@@ -110,7 +110,14 @@ fn an_environment_made_from_its_frozen_spec_is_the_same_environment() {
     let yml = files.path().join("x.yml");
     let text = "dependencies: [python=3.11, pip, fixtool, fixlib<2, pip: [tabulate==0.9.0]]\nvariables: {A: 1}\n";
     fs::write(&yml, text).unwrap();
-    env_create(&place.layout, &tools, &name("x"), Some(&yml), &place.sink).unwrap();
+    env_create(
+        Work {
+            tools: &tools,
+            ..place.work(&name("x"))
+        },
+        Some(&yml),
+    )
+    .unwrap();
     let frozen = env_export(&place.layout, &name("x"), Some(&tools.pip), &place.sink).unwrap();
     assert!(
         frozen.pip.iter().all(|package| package.sha256.is_some()),
@@ -119,7 +126,14 @@ fn an_environment_made_from_its_frozen_spec_is_the_same_environment() {
     );
     let exact = Frozen::yml_path(files.path(), "x");
     frozen.save(&exact).unwrap();
-    env_create(&place.layout, &tools, &name("again"), Some(&exact), &place.sink).unwrap();
+    env_create(
+        Work {
+            tools: &tools,
+            ..place.work(&name("again"))
+        },
+        Some(&exact),
+    )
+    .unwrap();
     let mut again = env_export(&place.layout, &name("again"), Some(&tools.pip), &place.sink).unwrap();
     "x".clone_into(&mut again.name);
     assert_eq!(again.to_yml(), frozen.to_yml());

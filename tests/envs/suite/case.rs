@@ -33,6 +33,12 @@ pub struct Run {
 
 impl Case {
     pub fn new() -> Self {
+        Self::with("suite", &["ipykernel"])
+    }
+
+    /// The same with these packages, in an installation of this name.
+    pub fn with(name: &str, packages: &[&str]) -> Self {
+        let conda_dir = conda_dir(name, packages);
         let directory = tempfile::tempdir().unwrap();
         for name in ["environments/cal/tests", "modules", "scratch", "home", "artifacts"] {
             fs::create_dir_all(directory.path().join(name)).unwrap();
@@ -44,11 +50,11 @@ impl Case {
             ("PYTHONPATH", path("modules").into()),
         ];
         let surroundings = Surroundings {
-            conda_dir: conda_dir(),
+            conda_dir: conda_dir.clone(),
             artifacts: path("artifacts"),
             scratch: path("scratch"),
             kernels: SearchPath::new(&JupyterDirectories {
-                prefix: conda_dir(),
+                prefix: conda_dir,
                 ..JupyterDirectories::default()
             }),
             variables: variables.map(|(name, value)| (name.into(), value)).into(),
@@ -182,8 +188,8 @@ pub fn cause(finished: &TestFinished, kind: CauseKind) -> &Cause {
 }
 
 /// A virtual environment with ipykernel in place of `$CONDA_DIR`; its environment `cal` is itself.
-fn conda_dir() -> PathBuf {
-    venv_with("suite", &["ipykernel"], |prefix| {
+fn conda_dir(name: &str, packages: &[&str]) -> PathBuf {
+    venv_with(name, packages, |prefix| {
         fs::create_dir(prefix.join("envs")).unwrap();
         symlink("..", prefix.join("envs/cal")).unwrap();
         let kernel = prefix.join("share/jupyter/kernels/cal");

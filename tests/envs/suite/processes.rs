@@ -20,6 +20,78 @@ async fn a_kernel_that_dies_before_it_is_ready_shows_its_last_words() {
 }
 
 #[tokio::test]
+async fn a_kernel_that_dies_while_it_is_connected_to_shows_its_last_words() {
+    // It dies at one point or another of the first conversation.
+    for (place, name) in [
+        ("_publish_status", "publishing"),
+        ("kernel_info_request", "asked"),
+        ("do_execute", "watched"),
+    ] {
+        let mut case = Case::new();
+        let die = format!(
+            "import os, sys\nfrom ipykernel.ipkernel import IPythonKernel\n\
+             from ipykernel.kernelapp import launch_new_instance\n\
+             words = os.dup(2)\n\
+             def die(*_, **__):\n    os.write(words, b'no room for me\\n'); os._exit(7)\n\
+             IPythonKernel.{place} = die\nlaunch_new_instance(kernel_class=IPythonKernel)\n"
+        );
+        case.module(name, &die);
+        case.kernel(&["python", "-m", name, "-f", "{connection_file}"]);
+        case.notebook("x.ipynb", &["1"]);
+        let run = case.run().await;
+        let failure = cause(run.finished("cal::notebooks::x.ipynb"), CauseKind::KernelDied);
+        assert_eq!(failure.message, "kernel \"cal\" died before it was ready: exit code 7");
+        assert!(
+            failure.detail.contains("no room for me\n"),
+            "{place}: {}",
+            failure.detail
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_kernel_that_closes_its_sockets_shows_its_words() {
+    let mut case = Case::new();
+    let script = "import json, select, socket, sys\n\
+        path = json.load(open(sys.argv[1]))['ip']\n\
+        sockets = [socket.socket(socket.AF_UNIX) for _ in range(5)]\n\
+        for port, own in enumerate(sockets, 1):\n    own.bind(f'{path}-{port}'); own.listen()\n\
+        print('no protocol here', flush=True)\n\
+        while True:\n    for own in select.select(sockets, [], [])[0]: own.accept()[0].close()\n";
+    let python = case.options.conda_dir.join("bin/python");
+    let argv = [
+        python.to_str().unwrap(),
+        "-c",
+        script,
+        "{connection_file}",
+        "-m",
+        "ipykernel",
+    ];
+    case.kernel(&argv);
+    case.options.ready_timeout = Duration::from_secs(5);
+    case.notebook("x.ipynb", &["1"]);
+    let run = case.run().await;
+    let failure = cause(run.finished("cal::notebooks::x.ipynb"), CauseKind::Infra);
+    assert_eq!(failure.detail, "no protocol here\n");
+}
+
+#[tokio::test]
+async fn a_kernel_that_an_interrupt_ends_ran_out_of_time() {
+    for ends in [
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)",
+        "signal.signal(signal.SIGINT, lambda *_: os._exit(0))",
+    ] {
+        let mut case = Case::new();
+        case.options.cell_timeout = Duration::from_secs(1);
+        let cell = format!("import os, signal, time\n{ends}\nwhile True: time.sleep(.1)");
+        case.notebook("x.ipynb", &[&cell]);
+        let run = case.run().await;
+        let failure = cause(run.finished("cal::notebooks::x.ipynb"), CauseKind::Timeout);
+        assert_eq!(failure.message, "the cell took longer than 1 s");
+    }
+}
+
+#[tokio::test]
 async fn a_kernel_that_never_answers_is_given_up() {
     let mut case = Case::new();
     case.kernel(&["/bin/sh", "-c", "sleep 1000 & sleep 1000"]);
@@ -165,14 +237,14 @@ async fn hundreds_of_processes_are_all_killed() {
     let case = Case::new();
     let bomb = "import os, time\nfor i in range(300):\n    if not os.fork():\n        if i % 2: os.setsid()\n        \
                 if i % 3: os.setpgid(0, 0) if not i % 2 else None\n        time.sleep(1000)\n";
-    case.notebook("x.ipynb", &[bomb, "print(os.environ['FLOE_PROCESS'])"]);
+    case.notebook("x.ipynb", &[bomb, "import resource\nprint(resource.getrlimit(10)[0])"]);
     let run = case.run().await;
     let finished = run.finished("cal::notebooks::x.ipynb");
-    let mark = format!("FLOE_PROCESS={}", finished.output.lines().next().unwrap());
+    let mark = finished.output.lines().next().unwrap();
+    assert!(mark.parse::<u64>().unwrap() > 1 << 32, "{mark}");
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    let environments = processes.filter_map(|process| fs::read(process.path().join("environ")).ok());
-    let left = environments.filter(|text| text.windows(mark.len()).any(|part| part == mark.as_bytes()));
-    assert_eq!(left.count(), 0);
+    let limits = processes.filter_map(|process| fs::read_to_string(process.path().join("limits")).ok());
+    assert_eq!(limits.filter(|text| text.contains(mark)).count(), 0);
 }
 
 #[tokio::test]

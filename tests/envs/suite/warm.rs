@@ -1,4 +1,4 @@
-//! A kernel that is forked gives what one that is started anew gives.
+//! A kernel that is forked gives what one that is started from scratch gives.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,8 +19,8 @@ const CELLS: &[&str] = &[
     "print(__name__, sys.modules['__main__'].__dict__ is globals(), getattr(sys.modules['__main__'], '__file__', None))\n\
      print(sorted(name for name in globals() if not name.startswith('_i')))",
     "print(os.path.basename(os.getcwd()), sys.path[:1], len(sys.path), [p for p in sys.path if 'floe' in p])",
-    "here = os.environ\nprint(sorted(set(here) - {'FLOE_PROCESS', 'JPY_PARENT_PID'}), os.getppid() == int(here['JPY_PARENT_PID']))",
-    "print(open('/proc/self/environ').read().count(here['FLOE_PROCESS']), os.getpgid(0) == os.getpid())",
+    "here = os.environ\nprint(sorted(set(here) - {'JPY_PARENT_PID'}), os.getppid() == int(here['JPY_PARENT_PID']))",
+    "import resource\nprint(resource.getrlimit(10)[0] > 2**32, resource.getrlimit(10)[1], os.getpgid(0) == os.getpid())",
     "import random, uuid, secrets, tempfile\nprint(len({random.random() for _ in range(9)}), len({uuid.uuid4(), uuid.uuid1()}), \
      len(secrets.token_hex()))\nwith tempfile.TemporaryDirectory() as d: print(os.path.isdir(d))",
     "import threading\nprint(sorted(t.name.rstrip('0123456789') for t in threading.enumerate() if ' ' not in t.name), threading.main_thread() is threading.current_thread())\n\
@@ -148,7 +148,7 @@ async fn a_server_that_dies_takes_no_notebook_with_it() {
     let notes = notes(&run);
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(
-        notes[0].starts_with("cal: a kernel is started anew, since "),
+        notes[0].starts_with("cal: a kernel is started from scratch, since "),
         "{notes:?}"
     );
 }
@@ -179,7 +179,7 @@ async fn every_kernel_ends_by_itself_when_it_is_asked_to() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_forked_safely_is_started_anew() {
+async fn what_cannot_be_forked_safely_is_started_from_scratch() {
     let case = Case::new();
     let thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
     case.module("sitecustomize", thread);
@@ -191,12 +191,12 @@ async fn what_cannot_be_forked_safely_is_started_anew() {
     }
     let run = case.run().await;
     assert_eq!(run.summary.passed, 2, "{:?}", run.events);
-    let reason = "cal: each kernel is started anew, since ipykernel comes with 1 thread that a fork would lose";
+    let reason = "cal: each kernel is started from scratch, since ipykernel comes with 1 thread that a fork would lose";
     assert_eq!(notes(&run), [reason]);
 }
 
 #[tokio::test]
-async fn a_kernel_that_is_not_launched_as_usual_is_started_anew() {
+async fn a_kernel_that_is_not_launched_as_usual_is_started_from_scratch() {
     let mut case = Case::new();
     case.kernel(&[
         "python",

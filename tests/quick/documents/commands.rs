@@ -20,7 +20,7 @@ same.
 ";
 
 #[test]
-fn every_command_and_option_is_told_of() {
+fn every_command_and_option_is_explained() {
     let mut text = HEAD.to_owned();
     let all = help(&[]);
     write_section(&mut text, "## floe", &all);
@@ -58,7 +58,7 @@ fn help(words: &[&str]) -> String {
 fn commands(help: &str) -> impl Iterator<Item = &str> {
     let (_, listed) = help.split_once("\nCommands:\n").unwrap_or_default();
     let listed = listed.split("\n\n").next().unwrap_or_default().lines();
-    // What is told of a command may go on in further lines.
+    // What is said of a command may go on in further lines.
     let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     names.filter_map(|line| line.split_whitespace().next())
 }

@@ -20,7 +20,7 @@ fn every_setting_is_told_of() {
     for setting in SETTINGS {
         let _ = write!(text, "\n## `{}`\n\n", setting.name);
         for (number, line) in setting.about.lines().enumerate() {
-            // Each value that is told of begins a paragraph.
+            // Each value that is explained begins a paragraph.
             if number > 0 && line.starts_with(|c: char| c.is_ascii_digit()) {
                 text.push('\n');
             }

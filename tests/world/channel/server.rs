@@ -292,12 +292,15 @@ impl State {
             }
         };
         answer.headers.push(("ETag", tag));
+        if file.extension().is_some_and(|extension| extension == "html") {
+            answer.headers.push(("Content-Type", "text/html".to_owned()));
+        }
         answer
     }
 
     /// The file that a path names.
     fn file(&self, path: &str) -> Option<PathBuf> {
-        let path = path.trim_start_matches('/');
+        let path = path.trim_start_matches('/').replace("%2B", "+");
         if path.split('/').any(|part| part == "..") {
             return None;
         }
@@ -305,7 +308,10 @@ impl State {
         let below = |name: &str| path.strip_prefix(name)?.strip_prefix('/');
         let mounted = mounts.iter().filter(|(name, _)| !name.is_empty());
         let mut mounted = mounted.filter_map(|(name, directory)| Some(directory.join(below(name)?)));
-        let file = mounted.next().unwrap_or_else(|| mounts[0].1.join(path));
+        let mut file = mounted.next().unwrap_or_else(|| mounts[0].1.join(&path));
+        if file.is_dir() {
+            file.push("index.html");
+        }
         file.is_file().then_some(file)
     }
 }

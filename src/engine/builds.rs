@@ -1,0 +1,38 @@
+//! Builds of images.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::EngineError;
+use crate::context::Context;
+use crate::event::Sink;
+use crate::reference::{Digest, ImageTag};
+
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// What is built, in people's words, for events: `common`, `mission roman`.
+    pub image: String,
+    /// The text of the Dockerfile.
+    pub dockerfile: String,
+    /// The files that it can copy.
+    pub context: Context,
+    /// Build arguments.
+    pub args: BTreeMap<String, String>,
+    /// Files that single `RUN`s see, by the ID with which the Dockerfile names them. They reach no layer and no history.
+    pub mounts: BTreeMap<String, Vec<u8>>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+    /// The tags that the image gets.
+    pub tags: Vec<ImageTag>,
+    /// Whether the builder's cache is left aside.
+    pub no_cache: bool,
+}
+
+/// What builds images.
+#[async_trait]
+pub trait Builds: Send + Sync {
+    /// Builds an image; its steps become events.
+    async fn build(&self, request: BuildRequest, events: &dyn Sink) -> Result<Digest, EngineError>;
+}

@@ -1,0 +1,142 @@
+//! Containers: started, followed, waited for, ended, and found again by their labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::EngineError;
+use crate::context::Context;
+
+/// What to run.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerRequest {
+    /// The image, by ID or tag.
+    pub image: String,
+    /// In place of the image's own entrypoint; none at all, if it is empty.
+    pub entrypoint: Option<Vec<String>>,
+    /// The command, in place of the image's own.
+    pub command: Vec<String>,
+    /// Files that it holds before it starts, each set below an absolute path.
+    pub files: Vec<(String, Context)>,
+    /// A program that it can run and nothing in it can change.
+    pub program: Option<SharedProgram>,
+    /// Environment variables beside the image's own.
+    pub environment: BTreeMap<String, String>,
+    /// Labels, by which floe finds the container again.
+    pub labels: BTreeMap<String, String>,
+    /// A limit on memory and swap together, in bytes.
+    pub memory: Option<u64>,
+    /// A limit on the number of processes and threads.
+    pub processes: Option<u64>,
+    /// The size of `/dev/shm`, in bytes.
+    pub shm_size: Option<u64>,
+}
+
+/// A program that containers share, and that the engine keeps from one to the next.
+#[derive(Debug, Clone)]
+pub struct SharedProgram {
+    /// What the engine keeps it as. Another content has another name.
+    pub name: String,
+    /// Where containers have it: its directory holds nothing else.
+    pub path: PathBuf,
+    /// The program on the host.
+    pub source: PathBuf,
+}
+
+/// A container that was created and started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// The engine's ID of it.
+    pub id: String,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerExit {
+    /// The exit code of its first process; 128 and the signal's number where it was killed.
+    pub code: i64,
+    /// Whether the engine saw a process of the container killed for memory. True also where only a child was killed.
+    pub out_of_memory: bool,
+}
+
+/// What is copied out of a container.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The files, relative to the directory; all that are there, if `None`.
+    pub files: Option<BTreeSet<PathBuf>>,
+    /// How many bytes are read at most, those that nobody wants included.
+    pub limit: u64,
+}
+
+/// A file or directory that differs from that of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// How it differs.
+    pub kind: ChangeKind,
+}
+
+/// How a file differs from that of the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// In its content, its metadata, or, of a directory, in what it holds.
+    Changed,
+    /// The image has none.
+    Added,
+    /// The image alone has it.
+    Deleted,
+}
+
+/// A container of floe's own, found by its labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The engine's ID of it.
+    pub id: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is running.
+    pub running: bool,
+}
+
+/// What runs containers.
+#[async_trait]
+pub trait Containers: Send + Sync {
+    /// Creates and starts a container.
+    async fn start(&self, request: &ContainerRequest) -> Result<Container, EngineError>;
+
+    /// Sends what the container prints (standard output and error together) into `output` until it ends.
+    async fn follow(&self, container: &Container, output: mpsc::Sender<Vec<u8>>) -> Result<(), EngineError>;
+
+    /// Waits until the container ends.
+    async fn wait(&self, container: &Container) -> Result<ContainerExit, EngineError>;
+
+    /// Asks the first process of the container to end (SIGTERM). One that has ended already is no error.
+    async fn terminate(&self, container: &Container) -> Result<(), EngineError>;
+
+    /// Kills every process of the container. One that has ended already is no error.
+    async fn kill(&self, container: &Container) -> Result<(), EngineError>;
+
+    /// Copies what is wanted of a directory out of a container, running or not, into `destination`. A missing directory is
+    /// no error.
+    ///
+    /// Returns whether everything fitted.
+    async fn copy_out(
+        &self,
+        container: &Container,
+        path: &str,
+        destination: PathBuf,
+        wanted: &Wanted,
+    ) -> Result<bool, EngineError>;
+
+    /// What differs in the container's files from those of its image. Volumes are left out.
+    async fn changes(&self, container: &Container) -> Result<Vec<Change>, EngineError>;
+
+    /// Removes the container and its anonymous volumes, running or not. A missing one is no error.
+    async fn remove(&self, container: &Container) -> Result<(), EngineError>;
+
+    /// All containers that carry the label `label`.
+    async fn containers(&self, label: &str) -> Result<Vec<Found>, EngineError>;
+}

@@ -1,0 +1,113 @@
+//! Docker's images.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bollard::models::ImageInspect;
+use bollard::query_parameters::{RemoveImageOptions, TagImageOptionsBuilder};
+
+use super::error::status;
+use super::{Docker, stream};
+use crate::engine::{Credentials, EngineError, Image, Images};
+use crate::event::Sink;
+use crate::fault::Trouble;
+use crate::reference::{Digest, ImageReference, ImageTag};
+
+#[async_trait]
+impl Images for Docker {
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
+        let action = || format!("inspect the image {reference}");
+        match self.api.inspect_image(reference).await {
+            Ok(inspected) => image(inspected).map(Some).ok_or_else(|| EngineError::Request {
+                action: action(),
+                reason: "the engine's answer has no ID".to_owned(),
+                trouble: Trouble::Foreign,
+            }),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.failed(action(), error)),
+        }
+    }
+
+    async fn pull(
+        &self,
+        reference: &ImageReference,
+        credentials: Option<Credentials>,
+        events: &dyn Sink,
+    ) -> Result<Image, EngineError> {
+        stream::pull(&self.api, reference, credentials, events).await?;
+        let pulled = self.image(reference.as_str()).await?;
+        pulled.ok_or_else(|| EngineError::Request {
+            action: format!("pull {reference}"),
+            reason: "the image is not there after the pull".to_owned(),
+            trouble: Trouble::Vanished,
+        })
+    }
+
+    async fn import(
+        &self,
+        archive: PathBuf,
+        tag: &ImageTag,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<Digest, EngineError> {
+        stream::import(&self.api, archive, tag, labels).await
+    }
+
+    async fn tag(&self, id: &Digest, tag: &ImageTag) -> Result<(), EngineError> {
+        let options = TagImageOptionsBuilder::default()
+            .repo(&tag.repository)
+            .tag(&tag.tag)
+            .build();
+        let tagged = self.api.tag_image(id.as_str(), Some(options)).await;
+        tagged.map_err(|error| self.failed(format!("tag {id} as {tag}"), error))
+    }
+
+    async fn push(
+        &self,
+        tag: &ImageTag,
+        credentials: Option<Credentials>,
+        events: &dyn Sink,
+    ) -> Result<Digest, EngineError> {
+        stream::push(&self.transport, tag, credentials, events).await
+    }
+
+    async fn remove_image(&self, id: &Digest) -> Result<(), EngineError> {
+        let removed = self
+            .api
+            .remove_image(id.as_str(), None::<RemoveImageOptions>, None)
+            .await;
+        match removed {
+            // 409: a container of somebody else's still needs it.
+            Err(error) if !matches!(status(&error), Some(404 | 409)) => {
+                Err(self.failed(format!("remove the image {id}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn image(inspected: ImageInspect) -> Option<Image> {
+    let layers = inspected.root_fs.and_then(|root| root.layers).unwrap_or_default();
+    let config = inspected.config.unwrap_or_default();
+    Some(Image {
+        id: inspected.id?.parse().ok()?,
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        variables: config
+            .env
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|entry| variable(entry))
+            .collect(),
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        command: config.cmd.unwrap_or_default(),
+        layers: layers.iter().map(|layer| layer.parse().ok()).collect::<Option<_>>()?,
+        architecture: inspected.architecture.unwrap_or_default(),
+        os: inspected.os.unwrap_or_default(),
+        size: inspected.size.unwrap_or_default().try_into().unwrap_or_default(),
+    })
+}
+
+fn variable(entry: &str) -> Option<(String, String)> {
+    let (name, value) = entry.split_once('=')?;
+    Some((name.to_owned(), value.to_owned()))
+}

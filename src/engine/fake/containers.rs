@@ -1,0 +1,154 @@
+//! Containers in memory, which do what a test has written down for them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, watch};
+
+use super::{Fake, KILLED, Kept, TERMINATED, refused};
+use crate::engine::{Change, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, Wanted};
+use crate::event::wire::Encoder;
+use crate::event::{Event, Record};
+use crate::image::variable::EVENTS;
+
+#[async_trait]
+impl Containers for Fake {
+    async fn start(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
+        let words = format!("{} {}", request.image, request.command.join(" "));
+        let mut state = self.call("start", words.trim_end())?;
+        if state.find(&request.image).is_none() {
+            let action = format!("start a container of {}", request.image);
+            return Err(refused(action, "no such image"));
+        }
+        let run = state.runs.pop_front().unwrap_or_default();
+        let started = state.calls.iter().filter(|call| call.starts_with("start ")).count();
+        let id = format!("container-{started}");
+        let mut encoder = match request.environment.get(EVENTS).and_then(|key| key.parse().ok()) {
+            Some(key) => Encoder::sealed(key),
+            None => Encoder::default(),
+        };
+        let mut encode = |events: &[Event]| {
+            let records = events.iter().cloned().map(Record::now);
+            records.flat_map(|record| encoder.encode(&record)).collect::<Vec<_>>()
+        };
+        let kept = Kept {
+            output: [run.output.clone(), encode(&run.said)].concat(),
+            farewell: encode(run.farewell.as_deref().unwrap_or_default()),
+            exit: watch::Sender::new(run.exit),
+            labels: request.labels.clone(),
+            run,
+        };
+        state.containers.insert(id.clone(), kept);
+        Ok(Container { id })
+    }
+
+    async fn follow(&self, container: &Container, output: mpsc::Sender<Vec<u8>>) -> Result<(), EngineError> {
+        let (first, farewell, mut exit) = {
+            let state = self.call("follow", &container.id)?;
+            let kept = state.container("follow", container)?;
+            (kept.output.clone(), kept.farewell.clone(), kept.exit.subscribe())
+        };
+        // A receiver that is gone, and a container that is removed, both end it.
+        if output.send(first).await.is_ok() {
+            let ended = tokio::select! {
+                ended = exit.wait_for(Option::is_some) => ended.ok().and_then(|exit| *exit),
+                () = output.closed() => None,
+            };
+            if ended == Some(TERMINATED) {
+                let _ = output.send(farewell).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, container: &Container) -> Result<ContainerExit, EngineError> {
+        let mut exit = {
+            let state = self.call("wait", &container.id)?;
+            state.container("wait for", container)?.exit.subscribe()
+        };
+        let ended = exit.wait_for(Option::is_some).await.ok().and_then(|exit| *exit);
+        ended.ok_or_else(|| refused(format!("wait for {}", container.id), "no such container"))
+    }
+
+    async fn terminate(&self, container: &Container) -> Result<(), EngineError> {
+        let state = self.call("terminate", &container.id)?;
+        let kept = state.containers.get(&container.id);
+        if let Some(kept) = kept.filter(|kept| kept.run.farewell.is_some()) {
+            kept.end(TERMINATED);
+        }
+        Ok(())
+    }
+
+    async fn kill(&self, container: &Container) -> Result<(), EngineError> {
+        let state = self.call("kill", &container.id)?;
+        if let Some(kept) = state.containers.get(&container.id) {
+            kept.end(KILLED);
+        }
+        Ok(())
+    }
+
+    async fn copy_out(
+        &self,
+        container: &Container,
+        path: &str,
+        destination: PathBuf,
+        wanted: &Wanted,
+    ) -> Result<bool, EngineError> {
+        let state = self.call("copy_out", &format!("{} {path}", container.id))?;
+        let below = format!("{}/", path.trim_end_matches('/'));
+        let mut left = wanted.limit;
+        for (file, content) in &state.container("copy out of", container)?.run.files {
+            let Some(name) = file.strip_prefix(&below) else {
+                continue;
+            };
+            let size = content.len() as u64;
+            if size > left {
+                return Ok(false);
+            }
+            left -= size;
+            if wanted
+                .files
+                .as_ref()
+                .is_some_and(|files| !files.contains(Path::new(name)))
+            {
+                continue;
+            }
+            let target = destination.join(name);
+            let failed = |source| EngineError::File {
+                path: target.clone(),
+                source,
+            };
+            fs::create_dir_all(target.parent().unwrap_or(&destination)).map_err(failed)?;
+            fs::write(&target, content).map_err(failed)?;
+        }
+        Ok(true)
+    }
+
+    async fn changes(&self, container: &Container) -> Result<Vec<Change>, EngineError> {
+        let state = self.call("changes", &container.id)?;
+        Ok(state.container("look for changes in", container)?.run.changes.clone())
+    }
+
+    async fn remove(&self, container: &Container) -> Result<(), EngineError> {
+        self.call("remove", &container.id)?.containers.remove(&container.id);
+        Ok(())
+    }
+
+    async fn containers(&self, label: &str) -> Result<Vec<Found>, EngineError> {
+        let state = self.call("containers", label)?;
+        let labelled = state.containers.iter().filter(|(_, kept)| {
+            let plain = kept.labels.contains_key(label);
+            plain
+                || label
+                    .split_once('=')
+                    .is_some_and(|(name, value)| kept.labels.get(name).is_some_and(|v| v == value))
+        });
+        let found = labelled.map(|(id, kept)| Found {
+            id: id.clone(),
+            labels: kept.labels.clone(),
+            running: kept.exit.borrow().is_none(),
+        });
+        Ok(found.collect())
+    }
+}

@@ -1,0 +1,85 @@
+//! Images at an engine, and their ways to and from a registry.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::EngineError;
+use crate::event::Sink;
+use crate::reference::{Digest, ImageReference, ImageTag};
+
+/// An image as the engine knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The image's ID: the digest of its configuration or, where the engine keeps images as containerd does, that of its
+    /// manifest or index.
+    pub id: Digest,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The digests of its layers' uncompressed content, lowest first.
+    pub layers: Vec<Digest>,
+    /// What its containers run unless told otherwise, and its command after it.
+    pub entrypoint: Vec<String>,
+    /// What its containers run unless told otherwise, after its entrypoint.
+    pub command: Vec<String>,
+    /// The environment variables that its containers have.
+    pub variables: BTreeMap<String, String>,
+    /// The architecture, e.g. `amd64`.
+    pub architecture: String,
+    /// The operating system, e.g. `linux`.
+    pub os: String,
+    /// Bytes on disk.
+    pub size: u64,
+}
+
+/// What a registry knows a user by.
+#[derive(Clone)]
+pub enum Credentials {
+    /// A name and a password, or a token in the place of one.
+    Password {
+        /// The user's name.
+        username: String,
+        /// The password or token.
+        password: String,
+    },
+    /// A token of an identity service, which the registry's own service exchanges for one that opens a repository.
+    IdentityToken(String),
+}
+
+/// What keeps images.
+#[async_trait]
+pub trait Images: Send + Sync {
+    /// The image that `reference` (an ID or a tag) names, if the engine has it.
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError>;
+
+    /// Fetches an image from its registry.
+    async fn pull(
+        &self,
+        reference: &ImageReference,
+        credentials: Option<Credentials>,
+        events: &dyn Sink,
+    ) -> Result<Image, EngineError>;
+
+    /// Makes an image of one layer from an archive of a root filesystem.
+    async fn import(
+        &self,
+        archive: PathBuf,
+        tag: &ImageTag,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<Digest, EngineError>;
+
+    /// Gives the image `id` one more tag.
+    async fn tag(&self, id: &Digest, tag: &ImageTag) -> Result<(), EngineError>;
+
+    /// Pushes what `tag` names; returns the digest of the manifest in the registry.
+    async fn push(
+        &self,
+        tag: &ImageTag,
+        credentials: Option<Credentials>,
+        events: &dyn Sink,
+    ) -> Result<Digest, EngineError>;
+
+    /// Removes an image, unless a container or another image needs it. A missing one is no error.
+    async fn remove_image(&self, id: &Digest) -> Result<(), EngineError>;
+}

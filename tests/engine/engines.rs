@@ -1,0 +1,185 @@
+//! Engines other than this machine's own, and other ways to one: what a person does in a day holds at each of them.
+
+mod second;
+
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::thread;
+
+use floe::engine::{self, Absence, Directions, EngineError};
+use floe::fault::{Explained as _, Kind};
+use world::{LocalRegistry, run};
+
+use self::second::Second;
+use crate::site::{Reach, Site};
+
+/// Builds, tests and pushes a mission, finds it up to date, and finds it in the registry.
+fn a_day_at(engine: Reach) {
+    let (registry, site) = (LocalRegistry::start(), Site::on(engine, "true"));
+    let address = registry.address("hub");
+    let push = ["push", "tiny", "--registry", &address];
+    site.command(&push).expect(102).says(&["no passing test results"]);
+    site.command(&["test", "tiny"]).expect(0);
+    let pushed = site.command(&push).expect(0);
+    let image = site.command(&["image", "tiny", "--format", "json"]).expect(0).stdout;
+    let image = serde_json::from_str::<serde_json::Value>(&image).unwrap();
+    let (_, tag) = image["reference"].as_str().unwrap().rsplit_once(':').unwrap();
+    assert_eq!(pushed.stdout, registry.reference("hub/tiny", tag));
+    let again = site.command(&["build", "tiny"]).expect(0).stderr;
+    assert_eq!(again.matches("UP-TO-DATE").count(), 2, "{again}");
+    let again = site.command(&push).expect(0).says(&["is there already"]);
+    assert_eq!(again.stdout, pushed.stdout);
+    // What another machine pulls is what was tested here.
+    let name = format!("{}:{tag}", registry.address("hub/tiny"));
+    let known = site
+        .docker()
+        .args(["image", "inspect", "--format", "{{.Id}}", &name])
+        .output();
+    assert_eq!(
+        String::from_utf8(known.unwrap().stdout).unwrap().trim(),
+        image["id"].as_str().unwrap()
+    );
+}
+
+#[test]
+fn a_day_is_as_long_at_an_engine_that_keeps_images_as_containerd_does() {
+    let second = Second::borrow("containerd");
+    a_day_at(second.reach("unix"));
+}
+
+#[test]
+fn a_day_is_as_long_at_a_port_with_certificates_and_the_classic_store() {
+    let second = Second::borrow("classic");
+    a_day_at(second.reach("tls"));
+}
+
+#[test]
+fn a_day_is_as_long_through_ssh() {
+    let second = Second::borrow("containerd");
+    a_day_at(second.reach("ssh"));
+}
+
+#[tokio::test]
+async fn a_context_that_dockers_client_made_leads_to_its_engine() {
+    let second = Second::borrow("classic");
+    let reach = second.reach("tls");
+    let value = |name: &str| &reach.iter().find(|(known, _)| known == name).unwrap().1;
+    let (host, certificates) = (value("DOCKER_HOST"), value("DOCKER_CERT_PATH"));
+    let client = tempfile::tempdir().unwrap();
+    let file = |name: &str| format!("{certificates}/{name}.pem");
+    let endpoint = format!(
+        "host={host},ca={},cert={},key={}",
+        file("ca"),
+        file("cert"),
+        file("key")
+    );
+    let docker = |arguments: &[&str]| {
+        run(Command::new("docker")
+            .args(arguments)
+            .env("DOCKER_CONFIG", client.path())
+            .env_remove("DOCKER_HOST"))
+    };
+    docker(&["context", "create", "far", "--docker", &endpoint]);
+    docker(&[
+        "context",
+        "create",
+        "trusting",
+        "--docker",
+        &format!(
+            "host={host},skip-tls-verify=true,cert={},key={}",
+            file("cert"),
+            file("key")
+        ),
+    ]);
+    for name in ["far", "trusting"] {
+        docker(&["context", "use", name]);
+        let by = |context: Option<&str>| Directions {
+            context: context.map(str::to_owned),
+            client: Some(client.path().to_owned()),
+            ..Directions::default()
+        };
+        for context in [None, Some(name)] {
+            engine::connect(&by(context)).await.map(drop).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_build_goes_to_a_port_without_certificates() {
+    // What stands between is a port of this machine before its engine's socket.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let engine = UnixStream::connect("/var/run/docker.sock").unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), engine.try_clone().unwrap());
+            thread::spawn(move || {
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+            thread::spawn(move || {
+                let (mut from, mut to): (UnixStream, TcpStream) = (engine, client);
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    let site = Site::on(vec![("DOCKER_HOST".to_owned(), format!("tcp://{address}"))], "true");
+    site.command(&["test", "tiny"]).expect(0);
+}
+
+#[test]
+fn ssh_that_fails_is_quoted_and_is_no_reason_to_install_docker() {
+    let second = Second::borrow("containerd");
+    let mut reach = second.reach("ssh");
+    let site = Site::new("true");
+    for (address, words) in [
+        ("ssh://root@127.0.0.1:1", "Connection refused"),
+        ("ssh://stranger@127.0.0.1:23762", "Permission denied"),
+        (
+            "ssh://nobody@127.0.0.1:23762",
+            "\"This account is currently not available.\" in place",
+        ),
+        ("ssh://root@127.0.0.1:23762/nowhere/docker.sock", "/nowhere/docker.sock"),
+    ] {
+        reach.retain(|(name, _)| name != "DOCKER_HOST");
+        let mut command = site.prepared(&["build", "tiny"]);
+        command.envs(reach.iter().cloned()).env("DOCKER_HOST", address);
+        let ended = world::Ended::of(command.output().unwrap()).expect(75);
+        let ended = ended.says(&[
+            "no container engine answers at ssh://",
+            words,
+            "ssh HOST docker version",
+        ]);
+        assert!(!ended.stderr.contains("install Docker"), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_wants_certificates_says_so_to_whoever_brings_none() {
+    let second = Second::borrow("classic");
+    let reach = second.reach("tls");
+    let host = reach.iter().find(|(name, _)| name == "DOCKER_HOST").unwrap().1.clone();
+    let plain = Directions {
+        host: Some(host),
+        ..Directions::default()
+    };
+    let error = engine::connect(&plain).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Temporary);
+    assert!(error.to_string().contains("HTTP request to an HTTPS server"), "{error}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("TLS"), "{hint}");
+    assert!(
+        matches!(
+            error,
+            EngineError::Unreachable {
+                cause: Absence::Network(_),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
