@@ -168,6 +168,8 @@ pub enum Event {
         /// How many tests ended, by verdict.
         summary: Summary,
     },
+    /// The agent found everything that tests run with as it was before them. Without this event it may be or not.
+    Untouched,
     /// Something printed in the container outside any test.
     Output {
         /// What was printed, with invalid UTF-8 replaced; not necessarily whole lines.

@@ -41,6 +41,20 @@ pub fn tested_with(variables: &BTreeMap<String, String>) -> Vec<PathBuf> {
     own.into_iter().chain(listed).collect()
 }
 
+/// What programs of a user run, whoever the user is, below the home directory: packages and commands that pip installs, and
+/// kernels.
+pub const OF_USERS: [&str; 3] = [".local/lib", ".local/bin", ".local/share/jupyter/kernels"];
+
+/// IPython's own directory below the home directory.
+pub const IPYTHON: &str = ".ipython";
+
+/// Whether a file of [`IPYTHON`] is code that IPython reads when it starts.
+#[must_use]
+pub fn is_read_by_ipython(file: &Path) -> bool {
+    let extension = file.extension();
+    extension.is_some_and(|extension| extension == "py" || extension == "ipy")
+}
+
 /// The program of `applet` in an image that floe built.
 #[must_use]
 pub fn program(applet: &str) -> String {

@@ -14,6 +14,7 @@ pub mod request;
 pub mod runner;
 pub mod selection;
 pub mod settings;
+pub mod untouched;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

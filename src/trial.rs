@@ -171,7 +171,7 @@ async fn run_stage(
     .await;
     let afterwards = async {
         let changed = match &ended {
-            Ok(ended) if !ended.stopped && stage.shares() => {
+            Ok(ended) if !ended.stopped && stage.shares() && !watch.untouched => {
                 changes::of(containers, &container, &trial.fixed).await.transpose()
             }
             _ => None,
@@ -246,6 +246,9 @@ fn request(
 ) -> Result<ContainerRequest, EngineError> {
     let mut request = stage.request(&trial.request);
     request.options.run_timeout = left.map(Limit);
+    if stage.shares() {
+        request.fixed.clone_from(&trial.fixed);
+    }
     let mut environment = request.variables();
     environment.insert(EVENTS.to_owned(), key.to_string());
     environment.insert(ARTIFACTS.to_owned(), ARTIFACTS_DIRECTORY.to_owned());

@@ -1,6 +1,7 @@
 //! What a host asks of the agent, which is the first process of a container: what to run there, and how.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,9 @@ pub struct Request {
     /// The image's own entrypoint, which everything but the agent runs behind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entrypoint: Vec<String>,
+    /// What tests must not change below, since others run with it: absolute paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixed: Vec<PathBuf>,
 }
 
 /// What a container is for.
@@ -162,6 +166,7 @@ mod tests {
                 command: vec!["start.sh".to_owned()],
             },
             entrypoint: vec!["tini".to_owned(), "--".to_owned()],
+            fixed: vec!["/opt/conda".into()],
         };
         assert!(request.variables().len() > 1);
         assert_eq!(sent(&request), request);

@@ -137,6 +137,19 @@ async fn what_a_test_changed_of_what_others_run_with_is_a_problem() {
 }
 
 #[tokio::test]
+async fn the_engine_is_asked_what_differs_only_where_the_agent_has_not_found_all_as_it_was() {
+    for (said, asked) in [
+        (vec![suite(FORMAT)], true),
+        (vec![suite(FORMAT), Event::Untouched], false),
+    ] {
+        let scripted = Run { said, ..Run::default() };
+        let (ended, events, calls) = run_to_its_end(scripted).await;
+        assert_eq!(calls.iter().any(|call| call.starts_with("changes ")), asked);
+        assert_eq!((ended, events.len()), (Ended::default(), 2));
+    }
+}
+
+#[tokio::test]
 async fn an_agent_of_another_format_is_a_problem() {
     let (ended, _) = run_one(&[suite(FORMAT + 1)], 0).await;
     assert!(ended.problem.unwrap().contains("event format"));

@@ -21,6 +21,8 @@ pub(super) struct Watch<'a> {
     /// Whether the container has been asked to end because the run took too long.
     pub(super) overdue: bool,
     pub(super) problem: Option<String>,
+    /// Whether the agent found what tests run with as it was before them.
+    pub(super) untouched: bool,
     /// The executed notebooks that the agent has named.
     pub(super) notebooks: BTreeSet<PathBuf>,
     tail: String,
@@ -42,6 +44,7 @@ impl<'a> Watch<'a> {
             begun: false,
             overdue: false,
             problem: None,
+            untouched: false,
             notebooks: BTreeSet::new(),
             tail: String::new(),
             printed: 0,
@@ -72,6 +75,10 @@ impl<'a> Watch<'a> {
             Piece::Record(record) => {
                 let event = match self.accepted(record.event) {
                     Ok(Event::Output { text }) => return self.printed(text, events),
+                    Ok(Event::Untouched) => {
+                        self.untouched = true;
+                        return;
+                    }
                     Ok(event) => event,
                     Err(text) => return self.warn(text, events),
                 };
@@ -145,6 +152,7 @@ impl<'a> Watch<'a> {
             | Event::TestRetried { .. }
             | Event::ScriptStarted { .. }
             | Event::SuiteFinished { .. }
+            | Event::Untouched
             | Event::Output { .. }
             | Event::Note { .. }
             | Event::Warning { .. } => Ok(event),

@@ -102,6 +102,7 @@ fn events() -> Vec<Event> {
             problem: Some(text()),
             seconds: 1.0,
         },
+        Event::Untouched,
         Event::Note { text: text() },
         Event::Warning { text: text() },
     ]
@@ -125,6 +126,7 @@ fn is_listed(event: &Event) {
         | Event::TestRetried { .. }
         | Event::TestFinished(_)
         | Event::SuiteFinished { .. }
+        | Event::Untouched
         | Event::Output { .. }
         | Event::RunFinished { .. }
         | Event::Note { .. }

@@ -14,12 +14,13 @@ use super::relay::Relay;
 use super::script::Script;
 use crate::cli::args::run::RunArgs;
 use crate::cli::failure::{ExitCode, Failure};
-use crate::event::Summary;
+use crate::event::{Event, Summary};
 use crate::image::{self, variable};
 use crate::process;
 use crate::server;
 use crate::suite::discover;
 use crate::suite::request::{Duty, RequestError};
+use crate::suite::untouched::{self, Watched};
 
 /// Does what the host asks for.
 pub async fn run() -> Result<(), Failure> {
@@ -37,6 +38,11 @@ pub async fn run() -> Result<(), Failure> {
     let defined = defined.unwrap_or_default();
     let relay = Relay::new(events.clone());
     let events = events.as_ref();
+    let watched = (!request.fixed.is_empty()).then(|| {
+        let listed = std::fs::read_to_string("/etc/passwd").map(|users| untouched::homes(&users));
+        let own = here.setting("HOME").map(PathBuf::from);
+        Watched::now(&request.fixed, listed.unwrap_or_default().into_iter().chain(own))
+    });
     let place = entrypoint::pass(&request.entrypoint, &here, &interrupts, events, &relay).await?;
     std::env::set_current_dir(&place.directory).map_err(|error| {
         let message = format!("the image's working directory {}: {error}", place.directory.display());
@@ -79,6 +85,10 @@ pub async fn run() -> Result<(), Failure> {
         }
     };
     unless_interrupted(&interrupts)?;
+    let home = place.setting("HOME").map(PathBuf::from);
+    if watched.is_some_and(|watched| watched.is_untouched(home.as_deref())) {
+        events.emit(Event::Untouched);
+    }
     // That nothing ran is for the host to judge.
     match summary {
         Summary { failed: 0, .. } => Ok(()),
