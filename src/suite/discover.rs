@@ -220,6 +220,7 @@ fn lexical(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Explained as _;
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -242,6 +243,15 @@ mod tests {
         tests
             .map(|test| format!("{} {}", test.id(), mode(&test.mode)))
             .collect()
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_a_list_is_said_to_be_a_list() {
+        for (file, example) in [("imports", "numpy"), ("notebooks", "examples/*.ipynb")] {
+            let dir = tree(&[(&format!("b/tests/{file}/x.ipynb"), "")]);
+            let hint = load(dir.path()).unwrap_err().hint().unwrap();
+            assert!(hint.starts_with("it is a list") && hint.contains(example), "{hint}");
+        }
     }
 
     #[test]

@@ -39,9 +39,13 @@ impl Explained for DiscoverError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Settings(SettingsError::Invalid { .. }) => Some(
-                "settings.yml may hold cell-timeout, notebook-timeout, import-timeout, script-timeout, retries and alone"
+                "settings.yml may hold cell-timeout, notebook-timeout, import-timeout, script-timeout, retries, alone, isolated and own-kernels"
                     .to_owned(),
             ),
+            Self::Read { path, source } if source.kind() == io::ErrorKind::IsADirectory => Some(format!(
+                "it is a list, a line for each; put what the directory holds elsewhere, and name that here, as in `{}`",
+                if path.ends_with("imports") { "numpy" } else { "examples/*.ipynb" }
+            )),
             _ => None,
         }
     }
