@@ -11,6 +11,9 @@ use crate::fault::{Explained, Kind};
 use crate::plan::Inputs;
 use crate::reference::{Digest, Role};
 
+/// Its directory.
+pub const DIRECTORY: &str = ".floe";
+
 /// The state directory of a repository.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -59,7 +62,7 @@ impl State {
     #[must_use]
     pub fn of(root: &Path) -> Self {
         Self {
-            root: root.join(".floe"),
+            root: root.join(DIRECTORY),
         }
     }
 

@@ -1,6 +1,7 @@
 //! An image that floe did not build: the agent and the tests are brought into its container.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::engine::Image;
 use crate::reference::{EnvironmentName, ImageReference, TestId, TestKind};
 use crate::run::history;
 use crate::server;
-use crate::state::FileError;
+use crate::state::{self, FileError};
 use crate::suite::TestPlan;
 use crate::suite::request::Request;
 use crate::suite::selection::Selection;
@@ -171,7 +172,9 @@ fn notebooks(path: &Path) -> Result<(PathBuf, Vec<String>), WorkflowError> {
         return Ok((directory, vec![name]));
     }
     let mut found = Vec::new();
-    let visible = |entry: &walkdir::DirEntry| entry.file_name() != ".ipynb_checkpoints";
+    // Checkpoints, environments, and the notebooks that floe keeps of earlier runs.
+    let hidden = |entry: &walkdir::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
+    let visible = |entry: &walkdir::DirEntry| entry.depth() == 0 || !(entry.file_type().is_dir() && hidden(entry));
     for entry in walkdir::WalkDir::new(&path).into_iter().filter_entry(visible) {
         let entry = entry.map_err(|error| FileError::of(&path)(error.into()))?;
         let is_notebook = entry.path().extension().is_some_and(|extension| extension == "ipynb");
@@ -206,11 +209,7 @@ fn files(
     notebooks: &[String],
     own: &Path,
 ) -> Result<Context, WorkflowError> {
-    let mut files = if place.as_os_str().is_empty() {
-        Context::new(directory).without(DEFINITIONS.map(PathBuf::from))
-    } else {
-        below(directory, place, Context::new(empty(own, "tests")?))?
-    };
+    let mut files = below(directory, place, Context::new(empty(own, "tests")?))?;
     for (name, lines) in [("imports", modules), ("notebooks", notebooks)] {
         let source = own.join(name);
         std::fs::write(&source, lines.join("\n")).map_err(FileError::of(&source))?;
@@ -219,9 +218,12 @@ fn files(
     Ok(files)
 }
 
-/// The same context with the files of a directory at `place`.
+/// The same context with the files of a directory at `place`, less what floe keeps there, and what would define tests.
 fn below(directory: &Path, place: &Path, mut context: Context) -> Result<Context, WorkflowError> {
-    for entry in walkdir::WalkDir::new(directory) {
+    let defines = |name: &OsStr| place.as_os_str().is_empty() && DEFINITIONS.iter().any(|other| name == *other);
+    let is_left_out = |name: &OsStr| name == state::DIRECTORY || defines(name);
+    let walk = walkdir::WalkDir::new(directory).min_depth(1).into_iter();
+    for entry in walk.filter_entry(|entry| entry.depth() != 1 || !is_left_out(entry.file_name())) {
         let entry = entry.map_err(|error| FileError::of(directory)(error.into()))?;
         let path = entry.path();
         let kind = entry.file_type();
@@ -299,6 +301,42 @@ mod tests {
         let entries = context.entries().unwrap().into_iter();
         let entries = entries.map(|entry| entry.path.display().to_string()).collect();
         (entries, std::fs::read_to_string(own.path().join("notebooks")).unwrap())
+    }
+
+    #[test]
+    fn notebooks_in_hidden_directories_are_nobodys_and_what_floe_keeps_stays_here() {
+        let paths = [".floe/runs/r/notebooks/a.ipynb", ".venv/lib/b.ipynb", "a.ipynb"];
+        let (files, list) = given("project", &paths);
+        assert_eq!(list, "a.ipynb");
+        assert_eq!(
+            files,
+            [
+                ".venv",
+                ".venv/lib",
+                ".venv/lib/b.ipynb",
+                "a.ipynb",
+                "imports",
+                "notebooks"
+            ]
+        );
+        let (files, list) = given("project", &[&paths[..], &["notebooks/c.ipynb"]].concat());
+        assert_eq!(list, "project/a.ipynb\nproject/notebooks/c.ipynb");
+        assert!(!files.iter().any(|file| file.contains(".floe")), "{files:?}");
+    }
+
+    #[test]
+    fn what_docker_would_ignore_lies_beside_a_notebook_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [(".dockerignore", "*"), ("a.ipynb", ""), ("data.csv", "")] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let own = tempfile::tempdir().unwrap();
+        let context = files(&[], (dir.path(), Path::new("")), &["a.ipynb".to_owned()], own.path()).unwrap();
+        let entries = context.entries().unwrap();
+        assert!(
+            entries.iter().any(|entry| entry.path == Path::new("data.csv")),
+            "{entries:?}"
+        );
     }
 
     #[test]

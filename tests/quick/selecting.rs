@@ -320,3 +320,11 @@ fn times_and_memory_are_written_as_people_do_and_else_refused() {
         .expect(3)
         .says(&["environment variable RUN_TIMEOUT=soon: write seconds"]);
 }
+
+#[test]
+fn who_names_a_notebook_of_somebody_elses_image_as_a_word_is_told_the_option() {
+    for (word, option) in [("a.ipynb", "--notebooks a.ipynb"), ("numpy", "--imports numpy")] {
+        let said = tiny().floe(&["test", "--image", "x:1", word]).expect(2).stderr;
+        assert!(said.contains(option), "{said}");
+    }
+}

@@ -53,7 +53,7 @@ pub struct TestArgs {
 #[derive(Debug, Clone, Default, Args)]
 struct ForeignArgs {
     /// Test this image, which need not be floe's, with the tests that --imports, --notebooks and --server name
-    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["words", "all_missions", "rerun_failed"], help_heading = "Any image")]
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["all_missions", "rerun_failed"], help_heading = "Any image")]
     image: Option<ImageReference>,
     /// Modules to import, separated by commas
     #[arg(
@@ -64,7 +64,7 @@ struct ForeignArgs {
         help_heading = "Any image"
     )]
     imports: Vec<String>,
-    /// A notebook, or a directory whose notebooks run with all files beside them
+    /// A notebook, or a directory whose notebooks, less those in hidden directories, run with all files beside them
     #[arg(long, value_name = "PATH", requires = "image", help_heading = "Any image")]
     notebooks: Option<PathBuf>,
     /// Start the image as a JupyterHub does, and see whether its server answers
@@ -77,6 +77,15 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
     let memory = args.container_memory.map(|size| ("CONTAINER_MEMORY", size.to_string()));
     let flags = Vec::from_iter(memory);
     if let Some(image) = args.foreign.image.clone() {
+        if let Some(word) = args.words.first() {
+            let option = if word.ends_with(".ipynb") || word.contains('/') {
+                "--notebooks"
+            } else {
+                "--imports"
+            };
+            let message = format!("with --image, options name what to test, and \"{word}\" is none");
+            return Err(Failure::new(ExitCode::Usage, message).hint(format!("name it as `{option} {word}`")));
+        }
         let session = Session::open_anywhere(global, &flags)?;
         return test_foreign(&session, image, args).await;
     }
