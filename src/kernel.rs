@@ -23,11 +23,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use jupyter_protocol::messaging::{InterruptRequest, KernelInfoRequest, ShutdownRequest};
+use jupyter_protocol::messaging::{CommId, CommMsg, InterruptRequest, KernelInfoRequest, ShutdownRequest};
 use rustix::process::{Pid, Signal};
+use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::connection::{Connection, Endpoint};
+use self::connection::{Connection, ConnectionError, Endpoint};
 use self::execution::Request;
 use self::sequence::Sequence;
 use self::spec::{Interrupt, KernelSpec};
@@ -160,6 +161,8 @@ pub struct Kernel {
     interrupt: Interrupt,
     farewell: Farewell,
     numbers: Sequence,
+    /// What it says of its language.
+    language: Value,
     /// Whether its replies say when code ended by an exception that nothing in the notebook took.
     witnessed: bool,
 }
@@ -168,6 +171,7 @@ pub struct Kernel {
 struct Reached {
     connection: Connection,
     numbers: Sequence,
+    language: Value,
     witnessed: bool,
 }
 
@@ -248,6 +252,7 @@ impl Kernel {
                     Farewell::Control
                 },
                 numbers: reached.numbers,
+                language: reached.language,
                 witnessed: reached.witnessed,
             }),
             Ok(Err(_)) => {
@@ -270,6 +275,21 @@ impl Kernel {
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.process.pid()
+    }
+
+    /// What the kernel says of its language, which Jupyter writes into notebooks as `language_info`.
+    #[must_use]
+    pub fn language(&self) -> &Value {
+        &self.language
+    }
+
+    /// Sends data to a comm of the kernel, such as a widget.
+    pub async fn tell(&mut self, comm: &str, data: Map<String, Value>) -> Result<(), ConnectionError> {
+        let message = CommMsg {
+            comm_id: CommId(comm.to_owned()),
+            data,
+        };
+        self.connection.shell.send(message.into()).await
     }
 
     /// Asks the kernel to end, kills it and all it started, and says how it ended and what it printed itself.
@@ -316,7 +336,7 @@ impl Kernel {
 
 /// Connects and asks until the kernel answers on both channels: replies on one, its output on the other. One that runs
 /// Python is then asked to say how code ends.
-async fn reach(endpoint: Endpoint) -> Result<Reached, connection::ConnectionError> {
+async fn reach(endpoint: Endpoint) -> Result<Reached, ConnectionError> {
     let mut connection = endpoint.connect().await?;
     let mut numbers = Sequence::default();
     let (mut language, mut heard) = (None, false);
@@ -329,7 +349,7 @@ async fn reach(endpoint: Endpoint) -> Result<Reached, connection::ConnectionErro
                     let reply = reply?;
                     numbers.replied(&reply.id);
                     if reply.kind == "kernel_info_reply" {
-                        language = Some(reply.content["language_info"]["name"].clone());
+                        language = Some(reply.content["language_info"].clone());
                     }
                 }
                 message = connection.iopub.receive() => {
@@ -340,7 +360,8 @@ async fn reach(endpoint: Endpoint) -> Result<Reached, connection::ConnectionErro
             }
         }
     }
-    let witnessed = language.is_some_and(|language| language == "python") && {
+    let language = language.unwrap_or_default();
+    let witnessed = language["name"] == "python" && {
         let request = Request::asking(&witness::expression());
         let answer = connection.ask(request, &mut numbers).await?;
         answer["status"] == "ok"
@@ -348,6 +369,7 @@ async fn reach(endpoint: Endpoint) -> Result<Reached, connection::ConnectionErro
     Ok(Reached {
         connection,
         numbers,
+        language,
         witnessed,
     })
 }

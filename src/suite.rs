@@ -15,6 +15,7 @@ pub mod runner;
 pub mod selection;
 pub mod settings;
 pub mod untouched;
+pub mod widgets;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

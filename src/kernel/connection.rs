@@ -45,7 +45,7 @@ pub struct Endpoint {
 }
 
 /// A message from the kernel.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Message {
     /// Its own ID.
     pub id: String,
@@ -55,6 +55,8 @@ pub struct Message {
     pub parent: String,
     /// Its content. Strings of many megabytes are shortened; `null` if it was too large in another way, or no JSON.
     pub content: Value,
+    /// The bytes beside it, which widgets send.
+    pub buffers: Vec<Vec<u8>>,
     /// How many bytes of it are missing for that.
     pub dropped: u64,
 }
@@ -269,6 +271,7 @@ fn parse(message: &Multipart) -> Option<Message> {
         kind: text(&header["msg_type"]),
         parent: text(&parent["msg_id"]),
         content: parts.get(3).and_then(json).unwrap_or_default(),
+        buffers: parts.get(4..).unwrap_or_default().to_vec(),
         dropped: message.dropped,
     })
 }
@@ -287,6 +290,7 @@ mod tests {
             br#"{"msg_id":"7"}"#,
             b"{}",
             b"{\"name\":\"stdout\",\"text\":\"a\xff\"}",
+            b"\xffbuffer",
         ];
         let message = Multipart {
             parts: parts.map(<[u8]>::to_vec).to_vec(),
@@ -295,6 +299,7 @@ mod tests {
         let message = parse(&message).unwrap();
         assert_eq!((message.kind.as_str(), message.parent.as_str()), ("stream", "7"));
         assert_eq!(message.content["text"], "a\u{fffd}");
+        assert_eq!(message.buffers, [b"\xffbuffer"]);
     }
 
     #[test]

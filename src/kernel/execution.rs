@@ -317,11 +317,10 @@ mod tests {
 
     fn message(kind: &str, content: Value) -> Message {
         Message {
-            id: String::new(),
             kind: kind.to_owned(),
             parent: "1".to_owned(),
             content,
-            dropped: 0,
+            ..Message::default()
         }
     }
 

@@ -20,7 +20,7 @@ const LONGEST_STRING: usize = 8 << 20;
 const LARGEST_MESSAGE: usize = 2 * LONGEST_STRING;
 
 /// The most parts of a message that are kept; what follows them are binary buffers.
-const MOST_PARTS: usize = 16;
+const MOST_PARTS: usize = 64;
 
 const MORE: u8 = 1;
 const LONG: u8 = 2;

@@ -122,8 +122,20 @@ impl Notebook {
         seconds(&self.0["metadata"]["floe"])
     }
 
-    /// Forgets the outputs and execution counts of all cells.
+    /// Sets an entry of the metadata.
+    pub fn describe(&mut self, name: &str, value: Value) {
+        let metadata = &mut self.0["metadata"];
+        if !metadata.is_object() {
+            *metadata = Value::Object(serde_json::Map::new());
+        }
+        metadata[name] = value;
+    }
+
+    /// Forgets the outputs and execution counts of all cells, and the state of their widgets.
     pub fn clear(&mut self) {
+        if let Some(metadata) = self.0["metadata"].as_object_mut() {
+            metadata.remove("widgets");
+        }
         for index in 0..self.cells().len() {
             if self.cells()[index]["cell_type"] == "code" {
                 self.set_outputs(index, Vec::new(), Value::Null);

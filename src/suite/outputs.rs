@@ -11,8 +11,8 @@ pub struct Outputs {
     left: usize,
     limit: usize,
     cells: Vec<Cell>,
-    /// Which cell a request executed.
-    requests: HashMap<String, usize>,
+    /// Where the output of a request goes: to the cell that it executed, or to the last widget that took it.
+    requests: HashMap<String, Vec<usize>>,
     /// Where an output with a display ID stands: cell and place.
     displays: HashMap<String, Vec<(usize, usize)>>,
 }
@@ -41,12 +41,44 @@ impl Outputs {
 
     /// Says that the request with this ID executes the cell at `index`.
     pub fn begin(&mut self, request: &str, index: usize) {
-        self.requests.insert(request.to_owned(), index);
+        self.requests.entry(request.to_owned()).or_default().push(index);
+    }
+
+    /// Makes a place for what a widget takes, and returns its number, which follows those of the cells.
+    pub fn add(&mut self) -> usize {
+        self.cells.push(Cell::default());
+        self.cells.len() - 1
+    }
+
+    /// Says that the output of a request no longer goes to `place`.
+    pub fn leave(&mut self, request: &str, place: usize) {
+        if let Some(places) = self.requests.get_mut(request)
+            && let Some(last) = places.iter().rposition(|&other| other == place)
+        {
+            places.remove(last);
+        }
+    }
+
+    /// What a place holds.
+    #[must_use]
+    pub fn of(&self, place: usize) -> &[Value] {
+        self.cells
+            .get(place)
+            .map(|cell| cell.outputs.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// Says that a place holds these outputs, and no others.
+    pub fn hold(&mut self, place: usize, outputs: Vec<Value>) {
+        self.clear(place);
+        for output in outputs {
+            self.push(place, output);
+        }
     }
 
     /// Says that a message that the request caused lacked this many bytes.
     pub fn miss(&mut self, parent: &str, bytes: u64) {
-        if let Some(cell) = self.requests.get(parent).and_then(|&index| self.cells.get_mut(index)) {
+        if let Some(cell) = self.place(parent).and_then(|place| self.cells.get_mut(place)) {
             cell.dropped = cell
                 .dropped
                 .saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -59,7 +91,7 @@ impl Outputs {
             // Too large to be read: it is missing as a whole.
         } else if kind == "update_display_data" {
             self.update(content);
-        } else if let Some(&cell) = self.requests.get(parent).filter(|&&cell| cell < self.cells.len()) {
+        } else if let Some(cell) = self.place(parent).filter(|&cell| cell < self.cells.len()) {
             match kind {
                 "execute_input" => self.cells[cell].execution_count = content["execution_count"].clone(),
                 "clear_output" if content["wait"] == true => self.cells[cell].clear_next = true,
@@ -86,6 +118,12 @@ impl Outputs {
             (cell.outputs, cell.execution_count)
         };
         self.cells.into_iter().map(finish).collect()
+    }
+
+    /// Where the output of a request goes.
+    #[must_use]
+    pub fn place(&self, request: &str) -> Option<usize> {
+        self.requests.get(request)?.last().copied()
     }
 
     fn stream(&mut self, index: usize, content: &Value) {
@@ -126,19 +164,26 @@ impl Outputs {
             }),
             _ => json!({"output_type": kind, "data": content["data"], "metadata": content["metadata"]}),
         };
+        if self.push(index, output)
+            && let Some(id) = content["transient"]["display_id"].as_str()
+        {
+            let place = (index, self.cells[index].outputs.len() - 1);
+            self.displays.entry(id.to_owned()).or_default().push(place);
+        }
+    }
+
+    /// Adds an output, if there is room for it.
+    fn push(&mut self, index: usize, output: Value) -> bool {
         let size = size(&output);
         let cell = &mut self.cells[index];
         if size > self.left {
             cell.dropped += size;
-            return;
+            return false;
         }
         self.left -= size;
-        if let Some(id) = content["transient"]["display_id"].as_str() {
-            let place = (index, cell.outputs.len());
-            self.displays.entry(id.to_owned()).or_default().push(place);
-        }
         cell.outputs.push(output);
         cell.sizes.push(size);
+        true
     }
 
     /// Replaces what was shown under a display ID, in whatever cell.

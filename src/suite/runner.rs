@@ -9,6 +9,7 @@ pub mod policy;
 pub mod schedule;
 pub mod script;
 mod servers;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
 //! `floe test`: the tests of an image run in a container, and the run's directory tells what happened.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -78,7 +78,7 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
     let flags = Vec::from_iter(memory);
     if let Some(image) = args.foreign.image.clone() {
         if let Some(word) = args.words.first() {
-            let option = if word.ends_with(".ipynb") || word.contains('/') {
+            let option = if Path::new(word).extension().is_some() || word.contains('/') {
                 "--notebooks"
             } else {
                 "--imports"

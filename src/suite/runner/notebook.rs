@@ -5,23 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::cause;
 use super::directory::{self, Copied};
 use super::servers::Servers;
+use super::shown::Shown;
 use super::{OomWatch, Options, Outcome, scratch, unless_leaked};
 use crate::event::{Cause, CauseKind, Verdict};
 use crate::image;
-use crate::kernel::connection::Message;
 use crate::kernel::execution::{CellEnd, Limits, Request};
 use crate::kernel::spec::KernelSpec;
 use crate::kernel::{Kernel, KernelError, Launch};
-use crate::process::capture::Capture;
 use crate::process::memory;
 use crate::reference::{Digest, EnvironmentName};
 use crate::suite::notebook::{CodeCell, Notebook};
-use crate::suite::outputs::Outputs;
 
 /// How many files are named that cannot be read.
 const LISTED: usize = 5;
@@ -43,14 +42,6 @@ struct Place<'a> {
     environment: &'a EnvironmentName,
     spec: &'a KernelSpec,
     directory: &'a Path,
-}
-
-/// What was printed and shown so far.
-struct Shown {
-    outputs: Outputs,
-    printed: Capture,
-    /// The last exception that was shown, on one line.
-    exception: Option<String>,
 }
 
 /// Runs the notebook in a private copy of its directory and writes it with its outputs, whatever its verdict.
@@ -77,11 +68,7 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
     };
     notebook.clear();
     let cells = notebook.code_cells();
-    let mut shown = Shown {
-        outputs: Outputs::new(cells.last().map_or(0, |cell| cell.index + 1), options.notebook_output),
-        printed: Capture::default(),
-        exception: None,
-    };
+    let mut shown = Shown::new(cells.last().map_or(0, |cell| cell.index + 1), options.notebook_output);
     if !copied.unreadable.is_empty() {
         shown.note(&format!(
             "cannot be read, and is not copied: {}",
@@ -95,12 +82,8 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
         directory: &copied.directory,
     };
     let mut outcome = execute(place, servers, &cells, limit, options, &mut shown).await;
-    let mut outputs = shown.outputs.finish();
-    for cell in &cells {
-        let (outputs, execution_count) = std::mem::take(&mut outputs[cell.index]);
-        notebook.set_outputs(cell.index, outputs, execution_count);
-    }
-    outcome.output.insert_str(0, &shown.printed.text());
+    let printed = shown.write(&mut notebook, &cells);
+    outcome.output.insert_str(0, &printed);
     let artifact = artifact(file.environment, file.name);
     match notebook.save(&options.artifacts.join(&artifact)) {
         Ok(()) => outcome.notebook = Some(artifact),
@@ -175,6 +158,7 @@ async fn execute(
         Ok(kernel) => kernel,
         Err(error) => return Outcome::of(Verdict::Failed(cause::of_start(error))),
     };
+    shown.language = kernel.language().clone();
     let mut failed = None;
     for cell in cells.iter().filter(|cell| !cell.skipped) {
         let own = cell.timeout.unwrap_or(options.cell_timeout);
@@ -200,6 +184,13 @@ async fn execute(
                 },
             ));
             break;
+        }
+        for (comm, outputs) in shown.untold() {
+            let update = json!({"method": "update", "state": {"outputs": outputs}, "buffer_paths": []});
+            // A kernel that is gone is told of by the next cell.
+            let _ = kernel
+                .tell(&comm, update.as_object().cloned().unwrap_or_default())
+                .await;
         }
         let exception = shown.exception.take();
         if let Some(exception) = exception.filter(|_| !cell.raises) {
@@ -267,30 +258,6 @@ fn artifact(environment: &EnvironmentName, name: &str) -> String {
         "notebooks/{environment}/{OUTSIDE}/{}/{file}",
         Digest::of(name.as_bytes()).short()
     )
-}
-
-impl Shown {
-    fn take(&mut self, message: &Message) {
-        if message.kind == "stream" {
-            self.printed
-                .push(message.content["text"].as_str().unwrap_or_default().as_bytes());
-        }
-        if message.kind == "error" {
-            let text = |name: &str| message.content[name].as_str().unwrap_or_default();
-            self.exception = Some(cause::exception(text("ename"), text("evalue")));
-        }
-        if message.dropped > 0 {
-            self.outputs.miss(&message.parent, message.dropped);
-            self.note(&format!("{} bytes of one message are not kept", message.dropped));
-        }
-        self.outputs.take(&message.kind, &message.parent, &message.content);
-    }
-
-    /// Adds a line of floe's own to what was printed.
-    fn note(&mut self, text: &str) {
-        let separator = if self.printed.ends_line() { "" } else { "\n" };
-        self.printed.push(format!("{separator}[floe: {text}]\n").as_bytes());
-    }
 }
 
 #[cfg(test)]

@@ -120,3 +120,72 @@ async fn a_notebook_sees_a_kernel_as_jupyter_starts_it() {
         assert_eq!(others.collect::<Vec<_>>(), [&""; 0], "forked: {forked}");
     }
 }
+
+/// Widgets of each kind: with values, with bytes, that take output, that a later cell changes, and that are closed. What a
+/// widget is told to hold by `append_stdout` is left out: nbclient loses it.
+const WIDGETS: [&str; 4] = [
+    "import ipywidgets as w\nfrom IPython.display import display\n\
+    slider = w.IntSlider(3)\nimage = w.Image(value=b'\\x00\\xff')\nbar = w.IntProgress()\nw.HBox([slider, image, bar])",
+    "out = w.Output()\ndisplay(out)\nwith out:\n    print('in')\n    display(slider)\n    with w.Output():\n        print('deeper')\n\
+    print('outside')",
+    "slider.value = 7\nbar.close()\nassert out.outputs[0]['text'] == 'in\\n', out.outputs",
+    "with out:\n    1 / 0",
+];
+
+const NBCLIENT_KEEPS: &str = "import json, nbclient, nbformat\n\
+    notebook = nbformat.read('x.ipynb', as_version=4)\n\
+    nbclient.NotebookClient(notebook, kernel_name='cal', ipython_hist_file='').execute()\n\
+    json.dump(notebook, open('theirs.ipynb', 'w'))";
+
+/// A kept notebook, without what differs from run to run: models are known by their kind, and by how many outputs they hold.
+fn kept(path: &Path) -> Value {
+    let mut notebook: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    for cell in notebook["cells"].as_array_mut().unwrap() {
+        cell.as_object_mut().unwrap().remove("metadata");
+    }
+    let state = "/metadata/widgets/application~1vnd.jupyter.widget-state+json/state";
+    let models = notebook.pointer_mut(state).unwrap().take();
+    let mut text = notebook.to_string();
+    let mut known = Vec::new();
+    for (id, model) in models.as_object().unwrap() {
+        let held = model["state"]["outputs"].as_array().map(Vec::len);
+        known.push((format!("{} of {held:?}", model["model_name"]), id));
+    }
+    let mut models = models.to_string();
+    known.sort();
+    let kinds = known.iter().map(|(kind, _)| kind).collect::<BTreeSet<_>>();
+    for (kind, id) in &known {
+        let name = format!("model {}", kinds.iter().position(|other| *other == kind).unwrap());
+        text = text.replace(id.as_str(), &name);
+        models = models.replace(id.as_str(), &name);
+    }
+    let mut notebook: Value = serde_json::from_str(&text).unwrap();
+    *notebook.pointer_mut(state).unwrap() = serde_json::from_str(&models).unwrap();
+    notebook
+}
+
+#[tokio::test]
+async fn a_kept_notebook_holds_what_nbclient_writes_widgets_and_language_too() {
+    let case = Case::with("widgets", &["ipykernel", "nbclient", "ipywidgets"]);
+    let path = case.file("x.ipynb", &world::notebook(&WIDGETS));
+    let mut nbclient = Command::new(case.options.conda_dir.join("bin/python"));
+    nbclient
+        .args(["-c", NBCLIENT_KEEPS])
+        .current_dir(path.parent().unwrap())
+        .env_clear()
+        .envs(&case.options.variables);
+    world::run(&mut nbclient);
+    let theirs = path.with_file_name("theirs.ipynb");
+    let expected = kept(&theirs);
+    fs::remove_file(theirs).unwrap();
+    let run = case.run().await;
+    assert_eq!(run.summary.failed, 0, "{:#?}", run.events);
+    let ours = kept(&case.options.artifacts.join("notebooks/cal/x.ipynb"));
+    for part in ["metadata", "cells"] {
+        assert_eq!(
+            ours[part], expected[part],
+            "{part}: ours {:#}\ntheirs {:#}",
+            ours[part], expected[part]
+        );
+    }
+}
