@@ -132,9 +132,15 @@ const WIDGETS: [&str; 4] = [
     "with out:\n    1 / 0",
 ];
 
+/// Now and then nbclient misses a message, and waits for it without end.
 const NBCLIENT_KEEPS: &str = "import json, nbclient, nbformat\n\
-    notebook = nbformat.read('x.ipynb', as_version=4)\n\
-    nbclient.NotebookClient(notebook, kernel_name='cal', ipython_hist_file='').execute()\n\
+    for attempt in range(5):\n    \
+        notebook = nbformat.read('x.ipynb', as_version=4)\n    \
+        try:\n        \
+            nbclient.NotebookClient(notebook, kernel_name='cal', ipython_hist_file='', timeout=20).execute()\n        \
+            break\n    \
+        except (TimeoutError, RuntimeError) as error:\n        \
+            print('again:', repr(error))\n\
     json.dump(notebook, open('theirs.ipynb', 'w'))";
 
 /// A kept notebook, without what differs from run to run: models are known by their kind, and by how many outputs they hold.
