@@ -297,6 +297,8 @@ pub enum ComposeError {
     Nothing {
         /// The mission's directory.
         path: PathBuf,
+        /// What may be meant as something to build, a sentence each.
+        misnamed: Vec<String>,
     },
 }
 
@@ -307,6 +309,7 @@ impl Explained for ComposeError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Nothing { misnamed, .. } if !misnamed.is_empty() => return Some(misnamed.join("; ")),
             Self::Nothing { .. } => {
                 "add environments/<env>/<env>.pip for a generated image, or a Dockerfile.custom that extends ${BASE_IMAGE}"
             }
@@ -322,7 +325,7 @@ impl Explained for ComposeError {
 
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Read { path, .. } | Self::Nothing { path } => Some(Place::of(path, None)),
+            Self::Read { path, .. } | Self::Nothing { path, .. } => Some(Place::of(path, None)),
             Self::Template { path, line, .. } | Self::NoStage { path, line } => Some(Place::of(path, *line)),
             Self::Ambiguous { second, .. } => Some(Place::of(second, None)),
         }

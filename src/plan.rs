@@ -7,7 +7,7 @@ mod frozen;
 mod inputs;
 mod mission;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use frozen::{FrozenFile, shared_specs};
@@ -253,6 +253,7 @@ pub fn load(
         let directory = repository::mission(name);
         let mission::Mission { body, environments } =
             mission::load(repository, name, settings.use_frozen, host.renderer)?;
+        notices.extend(repository.misnamed(name));
         for files in &environments {
             let unread = env::unread(files)?.into_iter();
             let root = format!("{}/", repository.root().display());
@@ -294,6 +295,9 @@ pub fn load(
             modes: BTreeMap::new(),
         })?);
     }
+    // What missions share is looked at for each.
+    let mut said = BTreeSet::new();
+    notices.retain(|text| said.insert(text.clone()));
     Ok(BuildPlan { base, images, notices })
 }
 

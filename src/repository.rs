@@ -3,6 +3,7 @@
 //! The functions give paths relative to the root, as messages show them; [`Repository`] finds the root and what is there.
 
 mod inspection;
+mod misnamed;
 
 use std::path::{Path, PathBuf};
 

@@ -52,7 +52,12 @@ pub(super) fn load(
         _ => {
             let environments = found.into_iter().collect::<Result<Vec<_>, _>>()?;
             if environments.is_empty() {
-                return Err(ComposeError::Nothing { path: directory }.into());
+                let misnamed = repository.misnamed(name);
+                return Err(ComposeError::Nothing {
+                    path: directory,
+                    misnamed,
+                }
+                .into());
             }
             let stages = stages(&environments, frozen)?;
             (environments, Body::Generated(stages))

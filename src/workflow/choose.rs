@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Nothing, WorkflowError, Workplace};
 use crate::reference::{Digest, EnvironmentName, MissionName, TestId, TestKind};
-use crate::repository;
+use crate::repository::{self, Repository};
 use crate::run::evidence::Demand;
 use crate::run::history;
 use crate::server;
@@ -172,7 +172,7 @@ pub fn choose(workplace: &Workplace, mission: &MissionName, asked: &Asked) -> Re
         .cloned();
     let selected = meant.iter().cloned().chain(selected).collect::<Vec<_>>();
     if selected.is_empty() {
-        return Err(nothing(mission, asked, &all).into());
+        return Err(nothing(&workplace.repository, mission, asked, &all).into());
     }
     let expected = selected.iter().filter(|id| in_part(id)).cloned().collect::<Vec<_>>();
     let servers = expected.iter().filter(|id| id.kind == TestKind::Server);
@@ -273,10 +273,13 @@ fn script(environments: &Path) -> Result<bool, WorkflowError> {
     Ok(true)
 }
 
-fn nothing(mission: &MissionName, asked: &Asked, defined: &[TestId]) -> Nothing {
+fn nothing(repository: &Repository, mission: &MissionName, asked: &Asked, defined: &[TestId]) -> Nothing {
     let mission = mission.clone();
     if defined.is_empty() {
-        return Nothing::NoTests { mission };
+        let environments = repository::environments(&mission).display().to_string();
+        let mut misnamed = repository.misnamed(&mission);
+        misnamed.retain(|text| text.starts_with(&environments));
+        return Nothing::NoTests { mission, misnamed };
     }
     let some = defined.iter().filter(|id| id.mission().is_none());
     let some = some.take(3).cloned().collect();

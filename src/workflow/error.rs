@@ -141,6 +141,8 @@ pub enum Nothing {
     NoTests {
         /// The mission.
         mission: MissionName,
+        /// What may be meant to define some, a sentence each.
+        misnamed: Vec<String>,
     },
     /// There is no earlier run whose failures could be run again.
     #[error("there is no earlier run of {mission}")]
@@ -272,6 +274,7 @@ impl WorkflowError {
 impl Nothing {
     fn hint(&self) -> String {
         match self {
+            Self::NoTests { misnamed, .. } if !misnamed.is_empty() => misnamed.join("; "),
             Self::NoTests { .. } => {
                 "list modules in <env>/tests/imports, put notebooks into <env>/tests, or add an executable `test`"
                     .to_owned()

@@ -7,12 +7,6 @@ use std::path::Path;
 use super::{EnvironmentFiles, SpecError, SpecKind, with_included};
 use crate::spec::frozen::Frozen;
 
-/// What `tests/` may hold beside notebooks.
-const TESTS: [&str; 4] = ["imports", "notebooks", "test", "settings.yml"];
-
-/// How many letters may differ in a name that is meant.
-const NEAR: usize = 2;
-
 /// A sentence for each file that somebody may take for a part of the environment and that is none.
 pub fn unread(files: &EnvironmentFiles) -> Result<Vec<String>, SpecError> {
     let specs = files.create.iter().chain(&files.updates).cloned().collect::<Vec<_>>();
@@ -40,18 +34,6 @@ pub fn unread(files: &EnvironmentFiles) -> Result<Vec<String>, SpecError> {
         } else {
             continue;
         });
-    }
-    for path in entries(&files.directory.join("tests")) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let meant = TESTS
-            .iter()
-            .find(|known| name != **known && strsim::levenshtein(&name, known) <= NEAR);
-        if let Some(meant) = meant.filter(|meant| !files.directory.join("tests").join(meant).exists()) {
-            said.push(format!(
-                "{} is read by nobody: is it meant to be called {meant}?",
-                path.display()
-            ));
-        }
     }
     Ok(said)
 }
@@ -87,9 +69,6 @@ mod tests {
             ("env.explicit", "@EXPLICIT\n"),
             ("README.md", "x"),
             ("kernel.name", "New"),
-            ("tests/import", "numpy\n"),
-            ("tests/data.txt", "1\n"),
-            ("tests/notebooks", "a.ipynb\n"),
         ] {
             let path = directory.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -104,7 +83,7 @@ mod tests {
         });
         assert_eq!(
             names.collect::<Vec<_>>(),
-            ["env.explicit", "old-frozen.yml", "requirements.txt", "tests/import"]
+            ["env.explicit", "old-frozen.yml", "requirements.txt"]
         );
     }
 }

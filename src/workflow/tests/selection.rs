@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::case::{Case, filtered, m, numpy};
 use crate::event::Part;
+use crate::fault::Explained as _;
 use crate::reference::{TestId, TestKind};
 use crate::suite::selection::Selection;
 use crate::workflow::{Asked, Nothing, WorkflowError, choose, choose_all, list};
@@ -22,7 +23,15 @@ fn a_mission_without_tests_is_told_from_one_whose_tests_were_not_selected() {
     assert!(matches!(nothing(error), Nothing::NoneSelected { some, .. } if some == [numpy()]));
     std::fs::remove_file(case.path("missions/m/environments/e/tests/imports")).unwrap();
     let error = choose(&case.workplace, &m(), &Asked::default()).unwrap_err();
-    assert_eq!(nothing(error), Nothing::NoTests { mission: m() });
+    assert!(matches!(nothing(error), Nothing::NoTests { misnamed, .. } if misnamed.is_empty()));
+    case.write("missions/m/environments/e/tests/import", "numpy\n");
+    let error = choose(&case.workplace, &m(), &Asked::default()).unwrap_err();
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("tests/import is read by nobody: is it meant to be called imports?")
+    );
 }
 
 #[tokio::test]
