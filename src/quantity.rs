@@ -9,7 +9,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest time that is accepted: beyond it arithmetic with clocks may fail, and nobody waits.
-const LONGEST: f64 = 366.0 * 24.0 * 3600.0;
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// An amount that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,26 +56,23 @@ impl FromStr for Limit {
         };
         let text = text.trim();
         let is_number = text.chars().all(|c| c.is_ascii_digit() || c == '.');
-        let seconds = if is_number {
-            text.parse::<f64>().ok()
+        let time = if is_number {
+            let seconds = text.parse::<f64>().ok();
+            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         } else {
-            text.parse::<SignedDuration>().ok().map(|time| time.as_secs_f64())
+            let time = text.parse::<SignedDuration>().ok();
+            time.and_then(|time| Duration::try_from(time).ok())
         };
-        seconds.and_then(Self::of_seconds).ok_or_else(refused)
-    }
-}
-
-impl Limit {
-    /// The limit of so many seconds, if it is one.
-    fn of_seconds(seconds: f64) -> Option<Self> {
-        let time = Duration::try_from_secs_f64(seconds).ok()?;
-        (!time.is_zero() && seconds <= LONGEST).then_some(Self(time))
+        let is_limit = |time: &Duration| !time.is_zero() && *time <= LONGEST;
+        time.filter(is_limit).map(Self).ok_or_else(refused)
     }
 }
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}s", self.0.as_secs_f64())
+        // Every digit, and none more: what a host writes, its agent reads.
+        let text = format!("{}.{:09}", self.0.as_secs(), self.0.subsec_nanos());
+        write!(f, "{}s", text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
@@ -232,6 +229,17 @@ mod tests {
         for text in ["", "0", "-1", "10x", "m", "1e9h", "1..2", "99999999999", "10 m m", "1µ"] {
             assert!(text.parse::<Limit>().is_err(), "{text:?} was accepted");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_limit_is_read_as_it_was_written() {
+        // The first was seen, and refused; the others are any.
+        for nanoseconds in (0..1000).map(|number| 3_999_998_408 + number * 7_919_777) {
+            let limit = Limit(Duration::from_nanos(nanoseconds));
+            assert_eq!(limit.to_string().parse(), Ok(limit));
+        }
+        assert_eq!(Limit(Duration::from_millis(1500)).to_string(), "1.5s");
+        assert_eq!(Limit(Duration::from_mins(10)).to_string(), "600s");
     }
 
     #[test]
