@@ -8,6 +8,7 @@ mod agent;
 mod error;
 pub mod rootfs;
 pub mod site;
+pub mod survey;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::fault::{Explained as _, Place};
 use crate::image::label;
 use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
 use crate::reference::{Digest, ImageTag, MissionName, Role};
-use crate::state::State;
+use crate::state::{State, Task};
 
 /// How long to wait before each new try of a build that failed for a temporary reason.
 pub const RETRY_INTERVALS: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(10)];
@@ -212,10 +213,12 @@ async fn one(
     let id = patiently(image, &request, builds, &options.retries, events).await?;
     tag_commit(image, &id, images, options).await?;
     state.record_inputs(&image.role, &inputs)?;
+    let seconds = started.elapsed().as_secs_f64();
+    state.record_duration(&Task::Build(&image.role), seconds)?;
     events.emit(Event::ImageFinished {
         image: image.role.to_string(),
         id: id.clone(),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds,
     });
     Ok(built(id, true))
 }

@@ -95,6 +95,37 @@ pub fn commit(root: &Path, name: &str) -> Option<String> {
     hash.split_whitespace().last().map(str::to_owned)
 }
 
+/// The files below `root` that are others than where this history and that of `name` parted, those that nobody has
+/// committed included, by their paths below `root`.
+pub fn changed_since(root: &Path, name: &str) -> Result<Vec<PathBuf>, GitError> {
+    if git(root, &["rev-parse", "--git-dir"]).is_err() {
+        return Err(GitError::Failed(format!("{} is in no git repository", root.display())));
+    }
+    let since = commit(root, name).ok_or_else(|| GitError::Failed(format!("there is no commit \"{name}\"")))?;
+    let parted = git(root, &["merge-base", &since, "HEAD"]).map_err(|error| match error {
+        GitError::Failed(said) if said.is_empty() => GitError::Failed(format!(
+            "\"{name}\" and HEAD have no commit in common here; in a shallow clone, `git fetch --unshallow` gets the rest"
+        )),
+        other => other,
+    })?;
+    let compared = [
+        "diff",
+        "--name-only",
+        "-z",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--ignore-submodules=all",
+        "--relative",
+        parted.trim(),
+    ];
+    let changed = git(root, &compared)?;
+    let new = git(root, &["ls-files", "--others", "--exclude-standard", "-z"])?;
+    let paths = changed.split_terminator('\0').chain(new.split_terminator('\0'));
+    let paths = paths.map(PathBuf::from).collect::<BTreeSet<_>>();
+    Ok(paths.into_iter().collect())
+}
+
 /// The text of a file as it was in a commit, by its path below `root`. `None` if the commit has no such file.
 pub fn file_in_commit(root: &Path, commit: &str, path: &Path) -> Result<Option<String>, GitError> {
     let object = format!("{commit}:./{}", path.display());

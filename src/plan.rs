@@ -3,6 +3,7 @@
 //! A plan is data. Whether an image is up to date can be told from its [`Inputs`] and the ID of the image it extends,
 //! without calling a builder; carrying the plan out is `builder`'s.
 
+mod error;
 mod frozen;
 mod inputs;
 mod mission;
@@ -10,16 +11,16 @@ mod mission;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use error::PlanError;
 pub use frozen::{FrozenFile, shared_specs};
 pub use inputs::Inputs;
 
-use crate::compose::{self, ComposeError, Composed, Mounts, Renderer};
+use crate::compose::{self, Composed, Mounts, Renderer};
 use crate::config::{BaseImage, Settings};
-use crate::context::{Context, ContextError, Overlay};
-use crate::fault::{Explained, Kind, Place};
+use crate::context::{Context, Overlay};
 use crate::image::applet;
 use crate::reference::{Digest, ImageReference, MissionName, Role};
-use crate::repository::{self, DefinitionError, Repository};
+use crate::repository::{self, Repository};
 use crate::spec::env::{self, EnvironmentFiles, SpecError, pip};
 
 /// The agent in the context of the common image.
@@ -94,6 +95,25 @@ pub struct ImagePlan {
 }
 
 impl ImagePlan {
+    /// Whether a file of the repository, by its path there, decides the image's content. One that `exists` and that the
+    /// context leaves out does not.
+    #[must_use]
+    pub fn reads(&self, path: &Path, exists: bool) -> bool {
+        if path == Path::new(repository::TRAILER) {
+            return self.role.mission().is_some();
+        }
+        let own = self
+            .paths
+            .first()
+            .and_then(|directory| path.strip_prefix(directory).ok());
+        own.is_some_and(|own| {
+            let composed = own
+                .to_str()
+                .is_some_and(|name| name.starts_with("Dockerfile") && !name.contains('/'));
+            !exists || composed || self.files.contains_key(own)
+        })
+    }
+
     /// Everything that decides the image's content, `parent` being the ID of the image it extends.
     #[must_use]
     pub fn inputs(&self, parent: &Digest) -> Inputs {
@@ -117,66 +137,6 @@ impl ImagePlan {
         }
         inputs
     }
-}
-
-/// A definition that cannot be planned.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// There is no such mission.
-    #[error("there is no mission \"{name}\"; missions/ holds {}", list(.known))]
-    UnknownMission {
-        /// The name that was asked for.
-        name: MissionName,
-        /// The missions there are.
-        known: Vec<MissionName>,
-    },
-    /// Something below a directory of definitions is not what it should be.
-    #[error(transparent)]
-    Definition(#[from] DefinitionError),
-    /// A file that composing needs cannot be used.
-    #[error(transparent)]
-    Compose(#[from] ComposeError),
-    /// An environment's files cannot be used.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    /// The files of a build cannot be read.
-    #[error(transparent)]
-    Context(#[from] ContextError),
-}
-
-impl Explained for PlanError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Definition(error) => error.kind(),
-            _ => Kind::Invalid,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Definition(error) => error.hint(),
-            Self::Compose(error) => error.hint(),
-            Self::Spec(error) => error.hint(),
-            Self::UnknownMission { .. } | Self::Context(_) => None,
-        }
-    }
-
-    fn place(&self) -> Option<Place> {
-        match self {
-            Self::Definition(error) => error.place(),
-            Self::Compose(error) => error.place(),
-            Self::Spec(error) => error.place(),
-            Self::Context(error) => error.place(),
-            Self::UnknownMission { .. } => None,
-        }
-    }
-}
-
-fn list(names: &[MissionName]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.iter().map(MissionName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// What of the host goes into a plan.

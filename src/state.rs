@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::{Explained, Kind};
 use crate::plan::Inputs;
-use crate::reference::{Digest, Role};
+use crate::reference::{Digest, MissionName, Role};
 
 /// Its directory.
 pub const DIRECTORY: &str = ".floe";
@@ -18,6 +18,15 @@ pub const DIRECTORY: &str = ".floe";
 #[derive(Debug, Clone)]
 pub struct State {
     root: PathBuf,
+}
+
+/// What takes time, and is remembered for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task<'a> {
+    /// The build of an image.
+    Build(&'a Role),
+    /// All tests of a mission.
+    Tests(&'a MissionName),
 }
 
 /// A file of floe's own that cannot be read or written.
@@ -113,9 +122,31 @@ impl State {
         write(&self.inputs_file(role), inputs)
     }
 
+    /// How many seconds something took when it was last done here, if it was.
+    #[must_use]
+    pub fn duration(&self, task: &Task<'_>) -> Option<f64> {
+        read(&self.duration_file(task)).ok().flatten()
+    }
+
+    /// Remembers how many seconds something took.
+    pub fn record_duration(&self, task: &Task<'_>, seconds: f64) -> Result<(), FileError> {
+        write(&self.duration_file(task), &seconds)
+    }
+
+    fn duration_file(&self, task: &Task<'_>) -> PathBuf {
+        match task {
+            Task::Build(role) => self.file("durations/builds", role),
+            Task::Tests(mission) => self.file("durations/tests", &Role::Mission((*mission).clone())),
+        }
+    }
+
     fn inputs_file(&self, role: &Role) -> PathBuf {
+        self.file("inputs", role)
+    }
+
+    fn file(&self, directory: &str, role: &Role) -> PathBuf {
         let name = role.tag("").repository.replace('/', "-");
-        self.root.join("inputs").join(format!("{name}.json"))
+        self.root.join(directory).join(format!("{name}.json"))
     }
 }
 

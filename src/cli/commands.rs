@@ -6,6 +6,7 @@ mod compose;
 mod diff;
 mod freeze;
 mod image;
+mod plan;
 mod push;
 mod report;
 mod runs;
@@ -37,6 +38,7 @@ pub enum Command {
     Test(Box<test::TestArgs>),
     Push(push::PushArgs),
     All(all::AllArgs),
+    Plan(plan::PlanArgs),
     Freeze(freeze::FreezeArgs),
     Diff(diff::DiffArgs),
     Report(report::ReportArgs),
@@ -63,6 +65,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Test(args) => test::execute(global, *args).await,
         Command::Push(args) => push::execute(global, &args).await,
         Command::All(args) => all::execute(global, &args).await,
+        Command::Plan(args) => plan::execute(global, &args).await,
         Command::Freeze(args) => freeze::execute(global, &args).await,
         Command::Diff(args) => diff::execute(global, &args).await,
         Command::Report(args) => report::execute(global, &args),

@@ -148,3 +148,46 @@ fn a_repository_of_another_user_is_not_believed_and_git_says_why() {
     };
     assert!(reason.contains("dubious ownership"), "{reason}");
 }
+
+#[test]
+fn what_changed_counts_from_where_two_histories_parted_and_what_is_not_committed_counts() {
+    let case = Case::new();
+    fs::write(case.root().join(".gitignore"), "ignored\n").unwrap();
+    case.commit("old");
+    case.commit("gone");
+    case.git(&["branch", "-M", "main"]);
+    case.git(&["checkout", "-qb", "topic"]);
+    case.commit("mine");
+    case.git(&["checkout", "-q", "main"]);
+    case.commit("theirs");
+    case.git(&["checkout", "-q", "topic"]);
+    for (file, text) in [("old", "edited"), ("new", ""), ("ignored", "")] {
+        fs::write(case.root().join(file), text).unwrap();
+    }
+    fs::remove_file(case.root().join("gone")).unwrap();
+    let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    assert_eq!(
+        changed_since(case.root(), "main").unwrap(),
+        paths(&["gone", "mine", "new", "old"])
+    );
+    fs::create_dir(case.root().join("below")).unwrap();
+    fs::write(case.root().join("below/x"), "").unwrap();
+    assert_eq!(
+        changed_since(&case.root().join("below"), "main").unwrap(),
+        paths(&["x"])
+    );
+    assert!(
+        changed_since(case.root(), "nowhere")
+            .unwrap_err()
+            .to_string()
+            .contains("no commit \"nowhere\"")
+    );
+    case.git(&["checkout", "-q", "--orphan", "other"]);
+    case.git(&["commit", "-qm", "other", "--allow-empty"]);
+    assert!(
+        changed_since(case.root(), "main")
+            .unwrap_err()
+            .to_string()
+            .contains("no commit in common")
+    );
+}

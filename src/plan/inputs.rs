@@ -1,6 +1,6 @@
 //! The inputs of an image: named digests, which together decide whether it is up to date and say what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,28 @@ impl Inputs {
             hasher.part(name, digest.as_str().as_bytes());
         }
         hasher.finish()
+    }
+
+    /// The same, with the parent of others: for what extends an image that is not known yet.
+    #[must_use]
+    pub fn with_parent_of(mut self, others: Option<&Self>) -> Self {
+        if let Some(parent) = others.and_then(|others| others.0.get(PARENT)) {
+            self.part(PARENT, parent);
+        }
+        self
+    }
+
+    /// The names of the inputs that are others than before, new or gone.
+    #[must_use]
+    pub fn changed(&self, previous: &Self) -> Vec<String> {
+        let names = self.0.keys().chain(previous.0.keys()).collect::<BTreeSet<_>>();
+        let differs = |name: &&&String| self.0.get(**name) != previous.0.get(**name);
+        let changed = names.iter().filter(differs);
+        changed
+            .map(|name| name.strip_prefix(MODE).unwrap_or(name).to_owned())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     /// Why an image with these inputs is to be built, when it was last built from `previous`.

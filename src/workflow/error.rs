@@ -37,6 +37,12 @@ pub enum WorkflowError {
     /// The spec files of an environment cannot be used.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// What changed since a commit is not known.
+    #[error("what changed is not known: {reason}")]
+    Since {
+        /// Why.
+        reason: String,
+    },
     /// The engine refused or failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -202,6 +208,7 @@ impl Explained for WorkflowError {
             | Self::OtherPlatform { .. }
             | Self::CopyOfConda { .. }
             | Self::NoUv
+            | Self::Since { .. }
             | Self::Mirror(_) => Kind::Invalid,
             Self::LogIncomplete { .. } => Kind::Internal,
             _ => self.cause().map_or(Kind::Internal, Explained::kind),
@@ -221,6 +228,7 @@ impl Explained for WorkflowError {
                 mission(path)
             ),
             Self::NoRegistry => "set REGISTRY in setup-env, or give --registry HOST/PATH".to_owned(),
+            Self::Since { .. } => "name a branch, a tag or a commit that this clone has".to_owned(),
             Self::OtherPlatform { .. } => "test it on a machine of its own kind".to_owned(),
             Self::CopyOfConda { path, .. } => format!(
                 "`floe build{} --use-frozen 0`, or give it a yml of its own",

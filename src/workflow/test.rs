@@ -12,6 +12,7 @@ use crate::reference::{TestId, TestKind};
 use crate::run::evidence::Statement;
 use crate::run::history;
 use crate::server;
+use crate::state::Task;
 use crate::suite::request::Request;
 use crate::trial::{Stage, Trial};
 
@@ -166,6 +167,11 @@ fn testify(
     }
     if !asked.is_complete() || observed.account.is_err() {
         return Ok(());
+    }
+    if let Some(seconds) = observed.outcome.seconds {
+        workplace
+            .state
+            .record_duration(&Task::Tests(&choice.mission), seconds)?;
     }
     let (repository, tests) = (&image.reference.repository, &observed.outcome.tests);
     let statement = Statement::of(repository, &image.id, run, &choice.definitions, tests);

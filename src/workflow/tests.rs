@@ -4,5 +4,6 @@ mod building;
 mod case;
 mod evidence;
 mod freezing;
+mod outlook;
 mod refusal;
 mod selection;

@@ -7,6 +7,7 @@ mod documents;
 mod events;
 mod foreign;
 mod installation;
+mod planning;
 mod pushing;
 mod reports;
 mod selecting;

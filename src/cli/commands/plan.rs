@@ -1,0 +1,144 @@
+//! `floe plan`: what is up to date, what is not and why, and what the changes since a commit touch.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::cli::args::Global;
+use crate::cli::failure::{ExitCode, Failure};
+use crate::cli::output;
+use crate::cli::session::Session;
+use crate::report::amounts::duration;
+use crate::report::untrusted::Untrusted;
+use crate::workflow::{self, MissionOutlook, Outlook, Part, State};
+
+/// Show what is up to date, what is not, and why
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The missions; all otherwise
+    #[arg(value_name = "MISSION")]
+    missions: Vec<String>,
+    /// Only the missions that changes since this commit touch, those that are not committed included
+    ///
+    /// Changes count from where this history and that of the commit parted, so a branch is compared with what it began
+    /// from: `--since origin/main`.
+    #[arg(long, value_name = "COMMIT")]
+    since: Option<String>,
+    /// How to print it
+    #[arg(long, default_value = "text")]
+    format: Form,
+}
+
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// The matrix of a job of GitHub Actions: an entry for each mission with something to do
+    GithubMatrix,
+    /// A pipeline of GitLab: a job for each mission with something to do
+    Gitlab,
+}
+
+/// Prints the plan.
+pub async fn execute(global: &Global, args: &PlanArgs) -> Result<(), Failure> {
+    let session = Session::open(global, &[])?;
+    let workplace = &session.workplace;
+    let missions = workplace.missions(args.missions.is_empty(), &args.missions)?;
+    let outlook = workflow::outlook(workplace, &missions, args.since.as_deref()).await?;
+    let internal = |error: String| Failure::new(ExitCode::Internal, error);
+    let due = || outlook.missions.iter().filter(|mission| is_due(&outlook, mission));
+    let names = || due().map(|mission| mission.mission.as_str());
+    let text = match args.format {
+        Form::Text => text(&outlook),
+        Form::Json => {
+            let value = serde_json::to_value(&outlook).map_err(|error| internal(error.to_string()))?;
+            format!("{value:#}\n")
+        }
+        Form::GithubMatrix => {
+            let entries = names().map(|name| json!({"mission": name})).collect::<Vec<_>>();
+            format!("{}\n", json!({"include": entries}))
+        }
+        Form::Gitlab => pipeline(names()).map_err(|error| internal(error.to_string()))?,
+    };
+    output::result(&text)
+}
+
+/// Whether a mission is worth a job: it is touched, where a commit was named; else there is something to do for it.
+fn is_due(outlook: &Outlook, mission: &MissionOutlook) -> bool {
+    outlook.since.is_some() || mission.is_due()
+}
+
+/// A job for each mission; one that does nothing where there is none, since a pipeline must hold a job.
+fn pipeline<'a>(missions: impl Iterator<Item = &'a str>) -> Result<String, serde_yaml::Error> {
+    let job = |script: String| BTreeMap::from([("script", vec![script])]);
+    let mut jobs = missions
+        .map(|name| (format!("floe {name}"), job(format!("scripts/image-all {name}"))))
+        .collect::<BTreeMap<_, _>>();
+    if jobs.is_empty() {
+        jobs.insert("floe".to_owned(), job("echo no mission is touched".to_owned()));
+    }
+    serde_yaml::to_string(&jobs)
+}
+
+fn text(outlook: &Outlook) -> String {
+    let mut rows = outlook.shared.iter().map(|part| row(0, part)).collect::<Vec<_>>();
+    for mission in &outlook.missions {
+        rows.push(row(0, &mission.image));
+        rows.extend(mission.environments.iter().map(|part| row(1, part)));
+        rows.push(row(1, &mission.tests));
+        let touched = mission
+            .touched_by
+            .iter()
+            .take(TOUCHES)
+            .map(|path| path.display().to_string());
+        let touched = touched.collect::<Vec<_>>();
+        if !touched.is_empty() {
+            let more = match mission.touched_by.len() - touched.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            rows.push(["  touched by".to_owned(), touched.join(", ") + &more, String::new()]);
+        }
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (first, second) = (width(0), width(1).min(WIDEST));
+    let visible = |text: &str| Untrusted::default().inline(text);
+    let mut text = String::new();
+    for [name, state, took] in &rows {
+        let line = format!("{name:first$}  {state:second$}  {took}");
+        text.push_str(visible(&line).trim_end());
+        text.push('\n');
+    }
+    if let Some(since) = &outlook.since {
+        let what = match (outlook.missions.len(), outlook.untouched) {
+            (0, _) => "No mission is touched".to_owned(),
+            (_, 0) => "All missions are touched".to_owned(),
+            (_, 1) => "1 mission is not touched".to_owned(),
+            (_, untouched) => format!("{untouched} missions are not touched"),
+        };
+        text.push_str(&visible(&format!("{what} since {since}.")));
+        text.push('\n');
+    }
+    text
+}
+
+/// How many of the files that touch a mission are named.
+const TOUCHES: usize = 3;
+
+/// A longer reason pushes what stands behind it to the right.
+const WIDEST: usize = 60;
+
+fn row(depth: usize, part: &Part) -> [String; 3] {
+    let state = match (part.state, &part.reason) {
+        (State::UpToDate, _) => "up to date".to_owned(),
+        (State::Stale, Some(reason)) => reason.clone(),
+        (State::Stale, None) => "to be done".to_owned(),
+        (State::Unknown, _) => "unchanged".to_owned(),
+    };
+    let took = part.seconds.map(|seconds| format!("took {}", duration(seconds)));
+    ["  ".repeat(depth) + &part.name, state, took.unwrap_or_default()]
+}

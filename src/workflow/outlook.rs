@@ -1,0 +1,241 @@
+//! What a call of `floe all` would do: which images, environments and tests are up to date, why the others are not, and what
+//! the changes since a commit touch.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::choose::demand;
+use super::{WorkflowError, Workplace};
+use crate::builder::survey::{Standing, Surveyed, survey};
+use crate::engine::{Engine, Images};
+use crate::event::Event;
+use crate::git;
+use crate::plan::{BuildPlan, ImagePlan};
+use crate::publish::{self, PublishError};
+use crate::reference::{EnvironmentName, MissionName, Role};
+use crate::repository;
+use crate::state::Task;
+
+/// What would be done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Outlook {
+    /// The commit since which changes count, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// What all missions share: the base image, if floe makes it, and the common image.
+    pub shared: Vec<Part>,
+    /// The missions, those alone that are touched where a commit was named.
+    pub missions: Vec<MissionOutlook>,
+    /// How many missions the changes since the commit leave alone.
+    pub untouched: usize,
+}
+
+/// What would become of a mission.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MissionOutlook {
+    /// The mission.
+    pub mission: MissionName,
+    /// The changed files that touch it, relative to the repository; none where no commit was named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub touched_by: Vec<PathBuf>,
+    /// Its image.
+    pub image: Part,
+    /// Its environments.
+    pub environments: Vec<Part>,
+    /// Its tests.
+    pub tests: Part,
+}
+
+/// An image, an environment or the tests of a mission.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Part {
+    /// What it is, e.g. `common`, `roman-cal`, `16 tests`.
+    pub name: String,
+    /// Whether it is as it should be.
+    pub state: State,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How many seconds it took when it was last done here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// Whether something is as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Nothing would be done.
+    UpToDate,
+    /// It would be built, or run.
+    Stale,
+    /// Its files have not changed, and no engine says more.
+    Unknown,
+}
+
+impl Part {
+    fn new(name: impl Into<String>, state: State, reason: Option<String>) -> Self {
+        Self {
+            name: name.into(),
+            state,
+            reason,
+            seconds: None,
+        }
+    }
+}
+
+impl MissionOutlook {
+    /// Whether `floe all` has something to do for it.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.image.state != State::UpToDate || self.tests.state != State::UpToDate
+    }
+}
+
+/// What `floe all` would do for these missions; with `since`, for those of them that changes since that commit touch.
+pub async fn outlook(
+    workplace: &Workplace,
+    missions: &[MissionName],
+    since: Option<&str>,
+) -> Result<Outlook, WorkflowError> {
+    let plan = workplace.plan(missions)?;
+    let changed = since.map(|name| changed(workplace, name)).transpose()?;
+    let engine = match workplace.engine().await {
+        Ok(engine) => Some(engine),
+        Err(error) => {
+            let text = format!("whether images are there is not known: {error}");
+            workplace.display().emit(Event::Warning { text });
+            None
+        }
+    };
+    let surveyed = survey(&plan, engine.map(images), &workplace.state).await?;
+    let mut outlook = Outlook {
+        since: since.map(str::to_owned),
+        shared: Vec::new(),
+        missions: Vec::new(),
+        untouched: 0,
+    };
+    for (image, surveyed) in plan.images.iter().zip(&surveyed) {
+        let Some(mission) = image.role.mission() else {
+            outlook.shared.push(part(workplace, surveyed));
+            continue;
+        };
+        let touched_by = changed
+            .as_deref()
+            .map(|changed| touching(workplace, &plan, image, changed));
+        if touched_by.as_ref().is_some_and(Vec::is_empty) {
+            outlook.untouched += 1;
+            continue;
+        }
+        outlook.missions.push(MissionOutlook {
+            mission: mission.clone(),
+            touched_by: touched_by.unwrap_or_default(),
+            image: part(workplace, surveyed),
+            environments: environments(workplace, mission, surveyed),
+            tests: tests(workplace, mission, surveyed)?,
+        });
+    }
+    Ok(outlook)
+}
+
+fn images(engine: &dyn Engine) -> &dyn Images {
+    engine
+}
+
+fn changed(workplace: &Workplace, since: &str) -> Result<Vec<PathBuf>, WorkflowError> {
+    git::changed_since(workplace.repository.root(), since).map_err(|error| WorkflowError::Since {
+        reason: error.to_string(),
+    })
+}
+
+/// The changed files that the image of a mission, or what it extends, is made from.
+fn touching(workplace: &Workplace, plan: &BuildPlan, image: &ImagePlan, changed: &[PathBuf]) -> Vec<PathBuf> {
+    let mut images = vec![image];
+    while let Some(index) = images.last().and_then(|image| image.extends) {
+        images.push(&plan.images[index]);
+    }
+    let exists = |path: &Path| workplace.repository.path(path).symlink_metadata().is_ok();
+    let reads = |path: &&PathBuf| images.iter().any(|image| image.reads(path, exists(path)));
+    changed.iter().filter(reads).cloned().collect()
+}
+
+fn part(workplace: &Workplace, surveyed: &Surveyed) -> Part {
+    let name = match &surveyed.role {
+        Role::Mission(mission) => mission.to_string(),
+        role => role.to_string(),
+    };
+    let (state, reason) = match &surveyed.standing {
+        Standing::UpToDate { .. } => (State::UpToDate, None),
+        Standing::Stale { reason } => (State::Stale, Some(reason.clone())),
+        Standing::Unknown => (State::Unknown, None),
+    };
+    Part {
+        seconds: workplace.state.duration(&Task::Build(&surveyed.role)),
+        ..Part::new(name, state, reason)
+    }
+}
+
+/// The environments of a mission, by which of their files are others than those that the image was last built from.
+fn environments(workplace: &Workplace, mission: &MissionName, surveyed: &Surveyed) -> Vec<Part> {
+    let names = workplace.repository.environment_names(mission).into_iter();
+    let one = |name: EnvironmentName| {
+        let directory = format!("{}/{name}/", repository::ENVIRONMENTS);
+        let tests = format!("{directory}tests/");
+        let own = surveyed.changed.as_ref().map(|changed| {
+            let own = changed
+                .iter()
+                .filter(|path| path.starts_with(&directory) && !path.starts_with(&tests));
+            own.map(|path| path[directory.len()..].to_owned()).collect::<Vec<_>>()
+        });
+        let (state, reason) = match (&surveyed.standing, own) {
+            (Standing::UpToDate { .. }, _) => (State::UpToDate, None),
+            (_, None) => (State::Stale, Some("not built before".to_owned())),
+            (Standing::Stale { .. }, Some(own)) if !own.is_empty() => (State::Stale, Some(own.join(", "))),
+            (Standing::Stale { .. }, Some(_)) => (State::UpToDate, None),
+            (Standing::Unknown, _) => (State::Unknown, None),
+        };
+        Part::new(name.to_string(), state, reason)
+    };
+    names.filter(|name| !name.is_base()).map(one).collect()
+}
+
+/// The tests of a mission, and whether its image has passed them.
+fn tests(workplace: &Workplace, mission: &MissionName, surveyed: &Surveyed) -> Result<Part, WorkflowError> {
+    let demand = match demand(workplace, mission) {
+        Ok(demand) => demand,
+        Err(WorkflowError::Nothing(nothing)) => {
+            return Ok(Part::new("no tests", State::Stale, Some(nothing.to_string())));
+        }
+        Err(error) => return Err(error),
+    };
+    let name = match demand.tests.len() {
+        1 => "1 test".to_owned(),
+        number => format!("{number} tests"),
+    };
+    let (state, reason) = match &surveyed.standing {
+        Standing::UpToDate { id, .. } => match publish::evidence(&surveyed.role, id, &demand, &workplace.state) {
+            Ok(_) => (State::UpToDate, None),
+            Err(error) => (State::Stale, Some(lacking(&error))),
+        },
+        Standing::Stale { .. } => (State::Stale, Some("the image is built first".to_owned())),
+        Standing::Unknown => (State::Unknown, None),
+    };
+    Ok(Part {
+        seconds: workplace.state.duration(&Task::Tests(mission)),
+        ..Part::new(name, state, reason)
+    })
+}
+
+/// What the tests of an image lack, in few words.
+fn lacking(error: &PublishError) -> String {
+    match error {
+        PublishError::Untested { .. } => "the image has not passed them".to_owned(),
+        PublishError::Redefined { .. } => "their files changed since the image passed them".to_owned(),
+        PublishError::Lacking { tests, .. } => format!("the image has not passed {} of them", tests.len()),
+        other => other.to_string(),
+    }
+}
