@@ -26,7 +26,7 @@ pub use foreign::{Foreign, ForeignTests};
 pub use freeze::{freeze, held_by_image};
 pub use interrupts::{Interrupt, Interrupts};
 pub use observe::{End, Observed};
-pub use outlook::{MissionOutlook, Outlook, Part, State, outlook};
+pub use outlook::{Freshness, MissionOutlook, Outlook, Part, outlook};
 pub use push::{Pushed, push};
 pub use solve::solve;
 pub use test::{decisive, test};

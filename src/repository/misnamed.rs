@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{COMMON, ENVIRONMENTS, HOME_CONTENTS, Repository, SCRIPTS, mission};
+use super::{COMMON, ENVIRONMENTS, HOME_CONTENTS, Repository, SCRIPTS, SETUP_ENV, mission};
 use crate::reference::MissionName;
 
-/// What floe reads in a mission's own directory.
+/// What floe reads at a repository's root, beside the directories by which it knows one.
+const OF_ROOT: [&str; 1] = [SETUP_ENV];
+
+/// What it reads in a mission's own directory.
 const OF_MISSION: [&str; 4] = [
     "Dockerfile.custom",
     "Dockerfile.custom.tera",
@@ -42,7 +45,8 @@ impl Repository {
     pub fn misnamed(&self, name: &MissionName) -> Vec<String> {
         let mission = mission(name);
         let environments = mission.join(ENVIRONMENTS);
-        let mut found = self.near(Path::new(COMMON), &OF_COMMON);
+        let mut found = self.near(Path::new(""), &OF_ROOT);
+        found.extend(self.near(Path::new(COMMON), &OF_COMMON));
         found.extend(self.near(&mission, &OF_MISSION));
         let scripts = self.near(&environments, &OF_ENVIRONMENTS).into_iter();
         found.extend(scripts.filter(|(path, _)| !self.path(path).is_dir()));
@@ -130,6 +134,8 @@ mod tests {
     #[test]
     fn what_is_nearly_called_as_something_is_told_with_what_it_may_mean() {
         for (file, meant) in [
+            ("setup_env", "setup-env"),
+            ("setup-env.sh", "setup-env"),
             ("common/Dockerfile.trailor", "Dockerfile.trailer"),
             ("common/common_env/science.pip", "common-env"),
             ("missions/m/dockerfile.custom", "Dockerfile.custom"),
@@ -157,6 +163,7 @@ mod tests {
     #[test]
     fn what_is_read_and_what_is_anybodys_is_not_told() {
         let files = [
+            "setup-env.template",
             "common/Dockerfile",
             "common/docs/x",
             "missions/m/Dockerfile",

@@ -7,7 +7,7 @@
 //! is changed through a hard link elsewhere). That look takes a millisecond; one at each of 100,000 files takes 0.4 s, and
 //! the engine's own list of what differs 4 s (`src/trial/changes.rs`), so it is asked only where this proves nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -22,8 +22,8 @@ use crate::image;
 /// What `statfs` says of an overlay file system.
 const OVERLAY: i64 = 0x794c_7630;
 
-/// A clock that was set by more than this tells nothing of the order of changes.
-const TOLERANCE: Duration = Duration::from_secs(1);
+/// A clock that was set by more than this tells nothing of the order of changes: nothing of the image runs before.
+const TOLERANCE: Duration = Duration::from_millis(20);
 
 /// What tests run with, as it was at one moment.
 pub struct Watched {
@@ -50,15 +50,18 @@ struct Layer {
 
 struct Root {
     path: PathBuf,
-    /// Why it cannot be looked at, if it cannot: it is not there, or lies in the home directory of another user, whose
-    /// programs no test runs.
-    hidden: Option<io::ErrorKind>,
+    /// Which file it is, or why it cannot be looked at: it is not there, or lies in the home directory of another user,
+    /// whose programs no test runs.
+    found: Result<Identity, io::ErrorKind>,
 }
 
 struct Home {
     path: PathBuf,
-    startup: BTreeSet<PathBuf>,
+    startup: BTreeMap<PathBuf, Result<Identity, io::ErrorKind>>,
 }
+
+/// A file system and the number of a file there: a link above can lead to another file, as old as this one.
+type Identity = (u64, u64);
 
 impl Watched {
     /// What lies below `fixed` and what programs of the users with these `homes` run, as it is now.
@@ -71,7 +74,7 @@ impl Watched {
         let is_below_another = |path: &Path| path.ancestors().skip(1).any(|above| paths.contains(above));
         let roots = paths.iter().filter(|path| !is_below_another(path)).map(|path| Root {
             path: path.clone(),
-            hidden: path.symlink_metadata().err().map(|error| error.kind()),
+            found: identity(path.symlink_metadata().as_ref()),
         });
         let homes = homes.iter().map(|home| Home {
             path: home.clone(),
@@ -93,14 +96,15 @@ impl Watched {
             return false;
         };
         home.is_none_or(knows)
-            && self.roots.iter().all(|root| match root.path.symlink_metadata() {
-                Ok(metadata) => root.hidden.is_none() && self.is_older_tree(&root.path, &metadata, since),
-                Err(error) => root.hidden == Some(error.kind()),
+            && self.roots.iter().all(|root| {
+                let now = root.path.symlink_metadata();
+                let is_older = |metadata: &Metadata| self.is_older_tree(&root.path, metadata, since);
+                identity(now.as_ref()) == root.found && now.as_ref().map_or(true, is_older)
             })
             && self.homes.iter().all(|home| {
                 let startup = read_by_ipython(&home.path);
                 let is_older = |path: &PathBuf| path.symlink_metadata().is_ok_and(|file| since.is_after(&file));
-                startup == home.startup && startup.iter().all(is_older)
+                startup == home.startup && startup.keys().all(is_older)
             })
     }
 
@@ -165,11 +169,23 @@ fn changed(file: &Metadata) -> Changed {
     (file.ctime(), file.ctime_nsec())
 }
 
+fn identity(found: Result<&Metadata, &io::Error>) -> Result<Identity, io::ErrorKind> {
+    found
+        .map(|metadata| (metadata.dev(), metadata.ino()))
+        .map_err(io::Error::kind)
+}
+
 /// The files of a home directory that IPython reads when it starts. What else it keeps there is nobody's code.
-fn read_by_ipython(home: &Path) -> BTreeSet<PathBuf> {
+fn read_by_ipython(home: &Path) -> BTreeMap<PathBuf, Result<Identity, io::ErrorKind>> {
     let found = WalkDir::new(home.join(image::IPYTHON)).into_iter().flatten();
     let files = found.map(walkdir::DirEntry::into_path);
-    files.filter(|path| image::is_read_by_ipython(path)).collect()
+    let files = files.filter(|path| image::is_read_by_ipython(path));
+    files
+        .map(|path| {
+            let found = identity(path.symlink_metadata().as_ref());
+            (path, found)
+        })
+        .collect()
 }
 
 /// The home directories of the users that a `passwd` file lists.
@@ -238,6 +254,25 @@ mod tests {
             assert!(watched.is_untouched(Some(&home)), "before: {name}");
             change(&environment, &home).unwrap();
             assert!(!watched.is_untouched(Some(&home)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_as_old_and_another_file_is_seen() {
+        for part in [".local", ".ipython"] {
+            let (directory, environment, home) = places();
+            let stash = directory.path().join("stash");
+            for root in [&home, &stash] {
+                fs::create_dir_all(root.join(".local/lib/python3.11")).unwrap();
+                fs::create_dir_all(root.join(".ipython/profile_default/startup")).unwrap();
+                fs::write(root.join(".ipython/profile_default/startup/first.py"), "").unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(30));
+            let watched = Watched::now(&[environment], [home.clone()]);
+            assert!(watched.is_untouched(Some(&home)));
+            fs::rename(home.join(part), home.join("aside")).unwrap();
+            symlink(stash.join(part), home.join(part)).unwrap();
+            assert!(!watched.is_untouched(Some(&home)), "{part}");
         }
     }
 

@@ -56,7 +56,7 @@ pub struct Part {
     /// What it is, e.g. `common`, `roman-cal`, `16 tests`.
     pub name: String,
     /// Whether it is as it should be.
-    pub state: State,
+    pub state: Freshness,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -68,7 +68,7 @@ pub struct Part {
 /// Whether something is as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum Freshness {
     /// Nothing would be done.
     UpToDate,
     /// It would be built, or run.
@@ -78,7 +78,7 @@ pub enum State {
 }
 
 impl Part {
-    fn new(name: impl Into<String>, state: State, reason: Option<String>) -> Self {
+    fn new(name: impl Into<String>, state: Freshness, reason: Option<String>) -> Self {
         Self {
             name: name.into(),
             state,
@@ -92,7 +92,7 @@ impl MissionOutlook {
     /// Whether `floe all` has something to do for it.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        self.image.state != State::UpToDate || self.tests.state != State::UpToDate
+        self.image.state != Freshness::UpToDate || self.tests.state != Freshness::UpToDate
     }
 }
 
@@ -169,9 +169,9 @@ fn part(workplace: &Workplace, surveyed: &Surveyed) -> Part {
         role => role.to_string(),
     };
     let (state, reason) = match &surveyed.standing {
-        Standing::UpToDate { .. } => (State::UpToDate, None),
-        Standing::Stale { reason } => (State::Stale, Some(reason.clone())),
-        Standing::Unknown => (State::Unknown, None),
+        Standing::UpToDate { .. } => (Freshness::UpToDate, None),
+        Standing::Stale { reason } => (Freshness::Stale, Some(reason.clone())),
+        Standing::Unknown => (Freshness::Unknown, None),
     };
     Part {
         seconds: workplace.state.duration(&Task::Build(&surveyed.role)),
@@ -192,11 +192,11 @@ fn environments(workplace: &Workplace, mission: &MissionName, surveyed: &Surveye
             own.map(|path| path[directory.len()..].to_owned()).collect::<Vec<_>>()
         });
         let (state, reason) = match (&surveyed.standing, own) {
-            (Standing::UpToDate { .. }, _) => (State::UpToDate, None),
-            (_, None) => (State::Stale, Some("not built before".to_owned())),
-            (Standing::Stale { .. }, Some(own)) if !own.is_empty() => (State::Stale, Some(own.join(", "))),
-            (Standing::Stale { .. }, Some(_)) => (State::UpToDate, None),
-            (Standing::Unknown, _) => (State::Unknown, None),
+            (Standing::UpToDate { .. }, _) => (Freshness::UpToDate, None),
+            (_, None) => (Freshness::Stale, Some("not built before".to_owned())),
+            (Standing::Stale { .. }, Some(own)) if !own.is_empty() => (Freshness::Stale, Some(own.join(", "))),
+            (Standing::Stale { .. }, Some(_)) => (Freshness::UpToDate, None),
+            (Standing::Unknown, _) => (Freshness::Unknown, None),
         };
         Part::new(name.to_string(), state, reason)
     };
@@ -208,7 +208,7 @@ fn tests(workplace: &Workplace, mission: &MissionName, surveyed: &Surveyed) -> R
     let demand = match demand(workplace, mission) {
         Ok(demand) => demand,
         Err(WorkflowError::Nothing(nothing)) => {
-            return Ok(Part::new("no tests", State::Stale, Some(nothing.to_string())));
+            return Ok(Part::new("no tests", Freshness::Stale, Some(nothing.to_string())));
         }
         Err(error) => return Err(error),
     };
@@ -218,11 +218,11 @@ fn tests(workplace: &Workplace, mission: &MissionName, surveyed: &Surveyed) -> R
     };
     let (state, reason) = match &surveyed.standing {
         Standing::UpToDate { id, .. } => match publish::evidence(&surveyed.role, id, &demand, &workplace.state) {
-            Ok(_) => (State::UpToDate, None),
-            Err(error) => (State::Stale, Some(lacking(&error))),
+            Ok(_) => (Freshness::UpToDate, None),
+            Err(error) => (Freshness::Stale, Some(lacking(&error))),
         },
-        Standing::Stale { .. } => (State::Stale, Some("the image is built first".to_owned())),
-        Standing::Unknown => (State::Unknown, None),
+        Standing::Stale { .. } => (Freshness::Stale, Some("the image is built first".to_owned())),
+        Standing::Unknown => (Freshness::Unknown, None),
     };
     Ok(Part {
         seconds: workplace.state.duration(&Task::Tests(mission)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use floe::event::{Cause, CauseKind, Event, Memory, Summary, TestFinished, Verdict};
@@ -83,10 +83,12 @@ fn installation() -> PathBuf {
     world::venv("hub", &["jupyterhub>=5,<6", "jupyterlab>=4.2,<5", "ipykernel"])
 }
 
-#[tokio::test]
-async fn a_real_server_answers_loads_lab_and_starts_the_kernels_that_there_are() {
+/// The server of a real installation, whose login shells have the path that `path` says.
+async fn real(path: impl FnOnce(&Path) -> String, environments: &[&str]) -> Ran {
     let installation = installation();
     let home = tempfile::tempdir().unwrap();
+    let profile = format!("PATH={}\n", path(&installation.join("bin")));
+    std::fs::write(home.path().join(".profile"), profile).unwrap();
     let program = installation.join("bin/jupyterhub-singleuser");
     let path = [installation.join("bin").into_os_string(), ":/usr/bin:/bin".into()];
     let variables = [
@@ -94,11 +96,13 @@ async fn a_real_server_answers_loads_lab_and_starts_the_kernels_that_there_are()
         ("HOME", home.path().as_os_str().to_owned()),
         ("SHELL", "/bin/bash".into()),
     ];
-    // A login shell has a path of its own.
-    let profile = format!("PATH={}/bin:/usr/bin:/bin\n", installation.display());
-    std::fs::write(home.path().join(".profile"), profile).unwrap();
     let command = [program.to_str().unwrap(), "--ip=127.0.0.1", "--allow-root"];
-    let ran = run(&command, &variables, &["base", "cal"], Duration::from_mins(5)).await;
+    run(&command, &variables, environments, Duration::from_mins(5)).await
+}
+
+#[tokio::test]
+async fn a_real_server_answers_loads_lab_and_starts_the_kernels_that_there_are() {
+    let ran = real(|bin| format!("{}:/usr/bin:/bin", bin.display()), &["base", "cal"]).await;
     let passed = ran.finished.iter().filter(|test| test.verdict == Verdict::Passed);
     let passed = passed.map(|test| test.id.to_string()).collect::<Vec<_>>();
     assert_eq!(
@@ -118,18 +122,7 @@ async fn a_real_server_answers_loads_lab_and_starts_the_kernels_that_there_are()
 
 #[tokio::test]
 async fn a_terminal_that_finds_no_python_fails_and_says_what_it_lacks() {
-    let installation = installation();
-    let home = tempfile::tempdir().unwrap();
-    let program = installation.join("bin/jupyterhub-singleuser");
-    let path = [installation.join("bin").into_os_string(), ":/usr/bin:/bin".into()];
-    let variables = [
-        ("PATH", path.into_iter().collect::<OsString>()),
-        ("HOME", home.path().as_os_str().to_owned()),
-        ("SHELL", "/bin/bash".into()),
-    ];
-    std::fs::write(home.path().join(".profile"), "PATH=/nowhere\n").unwrap();
-    let command = [program.to_str().unwrap(), "--ip=127.0.0.1", "--allow-root"];
-    let ran = run(&command, &variables, &[], Duration::from_mins(5)).await;
+    let ran = real(|_| "/nowhere".to_owned(), &[]).await;
     let cause = ran.cause("m::server::terminal");
     assert_eq!(
         cause.message,

@@ -40,6 +40,9 @@ fn a_change_touches_its_mission_one_of_common_all_and_what_no_image_reads_none()
     repository.write("missions/one/notes/a.txt", "changed");
     repository.write("missions/one/environments/one/one-frozen.yml", "name: one\n");
     assert_eq!(touched(&repository), json!([]));
+    repository.write("missions/one/.dockerignore", "notes/\nmore/\n");
+    assert_eq!(touched(&repository), json!([{"mission": "one"}]));
+    repository.write("missions/one/.dockerignore", "notes/\n");
     repository.write("missions/two/environments/two/two.pip", "six>1\n");
     assert_eq!(touched(&repository), json!([{"mission": "two"}]));
     repository.write("common/Dockerfile.trailer", "USER jovyan\n");

@@ -11,7 +11,7 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::report::amounts::duration;
 use crate::report::untrusted::Untrusted;
-use crate::workflow::{self, MissionOutlook, Outlook, Part, State};
+use crate::workflow::{self, Freshness, MissionOutlook, Outlook, Part};
 
 /// Show what is up to date, what is not, and why
 #[derive(Debug, Args)]
@@ -134,10 +134,10 @@ const WIDEST: usize = 60;
 
 fn row(depth: usize, part: &Part) -> [String; 3] {
     let state = match (part.state, &part.reason) {
-        (State::UpToDate, _) => "up to date".to_owned(),
-        (State::Stale, Some(reason)) => reason.clone(),
-        (State::Stale, None) => "to be done".to_owned(),
-        (State::Unknown, _) => "unchanged".to_owned(),
+        (Freshness::UpToDate, _) => "up to date".to_owned(),
+        (Freshness::Stale, Some(reason)) => reason.clone(),
+        (Freshness::Stale, None) => "to be done".to_owned(),
+        (Freshness::Unknown, _) => "unchanged".to_owned(),
     };
     let took = part.seconds.map(|seconds| format!("took {}", duration(seconds)));
     ["  ".repeat(depth) + &part.name, state, took.unwrap_or_default()]

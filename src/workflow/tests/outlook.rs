@@ -2,7 +2,7 @@
 
 use super::case::{Case, m};
 use crate::reference::MissionName;
-use crate::workflow::{MissionOutlook, Outlook, Part, State, outlook};
+use crate::workflow::{Freshness, MissionOutlook, Outlook, Part, outlook};
 
 async fn look(case: &Case, missions: &[MissionName]) -> Outlook {
     outlook(&case.workplace, missions, None).await.unwrap()
@@ -13,7 +13,7 @@ async fn of_m(case: &Case) -> MissionOutlook {
     look(case, &[m()]).await.missions.remove(0)
 }
 
-fn told(part: &Part) -> (State, &str) {
+fn told(part: &Part) -> (Freshness, &str) {
     (part.state, part.reason.as_deref().unwrap_or_default())
 }
 
@@ -21,25 +21,25 @@ fn told(part: &Part) -> (State, &str) {
 async fn what_was_never_built_is_built_from_the_base_on_and_what_passed_is_up_to_date() {
     let case = Case::new();
     let before = look(&case, &[m()]).await;
-    assert_eq!(told(&before.shared[0]), (State::Stale, "not built before"));
+    assert_eq!(told(&before.shared[0]), (Freshness::Stale, "not built before"));
     let mission = &before.missions[0];
     assert_eq!(
         told(&mission.image),
-        (State::Stale, "not built before; common is built first")
+        (Freshness::Stale, "not built before; common is built first")
     );
-    assert_eq!(told(&mission.environments[0]), (State::Stale, "not built before"));
-    assert_eq!(told(&mission.tests), (State::Stale, "the image is built first"));
+    assert_eq!(told(&mission.environments[0]), (Freshness::Stale, "not built before"));
+    assert_eq!(told(&mission.tests), (Freshness::Stale, "the image is built first"));
     assert!(mission.is_due() && mission.image.seconds.is_none());
     case.build().await;
     assert_eq!(
         told(&of_m(&case).await.tests),
-        (State::Stale, "the image has not passed them")
+        (Freshness::Stale, "the image has not passed them")
     );
     case.next_run_passes();
     case.test(&crate::workflow::Asked::default()).await.unwrap();
     let after = of_m(&case).await;
     for part in [&after.image, &after.environments[0], &after.tests] {
-        assert_eq!(told(part), (State::UpToDate, ""));
+        assert_eq!(told(part), (Freshness::UpToDate, ""));
     }
     assert!(!after.is_due() && after.image.seconds.is_some() && after.tests.seconds.is_some());
     assert_eq!(after.tests.name, "1 test");
@@ -54,13 +54,18 @@ async fn a_changed_file_is_named_where_it_belongs_and_leaves_the_other_environme
     let mission = of_m(&case).await;
     assert!(mission.image.reason.unwrap().contains("environments/f/f.pip changed"));
     let parts = mission.environments.iter().map(|part| (part.name.as_str(), told(part)));
-    let expected = [("e", (State::UpToDate, "")), ("f", (State::Stale, "f.pip"))];
+    let expected = [("e", (Freshness::UpToDate, "")), ("f", (Freshness::Stale, "f.pip"))];
     assert_eq!(parts.collect::<Vec<_>>(), expected);
     case.write("missions/m/environments/f/f.pip", "scipy\n");
     case.write("missions/m/environments/f/tests/imports", "scipy\n");
     let mission = of_m(&case).await;
-    assert!(mission.environments.iter().all(|part| part.state == State::UpToDate));
-    assert_eq!(mission.image.state, State::Stale);
+    assert!(
+        mission
+            .environments
+            .iter()
+            .all(|part| part.state == Freshness::UpToDate)
+    );
+    assert_eq!(mission.image.state, Freshness::Stale);
 }
 
 #[tokio::test]
@@ -82,6 +87,6 @@ async fn a_change_of_what_missions_share_is_said_once_and_all_follow() {
             .contains("Dockerfile changed")
     );
     for mission in &outlook.missions {
-        assert_eq!(told(&mission.image), (State::Stale, "common is built first"));
+        assert_eq!(told(&mission.image), (Freshness::Stale, "common is built first"));
     }
 }
