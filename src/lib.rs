@@ -30,4 +30,5 @@ pub mod spec;
 pub(crate) mod state;
 pub mod suite;
 pub(crate) mod trial;
+pub mod values;
 pub(crate) mod workflow;

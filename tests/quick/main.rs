@@ -13,3 +13,4 @@ mod reports;
 mod selecting;
 mod supervise;
 mod tidy;
+mod values;

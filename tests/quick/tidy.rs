@@ -17,6 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("quantity", &[]),
     ("image", &["reference"]),
     ("repository", &["fault", "reference"]),
+    ("values", &["fault"]),
     ("spec", &["address", "fault", "image", "reference", "repository"]),
     ("compose", &["fault", "image", "reference"]),
     ("config", &["address", "fault", "quantity", "reference", "suite"]),

@@ -6,6 +6,7 @@
 pub mod channel;
 mod command;
 mod index;
+mod kubectl;
 mod notebook;
 mod program;
 mod registry;
@@ -14,6 +15,7 @@ mod venv;
 
 pub use command::{mounted, run, through};
 pub use index::PackageIndex;
+pub use kubectl::{helm, kubectl};
 pub use notebook::notebook;
 pub use program::{Ended, floe, floe_with_engine, program, scratch};
 pub use registry::LocalRegistry;
