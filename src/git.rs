@@ -1,11 +1,15 @@
 //! The edge to git: what it knows of a repository's commits. Every call runs the `git` program.
 
+mod commit;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use self::commit::{NewCommit, Tip, commit_beside, file_here, has_branch, history, tip, uncommitted};
 use crate::fault::{Explained, Kind};
 
 /// What git refused or could not do.
@@ -133,6 +137,46 @@ pub fn file_in_commit(root: &Path, commit: &str, path: &Path) -> Result<Option<S
         return Ok(None);
     }
     git(root, &["cat-file", "blob", &object]).map(Some)
+}
+
+/// The texts of files as they were in a commit, by their paths below `root`; `None` for each that the commit does not
+/// have. One call of git reads them all.
+pub fn files_in_commit(root: &Path, commit: &str, paths: &[PathBuf]) -> Result<Vec<Option<String>>, GitError> {
+    let prefix = git(root, &["rev-parse", "--show-prefix"])?;
+    let prefix = prefix.trim_end_matches('\n');
+    let mut asked = String::new();
+    for path in paths {
+        let _ = writeln!(asked, "{commit}:{prefix}{}", path.display());
+    }
+    let printed = commit::fed(bare(root).args(["cat-file", "--batch"]), asked.as_bytes())?;
+    let unclear = || GitError::Failed("git cat-file printed what is no list of files".to_owned());
+    let mut rest = printed.as_slice();
+    let mut texts = Vec::with_capacity(paths.len());
+    for _ in paths {
+        let end = memchr::memchr(b'\n', rest).ok_or_else(unclear)?;
+        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        rest = &rest[end + 1..];
+        if head.ends_with(" missing") {
+            texts.push(None);
+            continue;
+        }
+        let size = head.rsplit(' ').next().and_then(|size| size.parse::<usize>().ok());
+        let size = size.filter(|size| *size < rest.len()).ok_or_else(unclear)?;
+        // A directory of that name is no file.
+        let text = head
+            .contains(" blob ")
+            .then(|| String::from_utf8_lossy(&rest[..size]).into_owned());
+        texts.push(text);
+        rest = &rest[size + 1..];
+    }
+    Ok(texts)
+}
+
+/// The branch that is checked out; `None` where none is.
+#[must_use]
+pub fn current_branch(root: &Path) -> Option<String> {
+    let branch = git(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
+    Some(branch.trim_end_matches('\n').to_owned())
 }
 
 /// The names of what was in a directory below `root` in a commit; none if there was no such directory.

@@ -8,6 +8,8 @@ pub mod cli;
 pub(crate) mod compose;
 pub mod config;
 pub mod context;
+pub(crate) mod deploy;
+pub(crate) mod deployment;
 pub mod engine;
 pub mod envs;
 pub mod event;

@@ -14,6 +14,9 @@ pub use self::inspection::DefinitionError;
 /// The directory of all missions.
 pub const MISSIONS: &str = "missions";
 
+/// The directory of all deployments.
+pub const DEPLOYMENTS: &str = "deployments";
+
 /// What all missions share: the context of the common image.
 pub const COMMON: &str = "common";
 
@@ -84,10 +87,24 @@ impl Repository {
         directory.ancestors().find(holds).map(Self::at)
     }
 
+    /// The repository of deployments that `directory` lies in: the nearest directory upwards with `deployments/`. It may
+    /// hold missions, too.
+    #[must_use]
+    pub fn of_deployments_around(directory: &Path) -> Option<Self> {
+        let holds = |root: &&Path| root.join(DEPLOYMENTS).is_dir();
+        directory.ancestors().find(holds).map(Self::at)
+    }
+
     /// The repository at `root`, whatever is there.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// Whether it holds deployments.
+    #[must_use]
+    pub fn has_deployments(&self) -> bool {
+        self.path(DEPLOYMENTS).is_dir()
     }
 
     /// Its root.

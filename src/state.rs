@@ -100,6 +100,21 @@ impl State {
         self.root.join("evidence").join(format!("{hex}.json"))
     }
 
+    /// The file that holds what the last check of a stage with an image said.
+    #[must_use]
+    pub fn check(&self, deployment: &str, stage: &str, digest: &Digest) -> PathBuf {
+        let hex = digest.as_str().trim_start_matches("sha256:");
+        let directory = self.root.join("checks").join(deployment).join(stage);
+        directory.join(format!("{hex}.json"))
+    }
+
+    /// The file that holds the text of the pull request of a promotion.
+    #[must_use]
+    pub fn promotion(&self, branch: &str) -> PathBuf {
+        let name = branch.trim_start_matches("floe/").replace('/', "-");
+        self.root.join("promotions").join(format!("{name}.md"))
+    }
+
     /// Removes the evidence for the image `id`, if there is any.
     pub fn withdraw_evidence(&self, id: &Digest) -> Result<(), FileError> {
         let path = self.evidence(id);
@@ -164,12 +179,17 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
 
 /// Writes a JSON file whole or not at all: a reader, or a crash, never meets half of it.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| FileError::of(path)(error.into()))?;
+    write_text(path, &(text + "\n"))
+}
+
+/// Writes a file whole or not at all, likewise.
+pub fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
     let failed = FileError::of(path);
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory).map_err(&failed)?;
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(&failed)?;
-    serde_json::to_writer_pretty(&mut file, value).map_err(|error| failed(error.into()))?;
-    io::Write::write_all(&mut file, b"\n").map_err(&failed)?;
+    io::Write::write_all(&mut file, text.as_bytes()).map_err(&failed)?;
     file.as_file().sync_all().map_err(&failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())

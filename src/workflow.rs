@@ -7,28 +7,38 @@
 mod all;
 mod build;
 mod choose;
+mod config;
 mod error;
 mod foreign;
 mod freeze;
 mod interrupts;
 mod observe;
 mod outlook;
+mod promote;
 mod push;
+mod rollback;
 mod solve;
+mod stages;
+mod status;
 mod test;
 mod workplace;
 
 pub use all::{Milestone, all};
 pub use build::{BuildOptions, BuiltPlan, build, images};
 pub use choose::{Asked, Choice, choose, choose_all, list};
+pub use config::{config, deployment, deployments};
 pub use error::{Nothing, WorkflowError};
 pub use foreign::{Foreign, ForeignTests};
 pub use freeze::{freeze, held_by_image};
 pub use interrupts::{Interrupt, Interrupts};
 pub use observe::{End, Observed};
 pub use outlook::{Freshness, MissionOutlook, Outlook, Part, outlook};
+pub use promote::{Moved, Promote, promote};
 pub use push::{Pushed, push};
+pub use rollback::{RollBack, rollback};
 pub use solve::solve;
+pub use stages::{StageOutlook, stages};
+pub use status::{Behind, StageStatus, Status, status};
 pub use test::{decisive, test};
 pub use workplace::{Connect, Workplace};
 

@@ -3,13 +3,18 @@
 mod all;
 mod build;
 mod compose;
+mod config;
 mod diff;
 mod freeze;
 mod image;
+mod init;
 mod plan;
+mod promote;
 mod push;
 mod report;
+mod rollback;
 mod runs;
+mod status;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +48,11 @@ pub enum Command {
     Diff(diff::DiffArgs),
     Report(report::ReportArgs),
     Runs(runs::RunsArgs),
+    Status(status::StatusArgs),
+    Promote(promote::PromoteArgs),
+    Rollback(rollback::RollbackArgs),
+    Config(config::ConfigArgs),
+    Init(init::InitArgs),
     Compose(compose::ComposeArgs),
     Image(image::ImageArgs),
     /// Render a template that standard input holds
@@ -70,6 +80,11 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Diff(args) => diff::execute(global, &args).await,
         Command::Report(args) => report::execute(global, &args),
         Command::Runs(args) => runs::execute(global, &args),
+        Command::Status(args) => status::execute(global, &args).await,
+        Command::Promote(args) => promote::execute(global, &args).await,
+        Command::Rollback(args) => rollback::execute(global, &args).await,
+        Command::Config(args) => config::execute(global, &args),
+        Command::Init(args) => init::execute(global, &args),
         Command::Compose(args) => compose::execute(global, &args),
         Command::Image(args) => image::execute(global, &args).await,
         Command::RenderTemplate => template::execute(),

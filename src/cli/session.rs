@@ -47,6 +47,25 @@ impl Session {
         Self::of(repository, global, flags)
     }
 
+    /// Finds the repository of deployments, and resolves its settings.
+    pub fn open_deployments(global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
+        let directory = directory(global)?;
+        let repository = Repository::of_deployments_around(&directory).ok_or_else(|| {
+            let message = format!("{} lies in no repository with deployments/", directory.display());
+            Failure::new(ExitCode::Invalid, message).hint("change to one, or name it with --directory")
+        })?;
+        Self::of(repository, global, flags)
+    }
+
+    /// Finds the repository of missions, or else that of deployments, and resolves its settings.
+    pub fn open_with_deployments(global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
+        let directory = directory(global)?;
+        match Repository::around(&directory) {
+            None if Repository::of_deployments_around(&directory).is_some() => Self::open_deployments(global, flags),
+            _ => Self::open(global, flags),
+        }
+    }
+
     /// Resolves the settings of the repository, if there is one, for what needs none: without one, floe's own state is
     /// kept in the directory itself.
     pub fn open_anywhere(global: &Global, flags: &[Flag]) -> Result<Self, Failure> {

@@ -38,9 +38,6 @@ pub fn edited(text: &str, file: &Arc<Path>, edits: &[Edit]) -> Result<String, Va
             return Err(ValuesError::Block { place, field });
         }
         let (from, to) = node.source.span;
-        let written = &text[skipped + from..skipped + to];
-        // The span of a plain scalar may reach to what comes after it.
-        let to = from + written.trim_end().len();
         let mut new = quoted(&edit.text, node.source.style);
         if from == to {
             // Nothing stands behind the colon.

@@ -122,9 +122,14 @@ impl Reading<'_> {
                     resolved(&text)
                 };
                 let mut node = self.node(value, style, span);
-                if anchor != 0 || tag.is_some() {
-                    node.source.span.0 += properties(&self.text[node.source.span.0..node.source.span.1]);
-                }
+                let (from, to) = node.source.span;
+                let written = &self.text[from..to];
+                let from = if anchor != 0 || tag.is_some() {
+                    from + properties(written)
+                } else {
+                    from
+                };
+                node.source.span = (from, from + extent(&self.text[from..to], style));
                 self.finish(anchor, node)
             }
             Event::SequenceStart(anchor, _) => self.enter(anchor, span, Held::List(Vec::new())),
@@ -253,6 +258,26 @@ fn properties(text: &str) -> usize {
             .map_or("", |end| rest[end..].trim_start());
     }
     text.len() - rest.len()
+}
+
+/// How many bytes the text of a scalar takes at the beginning of `text`, which may reach further: to a comment behind it.
+fn extent(text: &str, style: Style) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    match style {
+        Style::Plain | Style::Block => return text.trim_end().len(),
+        Style::Double => {
+            while at < bytes.len() && bytes[at] != b'"' {
+                at += if bytes[at] == b'\\' { 2 } else { 1 };
+            }
+        }
+        Style::Single => {
+            while at < bytes.len() && (bytes[at] != b'\'' || bytes.get(at + 1) == Some(&b'\'')) {
+                at += if bytes[at] == b'\'' { 2 } else { 1 };
+            }
+        }
+    }
+    (at + 1).min(bytes.len())
 }
 
 /// The key that a value is, as the JSON that Helm makes of it first.

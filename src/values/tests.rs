@@ -83,7 +83,8 @@ fn quotes_stay_and_come_where_the_text_would_mean_something_else() {
     for (before, text, after) in [
         ("tag: old", "new", "tag: new"),
         ("tag: old # why", "1.10", "tag: \"1.10\" # why"),
-        ("tag: 'old'", "it's", "tag: 'it''s'"),
+        ("tag: 'o''ld' # 'why'", "it's", "tag: 'it''s' # 'why'"),
+        ("tag: \"o\\\"ld\"  # \"why\"", "new", "tag: \"new\"  # \"why\""),
         ("tag: \"old\"", "new", "tag: \"new\""),
         ("tag: 2024.10", "2024.11", "tag: \"2024.11\""),
         ("tag: old", "on", "tag: \"on\""),

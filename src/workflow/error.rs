@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Interrupt;
 use crate::builder::BuildError;
+use crate::deploy::{DeployError, Refusal};
+use crate::deployment::DeploymentError;
 use crate::engine::EngineError;
 use crate::envs::EnvsError;
 use crate::fault::{Explained, Kind, Place};
@@ -61,6 +63,12 @@ pub enum WorkflowError {
     /// The registry refused or failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A deployment is not declared well.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    /// What a stage runs is not known, or may not be changed.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
     /// The log of a run cannot be written or read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -195,6 +203,12 @@ pub enum Nothing {
     Unnamed,
 }
 
+impl From<Refusal> for WorkflowError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Deploy(refusal.into())
+    }
+}
+
 impl Explained for WorkflowError {
     fn kind(&self) -> Kind {
         match self {
@@ -271,6 +285,8 @@ impl WorkflowError {
             Self::Solve(error) => error,
             Self::Publish(error) => error,
             Self::Registry(error) => error,
+            Self::Deployment(error) => error,
+            Self::Deploy(error) => error,
             Self::Log(error) => error,
             Self::Report(error) => error,
             Self::File(error) => error,

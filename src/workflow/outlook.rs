@@ -18,7 +18,7 @@ use crate::repository;
 use crate::state::Task;
 
 /// What would be done.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outlook {
     /// The commit since which changes count, if one was named.

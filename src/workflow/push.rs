@@ -77,7 +77,10 @@ pub(super) async fn admitted(workplace: &Workplace, missions: &[MissionName]) ->
 }
 
 /// The registry at `host` as this site reaches it, and the credentials for it.
-fn registry(workplace: &Workplace, host: &RegistryHost) -> Result<(Remote, Option<Credentials>), WorkflowError> {
+pub(super) fn registry(
+    workplace: &Workplace,
+    host: &RegistryHost,
+) -> Result<(Remote, Option<Credentials>), WorkflowError> {
     let credentials = (workplace.login)(host);
     let ca = match &workplace.settings.site.ca {
         Some(path) => Some(std::fs::read(path).map_err(FileError::of(path))?),

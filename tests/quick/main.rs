@@ -8,6 +8,7 @@ mod events;
 mod foreign;
 mod installation;
 mod planning;
+mod promoting;
 mod pushing;
 mod reports;
 mod selecting;

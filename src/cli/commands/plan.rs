@@ -1,6 +1,7 @@
 //! `floe plan`: what is up to date, what is not and why, and what the changes since a commit touch.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -11,7 +12,7 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::report::amounts::duration;
 use crate::report::untrusted::Untrusted;
-use crate::workflow::{self, Freshness, MissionOutlook, Outlook, Part};
+use crate::workflow::{self, Freshness, MissionOutlook, Outlook, Part, StageOutlook, WorkflowError};
 
 /// Show what is up to date, what is not, and why
 #[derive(Debug, Args)]
@@ -45,17 +46,25 @@ enum Form {
 
 /// Prints the plan.
 pub async fn execute(global: &Global, args: &PlanArgs) -> Result<(), Failure> {
-    let session = Session::open(global, &[])?;
+    let session = Session::open_with_deployments(global, &[])?;
     let workplace = &session.workplace;
-    let missions = workplace.missions(args.missions.is_empty(), &args.missions)?;
-    let outlook = workflow::outlook(workplace, &missions, args.since.as_deref()).await?;
+    let stages = workflow::stages(workplace, args.since.as_deref()).await?;
+    let outlook = match workplace.missions(args.missions.is_empty(), &args.missions) {
+        // A repository may hold deployments alone.
+        Err(WorkflowError::NoMissions) if workplace.repository.has_deployments() => Outlook {
+            since: args.since.clone(),
+            ..Outlook::default()
+        },
+        missions => workflow::outlook(workplace, &missions?, args.since.as_deref()).await?,
+    };
     let internal = |error: String| Failure::new(ExitCode::Internal, error);
     let due = || outlook.missions.iter().filter(|mission| is_due(&outlook, mission));
     let names = || due().map(|mission| mission.mission.as_str());
     let text = match args.format {
-        Form::Text => text(&outlook),
+        Form::Text => text(&outlook, &stages),
         Form::Json => {
-            let value = serde_json::to_value(&outlook).map_err(|error| internal(error.to_string()))?;
+            let mut value = serde_json::to_value(&outlook).map_err(|error| internal(error.to_string()))?;
+            value["stages"] = serde_json::to_value(&stages).map_err(|error| internal(error.to_string()))?;
             format!("{value:#}\n")
         }
         Form::GithubMatrix => {
@@ -84,25 +93,17 @@ fn pipeline<'a>(missions: impl Iterator<Item = &'a str>) -> Result<String, serde
     serde_yaml::to_string(&jobs)
 }
 
-fn text(outlook: &Outlook) -> String {
+fn text(outlook: &Outlook, stages: &[StageOutlook]) -> String {
     let mut rows = outlook.shared.iter().map(|part| row(0, part)).collect::<Vec<_>>();
     for mission in &outlook.missions {
         rows.push(row(0, &mission.image));
         rows.extend(mission.environments.iter().map(|part| row(1, part)));
         rows.push(row(1, &mission.tests));
-        let touched = mission
-            .touched_by
-            .iter()
-            .take(TOUCHES)
-            .map(|path| path.display().to_string());
-        let touched = touched.collect::<Vec<_>>();
-        if !touched.is_empty() {
-            let more = match mission.touched_by.len() - touched.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            rows.push(["  touched by".to_owned(), touched.join(", ") + &more, String::new()]);
-        }
+        rows.extend(touched(&mission.touched_by));
+    }
+    for stage in stages {
+        rows.push(of_stage(stage));
+        rows.extend(touched(&stage.touched_by));
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1).min(WIDEST));
@@ -115,6 +116,7 @@ fn text(outlook: &Outlook) -> String {
     }
     if let Some(since) = &outlook.since {
         let what = match (outlook.missions.len(), outlook.untouched) {
+            (0, 0) => return text,
             (0, _) => "No mission is touched".to_owned(),
             (_, 0) => "All missions are touched".to_owned(),
             (_, 1) => "1 mission is not touched".to_owned(),
@@ -124,6 +126,27 @@ fn text(outlook: &Outlook) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The row that names files which touch what stands above it.
+fn touched(paths: &[PathBuf]) -> Option<[String; 3]> {
+    let named = paths.iter().take(TOUCHES).map(|path| path.display().to_string());
+    let named = named.collect::<Vec<_>>();
+    let more = match paths.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| ["  touched by".to_owned(), named.join(", ") + &more, String::new()])
+}
+
+fn of_stage(stage: &StageOutlook) -> [String; 3] {
+    let how = match (stage.state, &stage.reason) {
+        (_, Some(reason)) => reason.as_str(),
+        (Freshness::UpToDate, None) => "runs what the stage before it runs",
+        (Freshness::Stale | Freshness::Unknown, None) => "first stage",
+    };
+    let name = format!("stage {}/{}", stage.deployment, stage.stage);
+    [name, how.to_owned(), String::new()]
 }
 
 /// How many of the files that touch a mission are named.

@@ -1,0 +1,20 @@
+//! What stages of deployments run, and how that changes: the gates, the edit, the commit.
+
+mod checked;
+mod error;
+mod past;
+mod promotion;
+mod pull_request;
+mod recalled;
+mod standing;
+
+pub use self::checked::{Checked, passed};
+pub use self::error::{DeployError, Refusal};
+pub use self::past::{Ran, images};
+pub use self::promotion::{Cause, Promotion, Target, commit, plan};
+pub use self::pull_request::PullRequest;
+pub use self::recalled::{Recall, admit, recalled};
+pub use self::standing::{Tree, config, files, image, tip};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! Promoting: the image that the stage before runs goes into a stage's files, past every gate, as a commit.
+
+use std::path::PathBuf;
+
+use super::push::registry;
+use super::{WorkflowError, Workplace};
+use crate::deploy::{self, Cause, Checked, Promotion, PullRequest, Refusal, Target, Tree};
+use crate::deployment::{Deployment, Held, Stage};
+use crate::reference::{ImageReference, ImageTag};
+use crate::registry::Registry as _;
+use crate::state;
+
+/// What to promote.
+#[derive(Debug, Clone, Copy)]
+pub struct Promote<'a> {
+    /// The image, `REPOSITORY:TAG@DIGEST`, for the first stage; otherwise that of the stage before counts.
+    pub image: Option<&'a str>,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+}
+
+/// What became of a promotion or a rollback.
+#[derive(Debug, Clone)]
+pub enum Moved {
+    /// The stage has the image already.
+    Already(Target),
+    /// This would be done.
+    Planned(Box<Promotion>, String),
+    /// It was committed.
+    Committed {
+        /// What was done.
+        promotion: Box<Promotion>,
+        /// The commit.
+        commit: String,
+        /// The file with the text of the pull request.
+        text: PathBuf,
+    },
+}
+
+/// Promotes into a stage.
+pub async fn promote(
+    workplace: &Workplace,
+    deployment: &Deployment,
+    stage: &Stage,
+    options: Promote<'_>,
+) -> Result<Moved, WorkflowError> {
+    let root = workplace.repository.root();
+    let (target, checked) = match deployment.before(stage) {
+        Some(before) => {
+            if options.image.is_some() {
+                let (stage, before) = (stage.name.clone(), before.name.clone());
+                return Err(Refusal::OutOfOrder { stage, before }.into());
+            }
+            let target = running(workplace, deployment, before)?;
+            let checked = Checked::read(&workplace.state, &deployment.name, &before.name, &target.digest)?;
+            (target, Some((before, checked)))
+        }
+        None => (pushed(workplace, deployment, stage, options.image).await?, None),
+    };
+    let Some(promotion) = deploy::plan(root, deployment, stage, target.clone(), Cause::Promote)? else {
+        return Ok(Moved::Already(target));
+    };
+    deploy::admit(&target.digest, &deploy::recalled(root)?)?;
+    present(workplace, &target).await?;
+    if let Some((before, checked)) = &checked {
+        deploy::passed(checked.as_ref(), &deployment.name, &before.name, &target.digest)?;
+    }
+    let facts = PullRequest {
+        deployment,
+        stage,
+        promotion: &promotion,
+        cause: Cause::Promote,
+        checked: checked
+            .as_ref()
+            .and_then(|(before, checked)| Some((&before.name, checked.as_ref()?))),
+    };
+    carry_out(workplace, promotion.clone(), facts.text(), options.dry_run)
+}
+
+/// Makes the commit of a promotion and writes the text of its pull request, or says what would be done.
+pub(super) fn carry_out(
+    workplace: &Workplace,
+    promotion: Promotion,
+    text: String,
+    dry_run: bool,
+) -> Result<Moved, WorkflowError> {
+    let promotion = Box::new(promotion);
+    if dry_run {
+        return Ok(Moved::Planned(promotion, text));
+    }
+    let path = workplace.state.promotion(&promotion.branch);
+    state::write_text(&path, &text)?;
+    let commit = deploy::commit(workplace.repository.root(), &promotion)?;
+    Ok(Moved::Committed {
+        promotion,
+        commit,
+        text: path,
+    })
+}
+
+/// The image that a stage's files name, which must be pinned.
+fn running(workplace: &Workplace, deployment: &Deployment, stage: &Stage) -> Result<Target, WorkflowError> {
+    let root = workplace.repository.root();
+    let tip = deploy::tip(root, stage)?;
+    let values = deploy::config(root, Tree::Commit(&tip), deployment, stage)?.values;
+    let held = deploy::image(&values, deployment, stage)?.ok_or_else(|| Refusal::NoImage {
+        stage: stage.name.clone(),
+        field: deployment.images[0].to_string(),
+    })?;
+    pinned(&held).ok_or_else(|| {
+        let (stage, image) = (stage.name.clone(), held.reference());
+        Refusal::Unpinned { stage, image }.into()
+    })
+}
+
+/// An image that is named by its digest.
+pub(super) fn pinned(held: &Held) -> Option<Target> {
+    let digest = held.digest.clone()?;
+    // Whoever wrote the digest alone gets its first digits as the tag that people see.
+    let tag = held.tag.clone().unwrap_or_else(|| digest.short().to_owned());
+    Some(Target {
+        tag: ImageTag {
+            repository: held.repository.clone(),
+            tag,
+        },
+        digest,
+    })
+}
+
+/// The image for a first stage: the one that is named, or the mission's as it was built and pushed.
+async fn pushed(
+    workplace: &Workplace,
+    deployment: &Deployment,
+    stage: &Stage,
+    image: Option<&str>,
+) -> Result<Target, WorkflowError> {
+    if let Some(image) = image {
+        return named(workplace, image).await;
+    }
+    let Some(mission) = &deployment.mission else {
+        return Err(Refusal::NoMission {
+            deployment: deployment.name.clone(),
+            stage: stage.name.clone(),
+        }
+        .into());
+    };
+    let base = workplace.settings.registry.as_ref().ok_or(WorkflowError::NoRegistry)?;
+    let plan = workplace.plan(std::slice::from_ref(mission))?;
+    let built = workplace.built(&plan).await?;
+    let image = super::workplace::image_of(&plan, &built, mission);
+    let tag = base.tag(mission, &image.reference.tag);
+    let (registry, _) = registry(workplace, &base.host())?;
+    let found = registry.manifest(&tag.reference()).await?;
+    match found.filter(|manifest| manifest.is(&image.id)) {
+        Some(manifest) => Ok(Target {
+            tag,
+            digest: manifest.digest,
+        }),
+        None => Err(Refusal::Missing { image: tag.to_string() }.into()),
+    }
+}
+
+/// The image of this name, whose digest is looked up where none is given.
+async fn named(workplace: &Workplace, image: &str) -> Result<Target, WorkflowError> {
+    let reference = image.parse::<ImageReference>()?;
+    let (registry, _) = registry(workplace, &reference.registry())?;
+    let found = registry.manifest(&reference).await?;
+    let missing = || Refusal::Missing {
+        image: image.to_owned(),
+    };
+    let digest = found.ok_or_else(missing)?.digest;
+    let named = image.split_once('@').map_or(image, |(named, _)| named);
+    let (repository, tag) = match named.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag.to_owned()),
+        _ => (named, digest.short().to_owned()),
+    };
+    Ok(Target {
+        tag: ImageTag {
+            repository: repository.to_owned(),
+            tag,
+        },
+        digest,
+    })
+}
+
+/// Refuses an image that its registry does not have.
+pub(super) async fn present(workplace: &Workplace, target: &Target) -> Result<(), WorkflowError> {
+    let reference = target.reference()?;
+    let (registry, _) = registry(workplace, &reference.registry())?;
+    match registry.manifest(&reference).await? {
+        Some(_) => Ok(()),
+        None => Err(Refusal::Missing {
+            image: reference.to_string(),
+        }
+        .into()),
+    }
+}

@@ -1,0 +1,62 @@
+//! Rolling back: the image that a stage ran before goes into its files again.
+
+use super::promote::{carry_out, pinned, present};
+use super::{Moved, WorkflowError, Workplace};
+use crate::deploy::{self, Cause, PullRequest, Refusal};
+use crate::deployment::{Deployment, Stage};
+
+/// What to go back to.
+#[derive(Debug, Clone, Copy)]
+pub struct RollBack<'a> {
+    /// The image by its digest, or the first digits of that; the last other one that is not recalled otherwise.
+    pub to: Option<&'a str>,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+}
+
+/// Rolls a stage back. What it ran once was promoted then, past every gate: it must still be there, and not be recalled.
+pub async fn rollback(
+    workplace: &Workplace,
+    deployment: &Deployment,
+    stage: &Stage,
+    options: RollBack<'_>,
+) -> Result<Moved, WorkflowError> {
+    let root = workplace.repository.root();
+    let tip = deploy::tip(root, stage)?;
+    let recalled = deploy::recalled(root)?;
+    let meant = |ran: &deploy::Ran| match options.to {
+        Some(to) => ran
+            .digest
+            .as_str()
+            .trim_start_matches("sha256:")
+            .starts_with(to.trim_start_matches("sha256:")),
+        None => deploy::admit(&ran.digest, &recalled).is_ok(),
+    };
+    let ran = deploy::images(root, deployment, stage, &tip, |ran| ran.iter().skip(1).any(meant))?;
+    let current = ran.first().cloned();
+    let found = ran.into_iter().skip(1).find(|ran| meant(ran));
+    let target = found.and_then(|ran| pinned(&ran.image)).ok_or_else(|| match current {
+        Some(current) => Refusal::NothingBefore {
+            stage: stage.name.clone(),
+            digest: current.digest,
+        },
+        None => Refusal::NoImage {
+            stage: stage.name.clone(),
+            field: deployment.images[0].to_string(),
+        },
+    })?;
+    deploy::admit(&target.digest, &recalled)?;
+    let Some(promotion) = deploy::plan(root, deployment, stage, target.clone(), Cause::RollBack)? else {
+        return Ok(Moved::Already(target));
+    };
+    present(workplace, &target).await?;
+    let text = PullRequest {
+        deployment,
+        stage,
+        promotion: &promotion,
+        cause: Cause::RollBack,
+        checked: None,
+    }
+    .text();
+    carry_out(workplace, promotion, text, options.dry_run)
+}

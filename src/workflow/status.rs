@@ -1,0 +1,182 @@
+//! What each stage of each deployment runs, and whether that holds.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use super::promote::pinned;
+use super::push::registry;
+use super::{WorkflowError, Workplace};
+use crate::deploy::{self, Checked, DeployError, Recall, Target, Tree};
+use crate::deployment::{Deployment, DeploymentName, Held, Stage, StageName};
+use crate::fault::Explained;
+use crate::reference::Digest;
+use crate::registry::Registry as _;
+
+/// What stages run.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Each stage of each deployment, in their orders.
+    pub stages: Vec<StageStatus>,
+}
+
+/// What a stage runs.
+#[derive(Debug, Clone)]
+pub struct StageStatus {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// The stage.
+    pub stage: StageName,
+    /// Whether people must confirm what changes it.
+    pub protected: bool,
+    /// The image that its files name.
+    pub image: Option<Held>,
+    /// The commit that brought it, and when that was made, in seconds since 1970.
+    pub since: Option<(String, i64)>,
+    /// How it stands to the stage before it.
+    pub behind: Behind,
+    /// The address of its hub.
+    pub url: Option<String>,
+    /// Whether its check passed with the image, as far as this machine remembers.
+    pub checked: Option<bool>,
+    /// What does not hold. Only what git and files tell is looked at, unless it is asked for.
+    pub faults: Vec<String>,
+}
+
+/// How a stage stands to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// There is none before it.
+    First,
+    /// Both run the same image.
+    Same,
+    /// They run different images.
+    Differs,
+    /// One of them names none.
+    Unknown,
+}
+
+/// Looks at the stages of `deployments`. With `verify`, registries are asked for each image and history for the order.
+pub async fn status(workplace: &Workplace, deployments: &[Deployment], verify: bool) -> Result<Status, WorkflowError> {
+    let root = workplace.repository.root();
+    let recalled = deploy::recalled(root)?;
+    let mut stages = Vec::new();
+    for deployment in deployments {
+        let mut seen: BTreeMap<&StageName, Option<Digest>> = BTreeMap::new();
+        for stage in &deployment.stages {
+            let mut found = standing(workplace, deployment, stage, &recalled)?;
+            let digest = found.image.as_ref().and_then(|held| held.digest.clone());
+            found.behind = match stage.from.as_ref().map(|from| seen.get(from).cloned().flatten()) {
+                None => Behind::First,
+                Some(before) => match (&before, &digest) {
+                    (Some(before), Some(digest)) if before == digest => Behind::Same,
+                    (Some(_), Some(_)) => Behind::Differs,
+                    _ => Behind::Unknown,
+                },
+            };
+            if verify && let Some(digest) = &digest {
+                found.faults.extend(order(workplace, deployment, stage, digest)?);
+            }
+            seen.insert(&stage.name, digest);
+            stages.push(found);
+        }
+    }
+    if verify {
+        let asked = stages.iter().map(|found| async {
+            match found.image.as_ref().and_then(pinned) {
+                Some(target) => absent(workplace, &target).await,
+                None => Ok(None),
+            }
+        });
+        let asked = join_all(asked).await;
+        for (found, absent) in stages.iter_mut().zip(asked) {
+            found.faults.extend(absent?);
+        }
+    }
+    Ok(Status { stages })
+}
+
+/// What the files of a stage say. What is wrong with them is a fault of the stage, not an end of the call.
+fn standing(
+    workplace: &Workplace,
+    deployment: &Deployment,
+    stage: &Stage,
+    recalled: &[Recall],
+) -> Result<StageStatus, WorkflowError> {
+    let root = workplace.repository.root();
+    let mut found = StageStatus {
+        deployment: deployment.name.clone(),
+        stage: stage.name.clone(),
+        protected: stage.protected,
+        image: None,
+        since: None,
+        behind: Behind::Unknown,
+        url: stage.check.as_ref().and_then(|check| check.url.clone()),
+        checked: None,
+        faults: Vec::new(),
+    };
+    let read = || -> Result<(String, Option<Held>), DeployError> {
+        let tip = deploy::tip(root, stage)?;
+        let values = deploy::config(root, Tree::Commit(&tip), deployment, stage)?.values;
+        let image = deploy::image(&values, deployment, stage)?;
+        Ok((tip, image))
+    };
+    let (tip, image) = match read() {
+        Ok(read) => read,
+        Err(error) => {
+            found.faults.push(error.to_string());
+            return Ok(found);
+        }
+    };
+    let Some(image) = image else {
+        found
+            .faults
+            .push(format!("no image: {} is in none of its files", deployment.images[0]));
+        return Ok(found);
+    };
+    match &image.digest {
+        None => found
+            .faults
+            .push("named by a tag, which may mean another image tomorrow".to_owned()),
+        Some(digest) => {
+            if let Err(refusal) = deploy::admit(digest, recalled) {
+                found.faults.push(format!("{refusal}; {}", refusal.way_out()));
+            }
+            let checked = Checked::read(&workplace.state, &deployment.name, &stage.name, digest)?;
+            found.checked = checked.map(|checked| checked.failure().is_none());
+            let ran = deploy::images(root, deployment, stage, &tip, |ran| !ran.is_empty())?;
+            found.since = ran.into_iter().next().map(|ran| (ran.commit, ran.time));
+        }
+    }
+    found.image = Some(image);
+    Ok(found)
+}
+
+/// The fault that a stage runs what the one before it never did.
+fn order(
+    workplace: &Workplace,
+    deployment: &Deployment,
+    stage: &Stage,
+    digest: &Digest,
+) -> Result<Option<String>, WorkflowError> {
+    let Some(before) = deployment.before(stage) else {
+        return Ok(None);
+    };
+    let root = workplace.repository.root();
+    let tip = deploy::tip(root, before)?;
+    let held = |ran: &[deploy::Ran]| ran.iter().any(|ran| ran.digest == *digest);
+    let ran = deploy::images(root, deployment, before, &tip, held)?;
+    Ok((!held(&ran)).then(|| format!("{} never ran it", before.name)))
+}
+
+/// The fault that an image is not in its registry.
+async fn absent(workplace: &Workplace, target: &Target) -> Result<Option<String>, WorkflowError> {
+    let reference = target.reference()?;
+    let (registry, _) = registry(workplace, &reference.registry())?;
+    match registry.manifest(&reference).await {
+        Ok(Some(_)) => Ok(None),
+        Ok(None) => Ok(Some("the image is not in its registry".to_owned())),
+        Err(error) if error.is_temporary() => Err(error.into()),
+        Err(error) => Ok(Some(error.to_string())),
+    }
+}

@@ -1,0 +1,131 @@
+//! A repository with a deployment of two stages, and a registry with images.
+
+use std::process::Command;
+
+use serde_json::json;
+use world::{Ended, LocalRegistry, Repository};
+
+pub struct Hub {
+    repository: Repository,
+    registry: LocalRegistry,
+}
+
+impl Hub {
+    /// One deployment, `pub`, whose stages `staging` and `prod` name an image by a tag.
+    pub fn new() -> Self {
+        let hub = Self {
+            repository: Repository::new(),
+            registry: LocalRegistry::start(),
+        };
+        let name = hub.registry.address("hub");
+        hub.write("hub/values.yaml", "singleuser:\n  memory: {limit: 1G}\n  cpu: 1\n");
+        hub.write(
+            "deployments/pub/deployment.yml",
+            "stages:\n  - name: staging\n  - name: prod\n    protected: true\n",
+        );
+        hub.write("deployments/pub/config/common.yaml", "debug: false\n");
+        hub.write(
+            "deployments/pub/config/staging.yaml",
+            &format!("singleuser:\n  image: {name}:old\n"),
+        );
+        let prod = format!(
+            "# Production.\nsingleuser:\n  image:\n    name: {name}\n    tag: \"old\"  # by floe\n  memory: {{limit: 4G}}\n"
+        );
+        hub.write("deployments/pub/config/prod.yaml", &prod);
+        hub.write(".gitignore", ".floe/\n");
+        hub.git(&["init", "-q", "-b", "main"]);
+        hub.commit("all");
+        hub
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        self.repository.write(path, text);
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.repository.path().join(path)).unwrap()
+    }
+
+    pub fn floe(&self, words: &[&str]) -> Ended {
+        let mut command = self.repository.command(words);
+        for (name, value) in IDENTITY {
+            command.env(name, value);
+        }
+        Ended::of(command.output().unwrap())
+    }
+
+    pub fn git(&self, words: &[impl AsRef<str>]) -> String {
+        let mut command = Command::new("git");
+        command
+            .arg("-C")
+            .arg(self.repository.path())
+            .envs(IDENTITY.iter().copied());
+        world::run(command.args(words.iter().map(AsRef::as_ref)))
+    }
+
+    pub fn commit(&self, subject: &str) {
+        self.git(&["add", "."]);
+        self.git(&["commit", "-qm", subject]);
+    }
+
+    /// What must not change: what is checked out, the index, and the working tree.
+    pub fn state(&self) -> String {
+        let index = self.git(&["ls-files", "--stage"]);
+        self.git(&["status", "--porcelain", "--branch"]) + &index + &self.git(&["stash", "list"])
+    }
+
+    /// Puts an image into the registry. Returns its repository and digest.
+    pub fn image(&self, tag: &str) -> String {
+        let config = json!({ "architecture": "amd64", "os": "linux", "made-for": tag }).to_string();
+        let script = r#"
+            digest=sha256:$(printf %s "$1" | sha256sum | cut -d ' ' -f 1)
+            where=$(curl -si -X POST "$0/blobs/uploads/" | tr -d '\r' | sed -n 's/^Location: //p')
+            curl -sf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "$1" "$where&digest=$digest" >/dev/null
+            echo "$digest""#;
+        let address = format!("http://localhost:{}/v2/hub", self.registry.port());
+        let digest = world::run(Command::new("sh").args(["-ec", script, &address, &config]));
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": digest.trim(),
+                "size": config.len(),
+            },
+            "layers": [],
+        });
+        self.registry.put("hub", tag, &manifest);
+        self.registry.reference("hub", tag).trim().to_owned()
+    }
+
+    /// Commits that a stage runs an image, under the tag that was given to it.
+    pub fn runs(&self, stage: &str, image: &str) {
+        let (name, digest) = image.split_once('@').unwrap();
+        let tags = ["1.0", "1", "2", "3", "other"];
+        let tag = tags.iter().find(|tag| {
+            let reference =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.registry.reference("hub", tag)));
+            reference.is_ok_and(|reference| reference.trim() == image)
+        });
+        let tag = tag.unwrap_or(&"gone");
+        let path = format!("deployments/pub/config/{stage}.yaml");
+        self.write(&path, &format!("singleuser:\n  image: {name}:{tag}@{digest}\n"));
+        self.commit(&format!("{stage} runs {tag}"));
+    }
+
+    /// Remembers that the check of a stage passed with an image, or why it did not.
+    pub fn checked(&self, stage: &str, image: &str, failed: Option<&str>) {
+        let digest = image.split_once('@').unwrap().1;
+        let checked =
+            json!({ "digest": digest, "tests": [{ "name": "the hub answers", "failed": failed }], "time": 0 });
+        let path = format!(".floe/checks/pub/{stage}/{}.json", &digest["sha256:".len()..]);
+        self.write(&path, &checked.to_string());
+    }
+}
+
+const IDENTITY: &[(&str, &str)] = &[
+    ("GIT_AUTHOR_NAME", "t"),
+    ("GIT_AUTHOR_EMAIL", "t@example.org"),
+    ("GIT_COMMITTER_NAME", "t"),
+    ("GIT_COMMITTER_EMAIL", "t@example.org"),
+];
