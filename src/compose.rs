@@ -12,6 +12,8 @@ mod template;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::fault::{Explained, Kind, Place};
 use crate::image;
 use crate::image::applet::ENV_EXPORT;
@@ -31,7 +33,7 @@ pub struct Source {
 }
 
 /// A Dockerfile ready to be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Composed {
     /// Its text.
     pub text: String,

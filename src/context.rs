@@ -161,24 +161,6 @@ impl Context {
         Ok(found.into_values().collect())
     }
 
-    /// The digest of each file of the context, by path: content, kind and mode, but neither times nor owners.
-    ///
-    /// Files are read in parallel.
-    pub fn digests(&self) -> Result<BTreeMap<PathBuf, Digest>, ContextError> {
-        self.entries()?
-            .par_iter()
-            .filter(|entry| entry.kind != EntryKind::Directory)
-            .map(|entry| Ok((entry.path.clone(), digest(entry)?)))
-            .collect()
-    }
-
-    /// The mode of each file, which a build copies with it.
-    pub fn modes(&self) -> Result<BTreeMap<PathBuf, u32>, ContextError> {
-        let files = self.entries()?.into_iter();
-        let files = files.filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
-        Ok(files.map(|entry| (entry.path, entry.mode)).collect())
-    }
-
     fn lay_over(&self, found: &mut BTreeMap<PathBuf, Entry>) -> Result<(), ContextError> {
         for (path, overlay) in &self.overlay {
             if found.contains_key(path) {
@@ -228,6 +210,25 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// The digest of each file among the entries, by path: content, kind and mode, but neither times nor owners.
+///
+/// Files are read in parallel.
+pub fn digests(entries: &[Entry]) -> Result<BTreeMap<PathBuf, Digest>, ContextError> {
+    entries
+        .par_iter()
+        .filter(|entry| entry.kind != EntryKind::Directory)
+        .map(|entry| Ok((entry.path.clone(), digest(entry)?)))
+        .collect()
+}
+
+/// The mode of each file among the entries, which a build copies with it.
+#[must_use]
+pub fn modes(entries: &[Entry]) -> BTreeMap<PathBuf, u32> {
+    let files = entries.iter();
+    let files = files.filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
+    files.map(|entry| (entry.path.clone(), entry.mode)).collect()
 }
 
 /// The entry for a directory that is not on disk.

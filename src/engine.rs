@@ -18,7 +18,7 @@ pub use self::containers::{
 };
 pub use self::directions::Directions;
 pub use self::error::{Absence, EngineError};
-pub use self::images::{Credentials, Image, Images};
+pub use self::images::{Credentials, Image, Images, Listed};
 
 /// An engine that keeps images, builds them and runs them.
 pub trait Engine: Images + Builds + Containers {}

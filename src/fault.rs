@@ -9,6 +9,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 pub use self::temporary::{is_temporary, is_temporary_error, is_temporary_status};
 pub use self::trouble::{Trouble, chain, words_of};
 
@@ -36,7 +38,7 @@ pub enum Kind {
 }
 
 /// A file that people wrote, and a line of it where one is known. It is written as `FILE:LINE`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The file.
     pub path: PathBuf,

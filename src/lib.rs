@@ -18,6 +18,7 @@ pub(crate) mod freeze;
 pub(crate) mod git;
 pub(crate) mod image;
 pub mod kernel;
+pub mod memo;
 pub mod plan;
 pub mod process;
 pub(crate) mod publish;

@@ -7,6 +7,7 @@ mod error;
 mod frozen;
 mod inputs;
 mod mission;
+mod works;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,13 +16,16 @@ pub use error::PlanError;
 pub use frozen::{FrozenFile, shared_specs};
 pub use inputs::Inputs;
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use self::works::Given;
 use crate::compose::{self, Composed, Mounts, Renderer};
 use crate::config::{BaseImage, Settings};
-use crate::context::{Context, Overlay};
+use crate::context::Context;
 use crate::image::applet;
+use crate::memo::Memo;
 use crate::reference::{Digest, ImageReference, MissionName, Role};
 use crate::repository::{self, Repository};
-use crate::spec::env::{self, EnvironmentFiles, SpecError, pip};
 
 /// The agent in the context of the common image.
 const AGENT: &str = "common-scripts/floe";
@@ -148,6 +152,8 @@ pub struct Host<'a> {
     pub mounts: &'a Mounts,
     /// What renders templates.
     pub renderer: &'a dyn Renderer,
+    /// What was worked out of the same files before.
+    pub memo: &'a Memo,
 }
 
 /// Plans the images of `missions` from the files of `repository`.
@@ -157,7 +163,7 @@ pub fn load(
     settings: &Settings,
     host: Host<'_>,
 ) -> Result<BuildPlan, PlanError> {
-    let Host { agent, mounts, .. } = host;
+    let mounts = host.mounts;
     let known = repository.missions();
     if let Some(unknown) = missions.iter().find(|name| !known.contains(name)) {
         return Err(PlanError::UnknownMission {
@@ -165,24 +171,12 @@ pub fn load(
             known,
         });
     }
-    repository.inspect(repository::COMMON)?;
-    for name in missions {
-        repository.inspect(repository::mission(name))?;
-    }
     let mut images = Vec::new();
     let mut notices = replaced(repository);
     let base = match &settings.base_image {
         BaseImage::Reference(reference) => Base::Reference(reference.clone()),
         BaseImage::Debian => {
-            images.push(shared(
-                repository,
-                Role::Base,
-                repository::BASE,
-                Context::new(repository.path(repository::BASE)),
-                None,
-                settings,
-                mounts,
-            )?);
+            images.push(works::base(repository, settings, mounts)?);
             Base::Rootfs(Rootfs {
                 suite: "bookworm",
                 packages: &["ca-certificates", "python3", "python3-venv"],
@@ -190,139 +184,26 @@ pub fn load(
             })
         }
     };
-    let shared_specs = frozen::shared_specs(repository)?;
-    let base_frozen = Vec::from_iter(frozen::of_base(repository, &shared_specs, settings)?);
-    let context = with_agent(Context::new(repository.path(repository::COMMON)), agent);
-    let context = less_frozen(context, repository::COMMON, &base_frozen, settings);
-    let own = credentials(&shared_specs, settings)?;
-    let mut common = shared(
-        repository,
-        Role::Common,
-        repository::COMMON,
-        context,
-        images.len().checked_sub(1),
-        settings,
-        &mounts.with(own.keys().copied()),
-    )?;
-    common.frozen = base_frozen;
-    frozen::count_by_key(&common.frozen, common.paths.first(), &mut common.files);
-    common.mounts = own;
-    images.push(common);
+    let given = Given::new(repository, settings, host)?;
+    images.push(works::common(&given, images.len().checked_sub(1))?);
+    if missions.is_empty() {
+        return Ok(BuildPlan { base, images, notices });
+    }
     let common = images.len() - 1;
-    for name in missions {
-        let directory = repository::mission(name);
-        let mission::Mission { body, environments } =
-            mission::load(repository, name, settings.use_frozen, host.renderer)?;
-        notices.extend(repository.misnamed(name));
-        for files in &environments {
-            let unread = env::unread(files)?.into_iter();
-            let root = format!("{}/", repository.root().display());
-            notices.extend(unread.map(|text| text.replace(&root, "")));
-        }
-        let frozen = environments
-            .iter()
-            .map(|files| frozen::of_environment(repository, files, &shared_specs, settings))
-            .collect::<Result<Vec<_>, _>>()?;
-        let lists = environments.iter().flat_map(EnvironmentFiles::floating);
-        let own = credentials(&lists.chain(&shared_specs).cloned().collect::<Vec<_>>(), settings)?;
-        // The trailer copies both, which a mission may do without.
-        let context = [repository::ENVIRONMENTS, repository::HOME_CONTENTS]
-            .into_iter()
-            .fold(Context::new(repository.path(&directory)), |context, copied| {
-                context.with(copied, Overlay::Directory)
-            });
-        let trailer = compose::load(repository.root(), repository::TRAILER)?;
-        let dockerfile = compose::mission(name.as_str(), &body, &trailer, &mounts.with(own.keys().copied()));
-        let dockerfile = dockerfile.staged(body.file().unwrap_or(&directory))?;
-        let contents = directory.join(repository::HOME_CONTENTS);
-        if repository.path(&contents).exists() && !dockerfile.text.contains(repository::HOME_CONTENTS) {
-            notices.push(format!(
-                "{} goes nowhere: neither the mission's Dockerfile nor {} copies it",
-                contents.display(),
-                repository::TRAILER
-            ));
-        }
-        images.push(planned(ImagePlan {
-            role: Role::Mission(name.clone()),
-            extends: Some(common),
-            dockerfile,
-            context: less_frozen(context, &directory, &frozen, settings),
-            args: arguments(settings),
-            paths: vec![directory, repository::COMMON.into()],
-            frozen,
-            mounts: own,
-            files: BTreeMap::new(),
-            modes: BTreeMap::new(),
-        })?);
+    let trailer = compose::load(repository.root(), repository::TRAILER)?;
+    let planned = missions
+        .par_iter()
+        .map(|name| works::mission(&given, name, common, &trailer));
+    // The first mission that cannot be planned is the one to speak of, whichever was looked at first.
+    for planned in planned.collect::<Vec<_>>() {
+        let (image, said) = planned?;
+        images.push(image);
+        notices.extend(said);
     }
     // What missions share is looked at for each.
     let mut said = BTreeSet::new();
     notices.retain(|text| said.insert(text.clone()));
     Ok(BuildPlan { base, images, notices })
-}
-
-/// The base or common image, from the Dockerfile in `directory`.
-fn shared(
-    repository: &Repository,
-    role: Role,
-    directory: &str,
-    context: Context,
-    extends: Option<usize>,
-    settings: &Settings,
-    mounts: &Mounts,
-) -> Result<ImagePlan, PlanError> {
-    let source = compose::load(repository.root(), Path::new(directory).join("Dockerfile"))?;
-    planned(ImagePlan {
-        role,
-        extends,
-        dockerfile: compose::single(&source, mounts).staged(&source.path)?,
-        context,
-        args: arguments(settings),
-        paths: vec![directory.into()],
-        frozen: Vec::new(),
-        mounts: BTreeMap::new(),
-        files: BTreeMap::new(),
-        modes: BTreeMap::new(),
-    })
-}
-
-/// What a frozen build needs to reach the indexes that lists name with credentials: a frozen spec holds none, and a floating
-/// build reads the lists themselves.
-fn credentials(lists: &[PathBuf], settings: &Settings) -> Result<BTreeMap<&'static str, Vec<u8>>, SpecError> {
-    if !settings.use_frozen {
-        return Ok(BTreeMap::new());
-    }
-    let netrc = pip::netrc(&pip::all_lines(lists)?);
-    Ok(netrc
-        .map(|text| (compose::NETRC, text.into_bytes()))
-        .into_iter()
-        .collect())
-}
-
-fn planned(mut image: ImagePlan) -> Result<ImagePlan, PlanError> {
-    image.files = image.context.digests()?;
-    frozen::count_by_key(&image.frozen, image.paths.first(), &mut image.files);
-    image.modes = image.context.modes()?;
-    Ok(image)
-}
-
-fn arguments(settings: &Settings) -> BTreeMap<String, String> {
-    let frozen = if settings.use_frozen { "1" } else { "0" };
-    let mut arguments = BTreeMap::from([("USE_FROZEN".to_owned(), frozen.to_owned())]);
-    if !settings.site.conda_channels.is_empty() {
-        arguments.insert("CONDA_CHANNELS".to_owned(), settings.site.conda_channels.join(" "));
-    }
-    arguments
-}
-
-/// The context of a floating build goes without frozen specs: writing new ones must not make the image out of date, nor
-/// any step that copies a whole directory.
-fn less_frozen(context: Context, directory: impl AsRef<Path>, frozen: &[FrozenFile], settings: &Settings) -> Context {
-    if settings.use_frozen {
-        return context;
-    }
-    let files = frozen.iter().flat_map(FrozenFile::files);
-    context.without(files.filter_map(|file| Some(file.strip_prefix(directory.as_ref()).ok()?.to_owned())))
 }
 
 /// The scripts of the repository that stand for floe's own in images, a sentence each.
@@ -332,19 +213,4 @@ fn replaced(repository: &Repository) -> Vec<String> {
     let own = own.filter(|path| repository.path(path).exists());
     own.map(|path| format!("{} replaces floe's own in images", path.display()))
         .collect()
-}
-
-/// The agent, and a link to it for each of its names.
-fn with_agent(context: Context, agent: &Path) -> Context {
-    let program = Overlay::File {
-        source: agent.to_owned(),
-        mode: 0o755,
-    };
-    let context = context.with(AGENT, program);
-    applet::ALL.iter().fold(context, |context, applet| {
-        context.with(
-            format!("{}/{applet}", repository::SCRIPTS),
-            Overlay::Symlink("floe".into()),
-        )
-    })
 }

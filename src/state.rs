@@ -115,6 +115,12 @@ impl State {
         self.root.join("promotions").join(format!("{name}.md"))
     }
 
+    /// The directory of what was worked out of the repository's files.
+    #[must_use]
+    pub fn memo(&self) -> PathBuf {
+        self.root.join("memo")
+    }
+
     /// Removes the evidence for the image `id`, if there is any.
     pub fn withdraw_evidence(&self, id: &Digest) -> Result<(), FileError> {
         let path = self.evidence(id);

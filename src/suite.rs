@@ -159,6 +159,16 @@ impl TestPlan {
         self.tests.iter().map(Test::id).collect()
     }
 
+    /// Whether all notebooks that the tests name lie below `directory`, so that nothing elsewhere makes a test of one, or
+    /// none.
+    #[must_use]
+    pub fn stays_inside(&self, directory: &Path) -> bool {
+        self.tests.iter().all(|test| match &test.subject {
+            Subject::Notebook { path, .. } | Subject::Script { path } => path.starts_with(directory),
+            Subject::Import { .. } => true,
+        })
+    }
+
     /// The tests of one environment.
     #[must_use]
     pub fn of_environment(&self, name: &EnvironmentName) -> Self {

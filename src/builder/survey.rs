@@ -1,15 +1,15 @@
 //! What a build would do, told without doing any of it.
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::collections::BTreeMap;
 
-use super::{reason, rootfs, tag, up_to_date};
-use crate::engine::{EngineError, Images};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use super::rootfs;
+use crate::engine::{EngineError, Images, Listed};
+use crate::image::label;
 use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
 use crate::reference::{Digest, ImageTag, Role};
 use crate::state::State;
-
-/// How many images the engine is asked for at a time.
-const AT_A_TIME: usize = 16;
 
 /// An image of a plan as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,10 @@ pub async fn survey(
         (Base::Reference(reference), Some(images)) => images.image(reference.as_str()).await?,
         (Base::Rootfs(rootfs), Some(images)) => images.image(&rootfs::tag(rootfs).to_string()).await?,
     };
+    let there = match images {
+        Some(images) => Some(There::among(images.labelled(label::INPUT_DIGEST).await?)),
+        None => None,
+    };
     let base = Parent {
         role: None,
         standing: base.map(|image| image.id),
@@ -71,16 +75,45 @@ pub async fn survey(
     let shared = plan.images.iter().take_while(|image| image.role.mission().is_none());
     for image in shared {
         let parent = parent(image, &surveyed, &base);
-        surveyed.push(one(image, parent, images, state).await?);
+        surveyed.push(one(image, &parent, there.as_ref(), state));
     }
-    let missions = plan.images.iter().skip(surveyed.len());
-    let missions = missions.map(|image| one(image, parent(image, &surveyed, &base), images, state));
-    let missions: Vec<Surveyed> = stream::iter(missions.collect::<Vec<_>>())
-        .buffered(AT_A_TIME)
-        .try_collect()
-        .await?;
+    let missions = plan.images[surveyed.len()..].par_iter();
+    let missions = missions.map(|image| one(image, &parent(image, &surveyed, &base), there.as_ref(), state));
+    let missions = missions.collect::<Vec<_>>();
     surveyed.extend(missions);
     Ok(surveyed)
+}
+
+/// The images that the engine has of floe's, by their tags.
+struct There(BTreeMap<String, Listed>);
+
+impl There {
+    fn among(listed: Vec<Listed>) -> Self {
+        let by_tag = listed.into_iter().flat_map(|image| {
+            let tags = image.tags.clone().into_iter();
+            tags.map(move |tag| (tag, image.clone()))
+        });
+        Self(by_tag.collect())
+    }
+
+    /// How an image with these inputs stands.
+    fn standing(&self, image: &ImagePlan, inputs: &Inputs, previous: Option<&Inputs>) -> Standing {
+        let digest = inputs.digest();
+        let reference = image.role.tag(digest.short());
+        let found = self.0.get(&reference.to_string());
+        let is_of =
+            |image: &&Listed| image.labels.get(label::INPUT_DIGEST).map(String::as_str) == Some(digest.as_str());
+        if let Some(image) = found.filter(is_of) {
+            let id = image.id.clone();
+            return Standing::UpToDate { reference, id };
+        }
+        let reason = if found.is_some() && previous == Some(inputs) {
+            format!("{reference} names another image now")
+        } else {
+            inputs.reason(previous)
+        };
+        Standing::Stale { reason }
+    }
 }
 
 /// What an image extends.
@@ -105,31 +138,16 @@ fn parent<'a>(image: &ImagePlan, surveyed: &'a [Surveyed], base: &Parent<'a>) ->
     }
 }
 
-async fn one(
-    image: &ImagePlan,
-    parent: Parent<'_>,
-    images: Option<&dyn Images>,
-    state: &State,
-) -> Result<Surveyed, EngineError> {
+fn one(image: &ImagePlan, parent: &Parent<'_>, there: Option<&There>, state: &State) -> Surveyed {
     let previous = state.inputs(&image.role);
     let surveyed = |standing, inputs: &Inputs| Surveyed {
         role: image.role.clone(),
         standing,
         changed: previous.as_ref().map(|previous| inputs.changed(previous)),
     };
-    if let (Some(id), Some(images)) = (&parent.standing, images) {
+    if let (Some(id), Some(there)) = (&parent.standing, there) {
         let inputs = image.inputs(id);
-        let reference = tag(image, &inputs);
-        let standing = match up_to_date(images, &reference, &inputs).await? {
-            Some(found) => Standing::UpToDate {
-                reference,
-                id: found.id,
-            },
-            None => Standing::Stale {
-                reason: reason(image, &inputs, &reference, images, state).await?,
-            },
-        };
-        return Ok(surveyed(standing, &inputs));
+        return surveyed(there.standing(image, &inputs, previous.as_ref()), &inputs);
     }
     // What the image will extend has no ID yet, so only its own files can be compared.
     let inputs = image.inputs(&Digest::of(b"")).with_parent_of(previous.as_ref());
@@ -148,5 +166,5 @@ async fn one(
         (false, Some(reason)) => Standing::Stale { reason },
         (false, None) => Standing::Unknown,
     };
-    Ok(surveyed(standing, &inputs))
+    surveyed(standing, &inputs)
 }

@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::engine::fake::Fake;
 use crate::event::Memory;
 use crate::fault::{Kind, Trouble};
+use crate::memo::Memo;
 use crate::plan;
 use crate::repository::Repository;
 
@@ -46,6 +47,7 @@ fn plan_of(root: &Path) -> BuildPlan {
         agent: &root.join("agent"),
         mounts: &Mounts::default(),
         renderer: &NoTemplates,
+        memo: &Memo::none(),
     };
     plan::load(&Repository::at(root), &missions, &settings, host).unwrap()
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     BuildRequest, Builds, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError,
-    Image, Images,
+    Image, Images, Listed,
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
@@ -169,6 +169,22 @@ impl Fake {
 impl Images for Fake {
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
         Ok(self.call("image", reference)?.find(reference).cloned())
+    }
+
+    async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError> {
+        let state = self.call("labelled", label)?;
+        let images = state.images.values().filter(|image| image.labels.contains_key(label));
+        let listed = images.map(|image| Listed {
+            id: image.id.clone(),
+            tags: state
+                .tags
+                .iter()
+                .filter(|(_, id)| **id == image.id)
+                .map(|(tag, _)| tag.clone())
+                .collect(),
+            labels: image.labels.clone(),
+        });
+        Ok(listed.collect())
     }
 
     async fn pull(

@@ -33,6 +33,17 @@ pub struct Image {
     pub size: u64,
 }
 
+/// What an engine tells of an image among others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The image's ID.
+    pub id: Digest,
+    /// Its tags, as floe gives them.
+    pub tags: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
 /// What a registry knows a user by.
 #[derive(Clone)]
 pub enum Credentials {
@@ -52,6 +63,9 @@ pub enum Credentials {
 pub trait Images: Send + Sync {
     /// The image that `reference` (an ID or a tag) names, if the engine has it.
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError>;
+
+    /// All images with this label, whatever its value.
+    async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError>;
 
     /// Fetches an image from its registry.
     async fn pull(

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::mission::Environment;
 use crate::config::{BaseImage, Settings};
 use crate::reference::{Digest, EnvironmentName};
 use crate::repository::{self, Repository};
-use crate::spec::env::{self, EnvironmentFiles, SpecError, pip};
-use crate::spec::frozen::Frozen;
+use crate::spec::env::{self, Lists, SpecError, pip};
+use crate::spec::frozen::{Frozen, Outline};
 
 /// An environment of an image, and where its frozen spec is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrozenFile {
     /// The environment.
     pub environment: EnvironmentName,
@@ -48,14 +51,14 @@ impl FrozenFile {
 /// The frozen spec of one of a mission's environments.
 pub(super) fn of_environment(
     repository: &Repository,
-    files: &EnvironmentFiles,
-    shared: &[PathBuf],
+    Environment { files, lists }: &Environment,
+    shared: &Lists,
     settings: &Settings,
 ) -> Result<FrozenFile, SpecError> {
-    let specs = env::digest(files, shared)?;
+    let specs = env::digest_of_lists(files, lists, shared)?;
     if !settings.use_frozen {
         // What nobody else could install is better known before a build than after it.
-        pip::refuse_local(&pip::all_lines(&files.floating().cloned().collect::<Vec<_>>())?)?;
+        pip::refuse_local(&lists.lines)?;
     }
     let path = files.directory.join(format!("{}-frozen.yml", files.name));
     known(repository, files.name.clone(), &path, specs, settings)
@@ -103,11 +106,12 @@ fn known(
 ) -> Result<FrozenFile, SpecError> {
     let mut key = None;
     let stale = if path.exists() {
-        match Frozen::load(path) {
-            Ok(frozen) => {
-                let made_from = frozen.specs.clone();
-                key = settings.use_frozen.then(|| self::key(path, frozen)).flatten();
-                made_from.map_or(!settings.use_frozen, |made_from| made_from != specs)
+        match Outline::read(path) {
+            Ok(outline) => {
+                key = outline.key.filter(|_| settings.use_frozen);
+                outline
+                    .specs
+                    .map_or(!settings.use_frozen, |made_from| made_from != specs)
             }
             // A floating build replaces it, whatever it holds.
             Err(_) if !settings.use_frozen => true,
@@ -128,23 +132,13 @@ fn known(
     })
 }
 
-/// The digest of what a frozen spec with its lock says.
-fn key(path: &Path, frozen: Frozen) -> Option<Digest> {
-    if !Frozen::lock_path(path).exists() {
-        return None;
-    }
-    let frozen = Frozen { specs: None, ..frozen };
-    let lock = frozen.to_lock().ok()?;
-    Some(Digest::of((frozen.to_yml() + &lock).as_bytes()))
-}
-
 /// Counts frozen specs among the `files` of a context by what they say, and not by their text. The context is that of
 /// `directory`, relative to the repository.
-pub(super) fn count_by_key(frozen: &[FrozenFile], directory: Option<&PathBuf>, files: &mut BTreeMap<PathBuf, Digest>) {
+pub(super) fn count_by_key(frozen: &[FrozenFile], directory: &Path, files: &mut BTreeMap<PathBuf, Digest>) {
     for file in frozen {
         let Some(key) = &file.key else { continue };
         for path in file.files() {
-            let in_context = directory.and_then(|directory| path.strip_prefix(directory).ok());
+            let in_context = path.strip_prefix(directory).ok();
             if let Some(digest) = in_context.and_then(|path| files.get_mut(path)) {
                 digest.clone_from(key);
             }

@@ -7,13 +7,19 @@ use crate::compose::{self, Body, ComposeError, Facts, Renderer, Stage};
 use crate::image;
 use crate::reference::MissionName;
 use crate::repository::{self, Repository};
-use crate::spec::env::{self, EnvironmentFiles, SpecError};
+use crate::spec::env::{self, EnvironmentFiles, Lists, SpecError};
 use crate::spec::frozen::Frozen;
 
 /// A mission's own part of its Dockerfile, and the environments whose spec files it holds.
 pub(super) struct Mission {
     pub body: Body,
-    pub environments: Vec<EnvironmentFiles>,
+    pub environments: Vec<Environment>,
+}
+
+/// The spec files of an environment, and what they list.
+pub(super) struct Environment {
+    pub files: EnvironmentFiles,
+    pub lists: Lists,
 }
 
 /// Reads the mission `name`: its own Dockerfile in one of three forms, else its
@@ -67,46 +73,53 @@ pub(super) fn load(
 }
 
 /// The environments below `directory`, in name order.
-fn environments(directory: &Path) -> Vec<Result<EnvironmentFiles, SpecError>> {
+fn environments(directory: &Path) -> Vec<Result<Environment, SpecError>> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut found = entries
         .map(|entry| entry.path())
         .filter(|path| path.is_dir())
         .collect::<Vec<_>>();
     found.sort();
-    found.iter().map(|directory| env::load(directory)).collect()
+    found.iter().map(|directory| environment(directory)).collect()
+}
+
+fn environment(directory: &Path) -> Result<Environment, SpecError> {
+    let files = env::load(directory)?;
+    let lists = Lists::read(&files.floating().cloned().collect::<Vec<_>>())?;
+    Ok(Environment { files, lists })
 }
 
 /// Those that have spec files. A directory with tests alone belongs to an environment that a Dockerfile makes its own way.
-fn with_specs(found: Vec<Result<EnvironmentFiles, SpecError>>) -> Result<Vec<EnvironmentFiles>, SpecError> {
+fn with_specs(found: Vec<Result<Environment, SpecError>>) -> Result<Vec<Environment>, SpecError> {
     found
         .into_iter()
-        .filter(|files| !matches!(files, Err(SpecError::Empty { .. })))
+        .filter(|found| !matches!(found, Err(SpecError::Empty { .. })))
         .collect()
 }
 
 /// What a Dockerfile of the mission's own does with frozen specs is its affair, but they must be there.
-fn require_frozen(environments: &[EnvironmentFiles], frozen: bool) -> Result<(), SpecError> {
+fn require_frozen(environments: &[Environment], frozen: bool) -> Result<(), SpecError> {
     environments
         .iter()
         .filter(|_| frozen)
-        .try_for_each(|files| env::recipe(files, true).map(drop))
+        .try_for_each(|environment| env::recipe(&environment.files, true).map(drop))
 }
 
-fn stages(environments: &[EnvironmentFiles], frozen: bool) -> Result<Vec<Stage>, SpecError> {
-    environments.iter().map(|files| stage(files, frozen)).collect()
+fn stages(environments: &[Environment], frozen: bool) -> Result<Vec<Stage>, SpecError> {
+    let stages = environments.iter();
+    stages.map(|environment| stage(environment, frozen)).collect()
 }
 
 /// The stage of one environment: it copies the files that its recipe reads and no others, so that nothing else can make
 /// the builder run it again.
-fn stage(files: &EnvironmentFiles, frozen: bool) -> Result<Stage, SpecError> {
+fn stage(Environment { files, lists }: &Environment, frozen: bool) -> Result<Stage, SpecError> {
     let commands = env::recipe(files, frozen)?;
     let mut read = if frozen {
         let lock = files.frozen.as_deref().map(Frozen::lock_path);
         let lock = lock.filter(|lock| lock.is_file());
         files.frozen.iter().cloned().chain(lock).collect()
     } else {
-        env::with_included(&files.floating().cloned().collect::<Vec<_>>())?
+        lists.files.clone()
     };
     let title = files.directory.join("kernel.name");
     read.extend(Some(title).filter(|title| title.exists()));

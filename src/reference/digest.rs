@@ -47,7 +47,7 @@ impl Digest {
 }
 
 /// Builds a [`Digest`] from named parts, so that no two different sequences of parts collide.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
@@ -67,10 +67,12 @@ impl Hasher {
     /// The digest of everything added.
     #[must_use]
     pub fn finish(self) -> Digest {
-        use fmt::Write as _;
-        let mut text = String::from("sha256:");
+        let mut text = String::with_capacity("sha256:".len() + 64);
+        text.push_str("sha256:");
         for byte in self.0.finalize() {
-            let _ = write!(text, "{byte:02x}");
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
         }
         Digest(text)
     }

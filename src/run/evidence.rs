@@ -60,7 +60,7 @@ struct TestResult {
 }
 
 /// What an image must have passed to be pushed, as its mission's files say it now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {
     /// The digest of the files that define the tests.
     pub definitions: Digest,

@@ -20,8 +20,8 @@ use crate::spec::frozen::Frozen;
 
 pub use super::error::SpecError;
 pub use conda::CondaSpec;
-pub use digest::{digest, digest_of};
-pub use included::with_included;
+pub use digest::{digest, digest_of, digest_of_lists};
+pub use included::{Lists, with_included};
 pub use unread::unread;
 pub use yml::EnvironmentSpec;
 

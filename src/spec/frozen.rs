@@ -8,6 +8,7 @@
 //! the yml. A file without that line says nothing about what it was made from.
 
 mod lock;
+mod outline;
 mod yml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,8 @@ use url::Url;
 
 use super::SpecError;
 use crate::reference::Digest;
+
+pub use outline::Outline;
 
 /// Exactly what an environment holds.
 ///

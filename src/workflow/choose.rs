@@ -191,12 +191,16 @@ pub fn choose(workplace: &Workplace, mission: &MissionName, asked: &Asked) -> Re
 
 /// What the mission's image must have passed to be pushed. A mission without tests is an error.
 pub(super) fn demand(workplace: &Workplace, mission: &MissionName) -> Result<Demand, WorkflowError> {
-    let choice = choose(workplace, mission, &Asked::default())?;
+    choose(workplace, mission, &Asked::default()).map(demand_of)
+}
+
+/// What an image must have passed whose tests are all chosen.
+pub(super) fn demand_of(choice: Choice) -> Demand {
     let skips = choice.skips();
-    Ok(Demand {
+    Demand {
         tests: choice.expected.into_iter().filter(|id| !skips.contains(id)).collect(),
         definitions: choice.definitions,
-    })
+    }
 }
 
 /// A test that a call is for, as it would run.

@@ -1,20 +1,23 @@
 //! What a call of `floe all` would do: which images, environments and tests are up to date, why the others are not, and what
 //! the changes since a commit touch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use serde::Serialize;
 
-use super::choose::demand;
+use super::choose::{Asked, choose, demand_of};
 use super::{WorkflowError, Workplace};
 use crate::builder::survey::{Standing, Surveyed, survey};
 use crate::engine::{Engine, Images};
 use crate::event::Event;
 use crate::git;
+use crate::memo::{Fingerprint, Memo};
 use crate::plan::{BuildPlan, ImagePlan};
 use crate::publish::{self, PublishError};
 use crate::reference::{EnvironmentName, MissionName, Role};
 use crate::repository;
+use crate::run::evidence::Demand;
 use crate::state::Task;
 
 /// What would be done.
@@ -119,25 +122,33 @@ pub async fn outlook(
         missions: Vec::new(),
         untouched: 0,
     };
-    for (image, surveyed) in plan.images.iter().zip(&surveyed) {
-        let Some(mission) = image.role.mission() else {
+    let missions = plan.images.iter().zip(&surveyed).filter_map(|(image, surveyed)| {
+        let mission = image.role.mission();
+        if mission.is_none() {
             outlook.shared.push(part(workplace, surveyed));
-            continue;
-        };
-        let touched_by = changed
-            .as_deref()
-            .map(|changed| touching(workplace, &plan, image, changed));
-        if touched_by.as_ref().is_some_and(Vec::is_empty) {
-            outlook.untouched += 1;
-            continue;
         }
-        outlook.missions.push(MissionOutlook {
-            mission: mission.clone(),
+        Some((mission?, image, surveyed))
+    });
+    let missions = missions.collect::<Vec<_>>();
+    let memo = workplace.memo();
+    let one = |(mission, image, surveyed): &(&MissionName, &ImagePlan, &Surveyed)| {
+        let touched_by = changed.as_deref().map(|changed| touching(&plan, image, changed));
+        if touched_by.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(None);
+        }
+        Ok(Some(MissionOutlook {
+            mission: (*mission).clone(),
             touched_by: touched_by.unwrap_or_default(),
             image: part(workplace, surveyed),
             environments: environments(workplace, mission, surveyed),
-            tests: tests(workplace, mission, surveyed)?,
-        });
+            tests: tests(workplace, &memo, mission, surveyed)?,
+        }))
+    };
+    for mission in missions.par_iter().map(one).collect::<Vec<Result<_, WorkflowError>>>() {
+        match mission? {
+            Some(mission) => outlook.missions.push(mission),
+            None => outlook.untouched += 1,
+        }
     }
     Ok(outlook)
 }
@@ -146,21 +157,35 @@ fn images(engine: &dyn Engine) -> &dyn Images {
     engine
 }
 
-fn changed(workplace: &Workplace, since: &str) -> Result<Vec<PathBuf>, WorkflowError> {
-    git::changed_since(workplace.repository.root(), since).map_err(|error| WorkflowError::Since {
+/// A file that is another than it was, and whether there is one now.
+struct Changed {
+    path: PathBuf,
+    exists: bool,
+}
+
+fn changed(workplace: &Workplace, since: &str) -> Result<Vec<Changed>, WorkflowError> {
+    let changed = git::changed_since(workplace.repository.root(), since).map_err(|error| WorkflowError::Since {
         reason: error.to_string(),
-    })
+    })?;
+    let changed = changed.into_iter().map(|path| Changed {
+        exists: workplace.repository.path(&path).symlink_metadata().is_ok(),
+        path,
+    });
+    Ok(changed.collect())
 }
 
 /// The changed files that the image of a mission, or what it extends, is made from.
-fn touching(workplace: &Workplace, plan: &BuildPlan, image: &ImagePlan, changed: &[PathBuf]) -> Vec<PathBuf> {
+fn touching(plan: &BuildPlan, image: &ImagePlan, changed: &[Changed]) -> Vec<PathBuf> {
     let mut images = vec![image];
     while let Some(index) = images.last().and_then(|image| image.extends) {
         images.push(&plan.images[index]);
     }
-    let exists = |path: &Path| workplace.repository.path(path).symlink_metadata().is_ok();
-    let reads = |path: &&PathBuf| images.iter().any(|image| image.reads(path, exists(path)));
-    changed.iter().filter(reads).cloned().collect()
+    let reads = |changed: &&Changed| images.iter().any(|image| image.reads(&changed.path, changed.exists));
+    changed
+        .iter()
+        .filter(reads)
+        .map(|changed| changed.path.clone())
+        .collect()
 }
 
 fn part(workplace: &Workplace, surveyed: &Surveyed) -> Part {
@@ -204,8 +229,13 @@ fn environments(workplace: &Workplace, mission: &MissionName, surveyed: &Surveye
 }
 
 /// The tests of a mission, and whether its image has passed them.
-fn tests(workplace: &Workplace, mission: &MissionName, surveyed: &Surveyed) -> Result<Part, WorkflowError> {
-    let demand = match demand(workplace, mission) {
+fn tests(
+    workplace: &Workplace,
+    memo: &Memo,
+    mission: &MissionName,
+    surveyed: &Surveyed,
+) -> Result<Part, WorkflowError> {
+    let demand = match remembered(workplace, memo, mission) {
         Ok(demand) => demand,
         Err(WorkflowError::Nothing(nothing)) => {
             return Ok(Part::new("no tests", Freshness::Stale, Some(nothing.to_string())));
@@ -228,6 +258,26 @@ fn tests(workplace: &Workplace, mission: &MissionName, surveyed: &Surveyed) -> R
         seconds: workplace.state.duration(&Task::Tests(mission)),
         ..Part::new(name, state, reason)
     })
+}
+
+/// What the image of a mission must have passed, from the memo where no file of the environments is another.
+fn remembered(workplace: &Workplace, memo: &Memo, mission: &MissionName) -> Result<Demand, WorkflowError> {
+    let directory = workplace.repository.environments(mission);
+    let mut fingerprint = Fingerprint::new("the tests of a mission");
+    fingerprint.part("server", &[u8::from(workplace.settings.test_server)]);
+    fingerprint.part("directory", directory.as_os_str().as_encoded_bytes());
+    fingerprint.tree(&directory);
+    let name = format!("tests-{mission}");
+    if let Some(demand) = memo.recall(&name, &fingerprint) {
+        return Ok(demand);
+    }
+    let choice = choose(workplace, mission, &Asked::default())?;
+    let stays_inside = choice.defined.stays_inside(&directory);
+    let demand = demand_of(choice);
+    if stays_inside {
+        memo.keep(&name, &fingerprint, &demand);
+    }
+    Ok(demand)
 }
 
 /// What the tests of an image lack, in few words.

@@ -15,6 +15,7 @@ use crate::engine::{Credentials, Engine, EngineError};
 use crate::event::Sink;
 use crate::event::redact::{Hidden, Redacted};
 use crate::git::{self, Touched};
+use crate::memo::Memo;
 use crate::plan::{self, BuildPlan};
 use crate::reference::{MissionName, RegistryHost};
 use crate::repository::Repository;
@@ -91,8 +92,15 @@ impl Workplace {
             agent,
             mounts: &self.mounts(),
             renderer: self.renderer.as_ref(),
+            memo: &self.memo(),
         };
         Ok(plan::load(repository, missions, settings, host)?)
+    }
+
+    /// What this program has worked out of the repository's files before.
+    #[must_use]
+    pub fn memo(&self) -> Memo {
+        Memo::of(self.state.memo(), &self.agent)
     }
 
     /// The images of `plan`, as they were built.

@@ -1,6 +1,8 @@
 //! What `floe plan` prints, where no engine answers: in continuous integration, before any job has begun.
 
+use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use world::Repository;
@@ -82,4 +84,30 @@ fn a_plan_is_told_to_people_and_to_programs() {
 fn a_commit_that_is_not_there_is_refused() {
     let refused = committed().floe(&["plan", "--since", "nowhere"]).expect(3);
     refused.says(&["there is no commit \"nowhere\"", "that this clone has"]);
+}
+
+#[test]
+fn what_floe_remembers_of_files_gives_way_to_any_change_and_to_damage() {
+    let repository = committed();
+    let plan = || repository.floe(&["plan", "--format", "json"]).expect(0).stdout;
+    // Nothing is remembered of a file that was written a moment before.
+    std::thread::sleep(Duration::from_millis(2100));
+    let first = plan();
+    let memo = repository.path().join(".floe/memo");
+    let kept = || {
+        let entries = fs::read_dir(&memo).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    assert_eq!(kept().len(), 5, "common, and for two missions the plan and the tests");
+    assert_eq!(plan(), first);
+    for file in kept() {
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("six", "sax")).unwrap();
+    }
+    assert_eq!(plan(), first);
+    assert!(first.contains("\"6 tests\""), "{first}");
+    repository.write("missions/one/environments/one/tests/imports", "six\nsys\n");
+    assert!(plan().contains("\"7 tests\""));
+    repository.write("missions/two/environments/two/new.txt", "six\n");
+    assert_eq!(touched(&repository), json!([{"mission": "one"}, {"mission": "two"}]));
 }

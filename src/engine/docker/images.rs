@@ -1,15 +1,15 @@
 //! Docker's images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bollard::models::ImageInspect;
-use bollard::query_parameters::{RemoveImageOptions, TagImageOptionsBuilder};
+use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 
 use super::error::status;
 use super::{Docker, stream};
-use crate::engine::{Credentials, EngineError, Image, Images};
+use crate::engine::{Credentials, EngineError, Image, Images, Listed};
 use crate::event::Sink;
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -27,6 +27,26 @@ impl Images for Docker {
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(self.failed(action(), error)),
         }
+    }
+
+    async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+        let listed = self.api.list_images(Some(options)).await;
+        let listed = listed.map_err(|error| self.failed("list the images".to_owned(), error))?;
+        let known = listed.into_iter().filter_map(|image| {
+            // Podman puts the name of a registry that is none before what has no registry's.
+            let tags = image.repo_tags.iter().map(|tag| match tag.strip_prefix("localhost/") {
+                Some(local) => local.to_owned(),
+                None => tag.clone(),
+            });
+            Some(Listed {
+                id: id(&image.id)?,
+                tags: tags.collect(),
+                labels: image.labels.into_iter().collect(),
+            })
+        });
+        Ok(known.collect())
     }
 
     async fn pull(
@@ -84,6 +104,11 @@ impl Images for Docker {
             _ => Ok(()),
         }
     }
+}
+
+/// The ID, which some engines write without the name of its algorithm.
+fn id(text: &str) -> Option<Digest> {
+    text.parse().or_else(|_| format!("sha256:{text}").parse()).ok()
 }
 
 fn image(inspected: ImageInspect) -> Option<Image> {

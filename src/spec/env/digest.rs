@@ -4,19 +4,24 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use super::{EnvironmentFiles, SpecError, with_included};
+use super::{EnvironmentFiles, Lists, SpecError};
 use crate::reference::{Digest, Hasher};
 
 /// The digest of all that an environment is solved from: its specs with the files that they name, and the lists that all
 /// environments share, unless it goes without them.
 pub fn digest(files: &EnvironmentFiles, shared: &[PathBuf]) -> Result<Digest, SpecError> {
     let specs = files.floating().cloned().collect::<Vec<_>>();
-    let mut read = with_included(&specs)?;
+    digest_of_lists(files, &Lists::read(&specs)?, &Lists::read(shared)?)
+}
+
+/// The same, where the environment's own lists and those that are shared have been read.
+pub fn digest_of_lists(files: &EnvironmentFiles, own: &Lists, shared: &Lists) -> Result<Digest, SpecError> {
+    let mut read = own.files.clone();
     read.sort();
     // A clone of the base environment holds what is shared in any case.
     let alone = files.no_common && files.create.is_some();
     if !alone {
-        read.extend(with_included(shared)?);
+        read.extend_from_slice(&shared.files);
     }
     let kind = if files.no_common { "no-common" } else { "" };
     digest_of(&read, kind)

@@ -4,25 +4,49 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use super::pip::PipLine;
 use super::{SpecError, pip};
+
+/// Spec files with the files that they name, and what all of them list of pip packages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// The spec files, each followed by the files that it names, by however many steps; each once.
+    pub files: Vec<PathBuf>,
+    /// Their lines, in the order of the files.
+    pub lines: Vec<PipLine>,
+}
+
+impl Lists {
+    /// Reads the spec files and what they name.
+    pub fn read(specs: &[PathBuf]) -> Result<Self, SpecError> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        for spec in specs {
+            take(spec, &mut found, &mut seen)?;
+        }
+        let mut lists = Self::default();
+        for (path, lines) in found {
+            lists.files.push(path);
+            lists.lines.extend(lines);
+        }
+        Ok(lists)
+    }
+}
 
 /// The spec files, each followed by the files that it names, by however many steps; each once.
 pub fn with_included(specs: &[PathBuf]) -> Result<Vec<PathBuf>, SpecError> {
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    for spec in specs {
-        take(spec, &mut found, &mut seen)?;
-    }
-    Ok(found)
+    Ok(Lists::read(specs)?.files)
 }
 
-fn take(spec: &Path, found: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>) -> Result<(), SpecError> {
+fn take(spec: &Path, found: &mut Vec<(PathBuf, Vec<PipLine>)>, seen: &mut BTreeSet<PathBuf>) -> Result<(), SpecError> {
     if !seen.insert(spec.to_owned()) {
         return Ok(());
     }
-    found.push(spec.to_owned());
+    let lines = pip::lines(spec)?;
+    let named = named(&lines);
+    found.push((spec.to_owned(), lines));
     let directory = spec.parent().unwrap_or(Path::new(""));
-    for (line, name) in named(spec)? {
+    for (line, name) in named {
         let path = cleaned(&directory.join(&name));
         if !path.is_file() {
             return Err(SpecError::Malformed {
@@ -36,9 +60,8 @@ fn take(spec: &Path, found: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>) -> 
     Ok(())
 }
 
-/// The files on this machine that a list or a yml names, with their lines.
-fn named(spec: &Path) -> Result<Vec<(Option<usize>, String)>, SpecError> {
-    let lines = pip::lines(spec)?;
+/// The files on this machine that the lines of a list or a yml name, with the numbers of those lines.
+fn named(lines: &[PipLine]) -> Vec<(Option<usize>, String)> {
     let named = lines.iter().filter_map(|line| match line.option()? {
         // Another address than a file's is the installer's affair.
         ("--requirement" | "--constraint", name) if !name.is_empty() && !name.contains("://") => {
@@ -46,7 +69,7 @@ fn named(spec: &Path) -> Result<Vec<(Option<usize>, String)>, SpecError> {
         }
         _ => None,
     });
-    Ok(named.collect())
+    named.collect()
 }
 
 /// The path without `.` and `..`, as far as its text tells.

@@ -6,7 +6,7 @@ mod sources;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{EnvironmentSpec, SpecError, SpecKind, with_included, yml};
+use super::{EnvironmentSpec, Lists, SpecError, SpecKind, yml};
 use crate::address;
 
 pub use sources::{Sources, netrc};
@@ -137,11 +137,7 @@ pub fn lines(spec: &Path) -> Result<Vec<PipLine>, SpecError> {
 
 /// The lines of all these specs, and of the files that they name.
 pub fn all_lines(specs: &[PathBuf]) -> Result<Vec<PipLine>, SpecError> {
-    let mut all = Vec::new();
-    for spec in with_included(specs)? {
-        all.extend(lines(&spec)?);
-    }
-    Ok(all)
+    Ok(Lists::read(specs)?.lines)
 }
 
 /// The lines of a text with their numbers; one that ends in a backslash goes on in the next.

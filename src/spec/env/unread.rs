@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{EnvironmentFiles, SpecError, SpecKind, with_included};
+use super::{EnvironmentFiles, Lists, SpecKind};
 use crate::spec::frozen::Frozen;
 
 /// A sentence for each file that somebody may take for a part of the environment and that is none.
-pub fn unread(files: &EnvironmentFiles) -> Result<Vec<String>, SpecError> {
-    let specs = files.create.iter().chain(&files.updates).cloned().collect::<Vec<_>>();
-    let read = with_included(&specs)?.into_iter().collect::<BTreeSet<_>>();
+///
+/// `own` are the lists of its spec files.
+#[must_use]
+pub fn unread(files: &EnvironmentFiles, own: &Lists) -> Vec<String> {
+    let read = own.files.iter().collect::<BTreeSet<_>>();
     let mut said = Vec::new();
     for path in entries(&files.directory) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -35,7 +37,7 @@ pub fn unread(files: &EnvironmentFiles) -> Result<Vec<String>, SpecError> {
             continue;
         });
     }
-    Ok(said)
+    said
 }
 
 fn entries(directory: &Path) -> Vec<std::path::PathBuf> {
@@ -76,7 +78,8 @@ mod tests {
         }
         let files = super::super::load(&directory).unwrap();
         assert!(files.updates.iter().all(|path| !Frozen::is_frozen(path)), "{files:?}");
-        let said = unread(&files).unwrap();
+        let lists = Lists::read(&files.floating().cloned().collect::<Vec<_>>()).unwrap();
+        let said = unread(&files, &lists);
         let names = said.iter().map(|text| {
             let path = text.split(' ').next().unwrap();
             Path::new(path).strip_prefix(&directory).unwrap().to_str().unwrap()

@@ -180,7 +180,7 @@ fn agree_digest(name: &str, ours: &mut Option<String>, locked: Option<String>) -
 }
 
 /// The address in the requirement: `None` for a package of an index.
-fn address(package: &PipPackage) -> Option<String> {
+pub(super) fn address(package: &PipPackage) -> Option<String> {
     match &package.url {
         _ if package.is_from_index() => None,
         Some(url) => Some(url.to_string()),

@@ -60,7 +60,7 @@ fn pip(name: &str, version: &str) -> PipPackage {
     }
 }
 
-fn example() -> Frozen {
+pub(super) fn example() -> Frozen {
     let commit = "0123456789abcdef0123456789abcdef01234567";
     Frozen {
         name: "roman-cal".to_owned(),
@@ -339,21 +339,35 @@ fn any_pip() -> impl Strategy<Value = PipPackage> {
         })
 }
 
+/// Any environment, in the order and spelling of frozen specs.
+pub(super) fn any_environment() -> impl Strategy<Value = Frozen> {
+    (
+        "[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?",
+        prop::collection::vec(any_conda(), 0..6),
+        prop::collection::vec(any_pip(), 0..6),
+        prop::collection::btree_map("[A-Za-z_][A-Za-z0-9_]{0,5}", any::<String>(), 0..4),
+    )
+        .prop_map(|(name, conda, pip, variables)| {
+            let mut frozen = Frozen {
+                name,
+                conda,
+                pip,
+                variables,
+                ..Frozen::default()
+            };
+            frozen.conda.sort_by(|a, b| a.name.cmp(&b.name));
+            frozen.conda.dedup_by(|a, b| a.name == b.name);
+            frozen.pip.sort_by_key(|package| normalized(&package.name));
+            frozen.pip.dedup_by_key(|package| normalized(&package.name));
+            // However the names are spelled.
+            frozen.sort().unwrap();
+            frozen
+        })
+}
+
 proptest! {
     #[test]
-    fn any_environment_reads_back_as_it_was_written(
-        name in "[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?",
-        conda in prop::collection::vec(any_conda(), 0..6),
-        pip in prop::collection::vec(any_pip(), 0..6),
-        variables in prop::collection::btree_map("[A-Za-z_][A-Za-z0-9_]{0,5}", any::<String>(), 0..4),
-    ) {
-        let mut frozen = Frozen { name, conda, pip, variables, ..Frozen::default() };
-        frozen.conda.sort_by(|a, b| a.name.cmp(&b.name));
-        frozen.conda.dedup_by(|a, b| a.name == b.name);
-        frozen.pip.sort_by_key(|package| normalized(&package.name));
-        frozen.pip.dedup_by_key(|package| normalized(&package.name));
-        // However the names are spelled.
-        prop_assert_eq!(frozen.sort(), Ok(()));
+    fn any_environment_reads_back_as_it_was_written(frozen in any_environment()) {
         let read = read_back(&frozen);
         prop_assert_eq!(&read, &frozen);
         prop_assert_eq!(read.to_yml(), frozen.to_yml());

@@ -90,3 +90,20 @@ async fn a_change_of_what_missions_share_is_said_once_and_all_follow() {
         assert_eq!(told(&mission.image), (Freshness::Stale, "common is built first"));
     }
 }
+
+#[tokio::test]
+async fn the_engine_is_asked_for_the_base_and_once_for_all_images() {
+    let case = Case::new();
+    case.mission("n");
+    let missions = [m(), "n".parse().unwrap()];
+    let options = crate::workflow::BuildOptions::default();
+    crate::workflow::images(&case.workplace, &missions, options, &case.interrupts)
+        .await
+        .unwrap();
+    let before = case.engine.calls().len();
+    let outlook = look(&case, &missions).await;
+    let up_to_date = |mission: &MissionOutlook| mission.image.state == Freshness::UpToDate;
+    assert!(outlook.missions.iter().all(up_to_date));
+    let calls = case.engine.calls().split_off(before);
+    assert_eq!(calls, ["image upstream:1", "labelled org.floe.input-digest"]);
+}

@@ -111,7 +111,7 @@ fn domain(url: &Url) -> (String, Option<u16>) {
 /// The credentials in the addresses of the lines, in the form of a `.netrc`, by which uv and pip find them without an
 /// address that holds them. `None` where there are none.
 #[must_use]
-pub fn netrc(lines: &[PipLine]) -> Option<String> {
+pub fn netrc<'a>(lines: impl IntoIterator<Item = &'a PipLine>) -> Option<String> {
     let mut machines = BTreeMap::new();
     for line in lines {
         let address = line.option().map(|(_, value)| value).or(line.source());
