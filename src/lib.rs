@@ -20,6 +20,7 @@ pub(crate) mod image;
 pub mod kernel;
 pub mod memo;
 pub mod plan;
+pub mod private;
 pub mod process;
 pub(crate) mod publish;
 pub(crate) mod quantity;

@@ -38,6 +38,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("deployment", &["fault", "reference", "repository", "values"]),
     ("process", &[]),
+    ("private", &["fault"]),
     ("git", &["fault"]),
     ("state", &["fault", "plan", "reference"]),
     ("engine", &["context", "event", "fault", "image", "reference"]),

@@ -1,0 +1,264 @@
+//! A directory that lies in memory alone, is closed to other users, and ends with this process, however that ends.
+//!
+//! What is decrypted goes to a child that wants files through one of these. Where the kernel lets it, the directory is a
+//! tmpfs in a mount namespace of its own, which lives as long as its keeper: a shell that waits for the end of its standard
+//! input, which is this process's end. Nobody but processes of the same user finds a way there, by `/proc/<keeper>/root`,
+//! and killed at any moment, nothing of it is left. As root the tmpfs is kept from the swap, too, where the kernel can
+//! (Linux 6.4).
+//!
+//! Where namespaces are forbidden, as in most containers, it is a directory in `XDG_RUNTIME_DIR` or `/dev/shm`, if that is
+//! a tmpfs. There, too, a keeper removes it at this process's end; should both be killed, the next call does, which knows by
+//! a lock on the directory that its process is gone, whatever namespace of processes that was in.
+
+mod error;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::fs::{FsWord, OFlags, statfs};
+
+pub use self::error::PrivateError;
+
+/// A directory in memory. Dropping it removes it with all that is in it.
+#[derive(Debug)]
+#[must_use]
+pub struct PrivateDirectory {
+    path: PathBuf,
+    keeper: Child,
+    /// What holds the lock on a directory that others can see; `None` for one in a namespace of its own.
+    lock: Option<File>,
+}
+
+impl PrivateDirectory {
+    /// An empty directory, mode 0700. `runtime` is what `XDG_RUNTIME_DIR` names.
+    ///
+    /// An error if nothing here lies in memory alone.
+    pub fn create(runtime: Option<&Path>) -> Result<Self, PrivateError> {
+        let places = runtime
+            .into_iter()
+            .chain([Path::new(SHARED_MEMORY)])
+            .collect::<Vec<_>>();
+        for place in places.iter().filter(|place| is_in_memory(place)) {
+            sweep(place);
+        }
+        if let Some(directory) = Self::apart() {
+            return Ok(directory);
+        }
+        for place in places.iter().filter(|place| is_in_memory(place)) {
+            if let Ok(directory) = Self::within(place) {
+                return Ok(directory);
+            }
+        }
+        Err(PrivateError::NoMemory {
+            tried: places.into_iter().map(Path::to_owned).collect(),
+        })
+    }
+
+    /// A tmpfs in a mount namespace of its own; `None` where the kernel forbids that or a program for it is missing.
+    fn apart() -> Option<Self> {
+        let mut command = Command::new("unshare");
+        // Whoever is not root is root in a namespace of users, too.
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        // Each of these programs replaces the one before it: the keeper has the ID of the first.
+        command.args(["--mount", "sh", "-c", MOUNTED]);
+        let keeper = keep(command).ok()?;
+        let path = PathBuf::from(format!("/proc/{}/root{MOUNT_POINT}", keeper.id()));
+        let directory = Self {
+            path,
+            keeper,
+            lock: None,
+        };
+        // Dropped where it cannot be reached from here, or is something else.
+        let usable = is_in_memory(&directory.path) && directory.write("probe", b"").is_ok();
+        usable.then(|| fs::remove_file(directory.path.join("probe")).ok())?;
+        Some(directory)
+    }
+
+    /// A directory in `place`, which is a tmpfs.
+    fn within(place: &Path) -> Result<Self, PrivateError> {
+        let (path, lock) = loop {
+            let path = place.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
+            let made = DirBuilder::new().mode(0o700).create(&path);
+            made.map_err(PrivateError::of(&path))?;
+            // Until it is locked, another call may take it for one that a dead process has left.
+            if let Some(lock) = locked(&path) {
+                break (path, lock);
+            }
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", REMOVED, "sh"]).arg(&path);
+        match keep(command) {
+            Ok(keeper) => Ok(Self {
+                path,
+                keeper,
+                lock: Some(lock),
+            }),
+            Err(source) => {
+                let _ = fs::remove_dir_all(&path);
+                Err(PrivateError::of(&path)(source))
+            }
+        }
+    }
+
+    /// Its path, which any process of this user can follow while this value lives.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file of this name, mode 0600, and returns its path. What was there is replaced.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, PrivateError> {
+        let path = self.path.join(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&path).and_then(|mut file| file.write_all(bytes));
+        written.map_err(PrivateError::of(&path))?;
+        Ok(path)
+    }
+}
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+        // The end of its input ends it; a moment later the namespace is gone with it.
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// Where every process may write to memory.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// How the names of directories begin that other processes can see.
+const PREFIX: &str = "floe-private-";
+
+/// What a namespace has its tmpfs at; any directory would do that is there.
+const MOUNT_POINT: &str = "/tmp";
+
+/// Mounts the tmpfs, says so, and waits for the end of the input.
+const MOUNTED: &str = "trap '' INT HUP TERM QUIT
+mount -t tmpfs -o mode=0700,size=256m,noswap floe /tmp || mount -t tmpfs -o mode=0700,size=256m floe /tmp || exit 1
+echo ready
+read -r _";
+
+/// Waits for the end of the input, and removes the directory.
+const REMOVED: &str = "trap '' INT HUP TERM QUIT
+echo ready
+read -r _
+rm -rf -- \"$1\"";
+
+/// Starts a keeper and waits until it is ready. It hears of no Ctrl-C, since it leads a process group of its own.
+fn keep(mut command: Command) -> io::Result<Child> {
+    let mut keeper = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = keeper.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    if line == "ready\n" {
+        return Ok(keeper);
+    }
+    drop(keeper.stdin.take());
+    let status = keeper.wait()?;
+    Err(io::Error::other(format!(
+        "the keeper of a private directory ended with {status}"
+    )))
+}
+
+/// Whether what lies there is kept in memory alone.
+fn is_in_memory(path: &Path) -> bool {
+    /// Of linux/magic.h.
+    const TMPFS: FsWord = 0x0102_1994;
+    const RAMFS: FsWord = 0x8584_58f6;
+    statfs(path).is_ok_and(|system| matches!(system.f_type, TMPFS | RAMFS))
+}
+
+/// The lock on a directory, if nobody else has it and the directory is still there.
+fn locked(path: &Path) -> Option<File> {
+    let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits();
+    let mut options = OpenOptions::new();
+    let directory = options.read(true).custom_flags(flags.cast_signed()).open(path).ok()?;
+    directory.try_lock().ok()?;
+    let (held, there) = (directory.metadata().ok()?, fs::symlink_metadata(path).ok()?);
+    (held.ino() == there.ino() && held.dev() == there.dev()).then_some(directory)
+}
+
+/// Removes what dead processes of this user have left in `place`.
+fn sweep(place: &Path) {
+    let own = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && entry.metadata().is_ok_and(|about| about.is_dir() && about.uid() == own);
+        let lock = is_ours.then(|| locked(&entry.path())).flatten();
+        if lock.is_some() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid_is_gone(pid: u32) -> bool {
+        !Path::new(&format!("/proc/{pid}")).exists()
+    }
+
+    #[test]
+    fn a_directory_lies_in_memory_is_closed_to_others_and_is_gone_when_dropped() {
+        for directory in [
+            PrivateDirectory::create(None).unwrap(),
+            PrivateDirectory::within(SHARED_MEMORY.as_ref()).unwrap(),
+        ] {
+            let file = directory.write("a.yaml", b"text").unwrap();
+            assert!(is_in_memory(&file));
+            assert_eq!(fs::metadata(directory.path()).unwrap().mode() & 0o777, 0o700);
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+            let shown = Command::new("cat").arg(&file).output().unwrap();
+            assert_eq!(shown.stdout, b"text", "another program reads it by its path");
+            let keeper = directory.keeper.id();
+            drop(directory);
+            assert!(!file.exists() && pid_is_gone(keeper));
+        }
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_removed_and_what_a_living_one_has_is_not() {
+        let place = Path::new(SHARED_MEMORY);
+        let living = PrivateDirectory::within(place).unwrap();
+        let file = living.write("a", b"text").unwrap();
+        let left = place.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("a"), "text").unwrap();
+        sweep(place);
+        assert!(file.exists() && !left.exists());
+    }
+
+    #[test]
+    fn a_keeper_removes_the_directory_of_a_process_that_is_gone() {
+        let mut directory = PrivateDirectory::within(SHARED_MEMORY.as_ref()).unwrap();
+        directory.write("a", b"text").unwrap();
+        // What the kernel does at the end of this process.
+        drop(directory.keeper.stdin.take());
+        directory.keeper.wait().unwrap();
+        assert!(!directory.path().exists());
+    }
+
+    #[test]
+    fn what_lies_on_a_disk_is_no_place() {
+        assert!(!is_in_memory(Path::new(env!("CARGO_MANIFEST_DIR"))));
+        assert!(!is_in_memory(Path::new("/nonexistent")));
+    }
+}
