@@ -30,6 +30,7 @@ pub(crate) mod report;
 pub(crate) mod repository;
 pub mod run;
 pub mod server;
+pub mod sops;
 pub mod spec;
 pub(crate) mod state;
 pub mod suite;

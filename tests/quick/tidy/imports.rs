@@ -39,6 +39,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("deployment", &["fault", "reference", "repository", "values"]),
     ("process", &[]),
     ("private", &["fault"]),
+    ("sops", &["fault", "private"]),
     ("git", &["fault"]),
     ("state", &["fault", "plan", "reference"]),
     ("engine", &["context", "event", "fault", "image", "reference"]),
