@@ -1,14 +1,12 @@
 //! A directory that lies in memory alone, is closed to other users, and ends with this process, however that ends.
 //!
-//! What is decrypted goes to a child that wants files through one of these. Where the kernel lets it, the directory is a
-//! tmpfs in a mount namespace of its own, which lives as long as its keeper: a shell that waits for the end of its standard
-//! input, which is this process's end. Nobody but processes of the same user finds a way there, by `/proc/<keeper>/root`,
-//! and killed at any moment, nothing of it is left. As root the tmpfs is kept from the swap, too, where the kernel can
-//! (Linux 6.4).
+//! What is decrypted goes to a child that wants files through one of these. It lies in `XDG_RUNTIME_DIR` or `/dev/shm`, if
+//! that is a tmpfs. A keeper removes it at this process's end: a shell that waits for the end of its standard input, which the
+//! kernel brings about. Should both be killed, the next call removes it, which knows by a lock on the directory that its
+//! process is gone, whatever namespace of processes that was in.
 //!
-//! Where namespaces are forbidden, as in most containers, it is a directory in `XDG_RUNTIME_DIR` or `/dev/shm`, if that is
-//! a tmpfs. There, too, a keeper removes it at this process's end; should both be killed, the next call does, which knows by
-//! a lock on the directory that its process is gone, whatever namespace of processes that was in.
+//! A tmpfs in a mount namespace of its own would need no removal. But a path to it leads through `/proc/<pid>/root`, and
+//! programs that resolve paths by themselves, as vim does, take that for `/`: vim wrote the text to the disk.
 
 mod error;
 
@@ -29,8 +27,8 @@ pub use self::error::PrivateError;
 pub struct PrivateDirectory {
     path: PathBuf,
     keeper: Child,
-    /// What holds the lock on a directory that others can see; `None` for one in a namespace of its own.
-    lock: Option<File>,
+    /// The lock that says that this process lives.
+    _lock: File,
 }
 
 impl PrivateDirectory {
@@ -38,46 +36,22 @@ impl PrivateDirectory {
     ///
     /// An error if nothing here lies in memory alone.
     pub fn create(runtime: Option<&Path>) -> Result<Self, PrivateError> {
-        let places = runtime
-            .into_iter()
-            .chain([Path::new(SHARED_MEMORY)])
-            .collect::<Vec<_>>();
-        for place in places.iter().filter(|place| is_in_memory(place)) {
+        let places = runtime.into_iter().chain([Path::new(SHARED_MEMORY)]);
+        // No link leads out of memory later.
+        let places = places.map(|place| place.canonicalize().unwrap_or_else(|_| place.to_owned()));
+        let places = places.collect::<Vec<_>>();
+        let mut refused = None;
+        let in_memory = places.iter().filter(|place| is_in_memory(place)).collect::<Vec<_>>();
+        for place in &in_memory {
             sweep(place);
         }
-        if let Some(directory) = Self::apart() {
-            return Ok(directory);
-        }
-        for place in places.iter().filter(|place| is_in_memory(place)) {
-            if let Ok(directory) = Self::within(place) {
-                return Ok(directory);
+        for place in in_memory {
+            match Self::within(place) {
+                Ok(directory) => return Ok(directory),
+                Err(error) => refused = Some(error),
             }
         }
-        Err(PrivateError::NoMemory {
-            tried: places.into_iter().map(Path::to_owned).collect(),
-        })
-    }
-
-    /// A tmpfs in a mount namespace of its own; `None` where the kernel forbids that or a program for it is missing.
-    fn apart() -> Option<Self> {
-        let mut command = Command::new("unshare");
-        // Whoever is not root is root in a namespace of users, too.
-        if !rustix::process::geteuid().is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        // Each of these programs replaces the one before it: the keeper has the ID of the first.
-        command.args(["--mount", "sh", "-c", MOUNTED]);
-        let keeper = keep(command).ok()?;
-        let path = PathBuf::from(format!("/proc/{}/root{MOUNT_POINT}", keeper.id()));
-        let directory = Self {
-            path,
-            keeper,
-            lock: None,
-        };
-        // Dropped where it cannot be reached from here, or is something else.
-        let usable = is_in_memory(&directory.path) && directory.write("probe", b"").is_ok();
-        usable.then(|| fs::remove_file(directory.path.join("probe")).ok())?;
-        Some(directory)
+        Err(refused.unwrap_or(PrivateError::NoMemory { tried: places }))
     }
 
     /// A directory in `place`, which is a tmpfs.
@@ -97,7 +71,7 @@ impl PrivateDirectory {
             Ok(keeper) => Ok(Self {
                 path,
                 keeper,
-                lock: Some(lock),
+                _lock: lock,
             }),
             Err(source) => {
                 let _ = fs::remove_dir_all(&path);
@@ -125,10 +99,8 @@ impl PrivateDirectory {
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
-        if self.lock.is_some() {
-            let _ = fs::remove_dir_all(&self.path);
-        }
-        // The end of its input ends it; a moment later the namespace is gone with it.
+        let _ = fs::remove_dir_all(&self.path);
+        // The end of its input ends it.
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
@@ -137,23 +109,14 @@ impl Drop for PrivateDirectory {
 /// Where every process may write to memory.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// How the names of directories begin that other processes can see.
+/// How the names of directories begin.
 const PREFIX: &str = "floe-private-";
 
-/// What a namespace has its tmpfs at; any directory would do that is there.
-const MOUNT_POINT: &str = "/tmp";
-
-/// Mounts the tmpfs, says so, and waits for the end of the input.
-const MOUNTED: &str = "trap '' INT HUP TERM QUIT
-mount -t tmpfs -o mode=0700,size=256m,noswap floe /tmp || mount -t tmpfs -o mode=0700,size=256m floe /tmp || exit 1
-echo ready
-read -r _";
-
-/// Waits for the end of the input, and removes the directory.
+/// Waits for the end of the input, and removes the directory: again, if a process that lives on wrote there meanwhile.
 const REMOVED: &str = "trap '' INT HUP TERM QUIT
 echo ready
 read -r _
-rm -rf -- \"$1\"";
+for _ in 1 2 3 4 5 6 7 8; do rm -rf -- \"$1\"; [ -e \"$1\" ] || break; sleep 1; done";
 
 /// Starts a keeper and waits until it is ready. It hears of no Ctrl-C, since it leads a process group of its own.
 fn keep(mut command: Command) -> io::Result<Child> {
@@ -218,20 +181,17 @@ mod tests {
 
     #[test]
     fn a_directory_lies_in_memory_is_closed_to_others_and_is_gone_when_dropped() {
-        for directory in [
-            PrivateDirectory::create(None).unwrap(),
-            PrivateDirectory::within(SHARED_MEMORY.as_ref()).unwrap(),
-        ] {
-            let file = directory.write("a.yaml", b"text").unwrap();
-            assert!(is_in_memory(&file));
-            assert_eq!(fs::metadata(directory.path()).unwrap().mode() & 0o777, 0o700);
-            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-            let shown = Command::new("cat").arg(&file).output().unwrap();
-            assert_eq!(shown.stdout, b"text", "another program reads it by its path");
-            let keeper = directory.keeper.id();
-            drop(directory);
-            assert!(!file.exists() && pid_is_gone(keeper));
-        }
+        let directory = PrivateDirectory::create(None).unwrap();
+        let file = directory.write("a.yaml", b"text").unwrap();
+        assert!(is_in_memory(&file));
+        assert_eq!(file.canonicalize().unwrap(), file, "no program takes it for another");
+        assert_eq!(fs::metadata(directory.path()).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        let shown = Command::new("cat").arg(&file).output().unwrap();
+        assert_eq!(shown.stdout, b"text", "another program reads it by its path");
+        let keeper = directory.keeper.id();
+        drop(directory);
+        assert!(!file.exists() && pid_is_gone(keeper));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::fault::{Explained, Kind};
 /// Why there is no directory in memory, or a file in it cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
-    /// This process may mount nothing, and no directory that it knows is a tmpfs.
-    #[error("nothing here lies in memory alone: mount namespaces are forbidden, and {} no tmpfs", named(.tried))]
+    /// No directory that it knows is a tmpfs.
+    #[error("nothing here lies in memory alone: {} no tmpfs", named(.tried))]
     NoMemory {
         /// The directories that were looked at.
         tried: Vec<PathBuf>,
