@@ -136,8 +136,13 @@ mod tests {
     fn every_option_that_people_are_told_of_is_one() {
         use clap::CommandFactory as _;
         let command = commands::Cli::command();
-        let all = std::iter::once(&command).chain(command.get_subcommands());
+        let mut all = vec![&command];
+        for index in 0.. {
+            let Some(one) = all.get(index) else { break };
+            all.extend(one.get_subcommands().collect::<Vec<_>>());
+        }
         let known = all
+            .into_iter()
             .flat_map(clap::Command::get_arguments)
             .filter_map(|argument| Some(format!("--{}", argument.get_long()?)))
             .collect::<Vec<_>>();

@@ -4,6 +4,8 @@
 //! the variables; `setup-env` is the site's shell file, of which [`setup_env`] reads the safe part of the shell's language and refuses the rest.
 
 pub mod declared;
+mod misspelt;
+mod secrets;
 pub mod setup_env;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ use crate::quantity::{self, Limit, Size};
 use crate::reference::{ImageReference, MissionName, ReferenceError, RegistryPath};
 use crate::suite::options::{RunOptions, VariableError};
 use declared::{SETTINGS, Setting};
+pub use misspelt::misspelt;
+pub use secrets::SecretsSettings;
 use setup_env::{Assignment, SetupEnvError};
 
 /// Where a value came from.
@@ -65,6 +69,8 @@ pub struct Settings {
     pub docker_tls_verify: bool,
     /// The directory of the certificates for that.
     pub docker_cert_path: Option<PathBuf>,
+    /// Where secrets are.
+    pub secrets: SecretsSettings,
 }
 
 /// What the common image extends.
@@ -214,28 +220,8 @@ pub fn resolve(
         // As with Docker's client, any value but an empty one.
         docker_tls_verify: values.text("DOCKER_TLS_VERIFY").is_some(),
         docker_cert_path: values.text("DOCKER_CERT_PATH").map(PathBuf::from),
+        secrets: SecretsSettings::of(&values)?,
     })
-}
-
-/// Names that nearly are a setting's, with that: a letter or two off, or in another case. `names` are those that `setup-env`
-/// and the environment set.
-pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(&'a str, &'static str)> {
-    /// Short names are near to too many others: `SESSION` is two letters off `MISSION`.
-    const SHORTEST: usize = 6;
-    const SHORT: usize = 8;
-    let known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name);
-    let near = |name: &'a str| {
-        let upper = name.to_ascii_uppercase();
-        let mut settings = SETTINGS.iter().map(|setting| setting.name);
-        let meant = settings.find(|setting| {
-            // Programs read these in both cases.
-            let both = setting.ends_with("_PROXY");
-            let near = if setting.len() > SHORT { 2 } else { 1 };
-            setting.len() >= SHORTEST && !both && strsim::levenshtein(&upper, setting) <= near
-        })?;
-        Some((name, meant))
-    };
-    names.into_iter().filter(|name| !known(name)).filter_map(near).collect()
 }
 
 fn value(

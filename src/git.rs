@@ -1,6 +1,10 @@
 //! The edge to git: what it knows of a repository's commits. Every call runs the `git` program.
 
+mod apart;
 mod commit;
+pub mod record;
+pub mod remote;
+pub mod standing;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -172,13 +176,6 @@ pub fn files_in_commit(root: &Path, commit: &str, paths: &[PathBuf]) -> Result<V
     Ok(texts)
 }
 
-/// The branch that is checked out; `None` where none is.
-#[must_use]
-pub fn current_branch(root: &Path) -> Option<String> {
-    let branch = git(root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).ok()?;
-    Some(branch.trim_end_matches('\n').to_owned())
-}
-
 /// The names of what was in a directory below `root` in a commit; none if there was no such directory.
 pub fn names_in_commit(root: &Path, commit: &str, directory: &Path) -> Result<Vec<String>, GitError> {
     let object = format!("{commit}:./{}", directory.display());
@@ -193,6 +190,11 @@ pub fn names_in_commit(root: &Path, commit: &str, directory: &Path) -> Result<Ve
 ///
 /// The repository may be somebody else's: nothing that its configuration names is run.
 fn git(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<String, GitError> {
+    said(guarded(root)?.args(arguments))
+}
+
+/// git, which runs nothing that the configuration of the repository names.
+fn guarded(root: &Path) -> Result<Command, GitError> {
     let mut command = bare(root);
     for name in filters(root)? {
         for key in ["clean", "smudge", "process"] {
@@ -200,7 +202,7 @@ fn git(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<String, GitError>
         }
         command.arg("-c").arg(format!("filter.{name}.required=false"));
     }
-    said(command.args(arguments))
+    Ok(command)
 }
 
 /// git, which runs no monitor, hook, pager, signature program or transport, and writes nothing.

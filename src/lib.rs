@@ -29,6 +29,7 @@ pub mod registry;
 pub(crate) mod report;
 pub(crate) mod repository;
 pub mod run;
+pub(crate) mod secrets;
 pub mod server;
 pub mod sops;
 pub mod spec;

@@ -14,6 +14,7 @@ mod push;
 mod report;
 mod rollback;
 mod runs;
+mod secrets;
 mod status;
 mod test;
 
@@ -53,6 +54,7 @@ pub enum Command {
     Rollback(rollback::RollbackArgs),
     Config(config::ConfigArgs),
     Init(init::InitArgs),
+    Secrets(secrets::SecretsArgs),
     Compose(compose::ComposeArgs),
     Image(image::ImageArgs),
     /// Render a template that standard input holds
@@ -85,6 +87,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Rollback(args) => rollback::execute(global, &args).await,
         Command::Config(args) => config::execute(global, &args),
         Command::Init(args) => init::execute(global, &args),
+        Command::Secrets(args) => secrets::execute(global, &args),
         Command::Compose(args) => compose::execute(global, &args),
         Command::Image(args) => image::execute(global, &args).await,
         Command::RenderTemplate => template::execute(),

@@ -18,7 +18,9 @@ pub fn of(settings: &Settings) -> Hidden {
     let site = &settings.site;
     let addresses = [&site.pip_index, &site.conda_mirror, &site.apt_mirror];
     let addresses = addresses.into_iter().flatten().chain(site.proxies.values());
-    let addresses = addresses.chain(&site.conda_channels);
+    let addresses = addresses
+        .chain(&site.conda_channels)
+        .chain(&settings.secrets.repository);
     let credentials = addresses.flat_map(|address| address::credentials(address));
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);

@@ -146,6 +146,32 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         about: "The directory of ca.pem, cert.pem and key.pem for that. Empty: that of Docker's client, ~/.docker.",
     },
+    Setting {
+        name: "SECRETS_REPO",
+        default: "",
+        about: "The git repository of the deployment's secrets: an address of https or ssh, or a path.",
+    },
+    Setting {
+        name: "SECRETS_DIR",
+        default: ".floe/secrets",
+        about: "Where secrets-clone puts its clone, relative to this file.",
+    },
+    Setting {
+        name: "SECRETS_FILE",
+        default: "secrets.yaml",
+        about: "The encrypted file in it that secrets-edit and secrets-get-exports are for.",
+    },
+    Setting {
+        name: "SECRETS_LOGIN",
+        default: "",
+        about: "A command that authorizes before that repository is reached or something decrypted, e.g. aws sso login. What it\n\
+                prints as export NAME=value, as aws configure export-credentials --format env does, git and sops get.",
+    },
+    Setting {
+        name: "SOPS_AGE_KEY_FILE",
+        default: "",
+        about: "The file of age keys that decrypt secrets. Empty: sops's own, ~/.config/sops/age/keys.txt.",
+    },
 ];
 
 /// The text of `setup-env.template`: every setting with its explanation and default.

@@ -168,17 +168,20 @@ impl Explained for SopsError {
         Some(match self {
             Self::Private(error) => return error.hint(),
             Self::Missing => "install sops, version 3.9 or later, and see that it is on PATH".to_owned(),
+            Self::NoFile { .. } => {
+                "`floe secrets clone` brings the secrets here; `floe secrets edit` begins a new file".to_owned()
+            }
             Self::Plain { path } => format!(
                 "encrypt it with `sops encrypt -i {}`; if it was ever pushed, change every secret in it",
                 path.display()
             ),
             Self::Conflict { path, .. } => format!(
                 "`git status` says how to take one version of {0} whole; finish the merge with that, and make the other \
-                 change again",
+                 change again with `floe secrets edit`",
                 path.display()
             ),
             Self::Damaged { path, .. } | Self::Tampered { path, .. } => format!(
-                "`git restore {}` brings back the last commit's version; make the change with sops",
+                "`git restore {}` brings back the last commit's version; make the change with `floe secrets edit`",
                 path.display()
             ),
             Self::Locked { path, .. } => format!(
@@ -198,9 +201,7 @@ impl Explained for SopsError {
                     .to_owned()
             }
             Self::Failed { path, .. } => format!("`sops decrypt {} >/dev/null` says more", path.display()),
-            Self::NoFile { .. } | Self::BadRules { .. } | Self::Unchanged | Self::Start { .. } | Self::File { .. } => {
-                return None;
-            }
+            Self::BadRules { .. } | Self::Unchanged | Self::Start { .. } | Self::File { .. } => return None,
         })
     }
 

@@ -36,7 +36,7 @@ pub fn deployments(workplace: &Workplace, names: &[String]) -> Result<Vec<Deploy
 /// The values of a stage: those in the working tree, or those on the stage's own branch where another one is checked out.
 pub fn config(workplace: &Workplace, deployment: &Deployment, stage: &Stage) -> Result<Configuration, WorkflowError> {
     let root = workplace.repository.root();
-    let elsewhere = stage.branch.is_some() && stage.branch != git::current_branch(root);
+    let elsewhere = stage.branch.is_some() && stage.branch != git::standing::branch(root);
     let commit = if elsewhere {
         Some(deploy::tip(root, stage)?)
     } else {

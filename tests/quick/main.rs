@@ -1,4 +1,4 @@
-//! What needs neither a container engine nor the network.
+//! What needs neither a container engine nor the network, which brings sops once.
 
 mod agent;
 mod cli;
@@ -11,6 +11,7 @@ mod planning;
 mod promoting;
 mod pushing;
 mod reports;
+mod secrets;
 mod selecting;
 mod supervise;
 mod tidy;

@@ -11,6 +11,7 @@ mod notebook;
 mod program;
 mod registry;
 mod repository;
+mod sops;
 mod venv;
 
 pub use command::{mounted, run, through};
@@ -20,4 +21,5 @@ pub use notebook::notebook;
 pub use program::{Ended, floe, floe_with_engine, program, scratch};
 pub use registry::LocalRegistry;
 pub use repository::Repository;
+pub use sops::sops_directory;
 pub use venv::{venv, venv_with};

@@ -25,7 +25,12 @@ fn every_command_and_option_is_explained() {
     let all = help(&[]);
     write_section(&mut text, "## floe", &all);
     for name in commands(&all).filter(|name| *name != "applet") {
-        write_section(&mut text, &format!("## floe {name}"), &own(&help(&[name]), &all));
+        let help_of_it = help(&[name]);
+        write_section(&mut text, &format!("## floe {name}"), &own(&help_of_it, &all));
+        for below in commands(&help_of_it) {
+            let heading = format!("### floe {name} {below}");
+            write_section(&mut text, &heading, &own(&help(&[name, below]), &all));
+        }
     }
     text.push_str(APPLETS);
     let all = help(&["applet"]);
