@@ -1,6 +1,7 @@
 //! `floe secrets`: the deployment's secrets, encrypted by sops: cloned, edited, pushed, and given to a shell.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,7 +14,7 @@ use crate::cli::output;
 use crate::cli::session::{Flag, Session};
 use crate::fault::{Explained as _, Kind};
 use crate::private::PrivateDirectory;
-use crate::process;
+use crate::process::{self, Exit};
 use crate::reference::MissionName;
 use crate::report::untrusted::Untrusted;
 use crate::secrets::{self, Cloned, Edited, Editing, SecretsError};
@@ -288,6 +289,9 @@ fn flags(given: [(&'static str, &Option<String>); 2]) -> Vec<Flag> {
     set.collect()
 }
 
+/// The signal that Ctrl-C sends.
+const SIGINT: i32 = 2;
+
 /// Whoever sits at the terminal.
 struct Person<'a> {
     interrupts: &'a Interrupts,
@@ -317,14 +321,19 @@ impl Editing for Person<'_> {
                 },
             };
             let status = status.map_err(missing)?;
-            if status.success() {
-                Ok(())
-            } else if self.interrupts.so_far().is_some() {
-                Err(SecretsError::Interrupted(Kind::Interrupted))
-            } else {
-                let code = status.code().map(|code| format!("exit code {code}"));
-                let how = code.unwrap_or_else(|| status.to_string());
-                Err(SecretsError::Editor { how })
+            let exit = status
+                .code()
+                .map(Exit::Code)
+                .or_else(|| status.signal().map(Exit::Signal));
+            match exit {
+                Some(exit) if exit.success() => Ok(()),
+                _ if self.interrupts.so_far().is_some() => Err(SecretsError::Interrupted(Kind::Interrupted)),
+                // Ctrl-C may have ended the editor before floe has heard of it.
+                Some(Exit::Signal(SIGINT)) => Err(SecretsError::Interrupted(Kind::Interrupted)),
+                Some(exit) => Err(SecretsError::Editor { how: exit.to_string() }),
+                None => Err(SecretsError::Editor {
+                    how: status.to_string(),
+                }),
             }
         })
     }
