@@ -3,12 +3,14 @@
 //! Order of precedence: command-line flag, environment variable, `setup-env`, default. [`declared`] is the one list of
 //! the variables; `setup-env` is the site's shell file, of which [`setup_env`] reads the safe part of the shell's language and refuses the rest.
 
+mod commands;
 pub mod declared;
 mod misspelt;
 mod secrets;
 pub mod setup_env;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -51,6 +53,12 @@ pub struct Settings {
     pub base_image: BaseImage,
     /// Where images are pushed.
     pub registry: Option<RegistryPath>,
+    /// What signs evidence, and what evidence must be signed by.
+    pub signing: Signing,
+    /// The site's own gates before a push, by their shell commands.
+    pub gates: Vec<String>,
+    /// How long each of them may take.
+    pub gate_timeout: Option<Limit>,
     /// What builds need to reach the outside world.
     pub site: Site,
     /// How tests are run.
@@ -80,6 +88,28 @@ pub enum BaseImage {
     Debian,
     /// An image that the engine has or can pull.
     Reference(ImageReference),
+}
+
+/// What signs evidence, and what evidence must be signed by.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Signing {
+    /// The file of the private key.
+    pub key: Option<PathBuf>,
+    /// The password that opens it.
+    pub password: String,
+    /// The file of the public key that gates require.
+    pub verify: Option<PathBuf>,
+}
+
+impl fmt::Debug for Signing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The password is nobody's to see.
+        let mut shown = f.debug_struct("Signing");
+        shown
+            .field("key", &self.key)
+            .field("verify", &self.verify)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What builds need to reach the outside world from this site.
@@ -199,6 +229,16 @@ pub fn resolve(
             ),
         },
         registry: values.parsed("REGISTRY", named)?,
+        signing: Signing {
+            key: values.path("SIGNING_KEY")?,
+            password: values.values["COSIGN_PASSWORD"].0.clone(),
+            verify: values.path("VERIFY_KEY")?,
+        },
+        gates: values
+            .text("GATE_COMMANDS")
+            .map(|text| commands::split(&text))
+            .unwrap_or_default(),
+        gate_timeout: values.parsed("GATE_TIMEOUT", quantity::parsed)?,
         site: Site {
             ca,
             proxies,
@@ -273,6 +313,11 @@ impl Values {
         }
     }
 
+    /// A file that must be there, if one is named.
+    fn path(&self, name: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+        self.text(name).map(|path| self.file(name, path)).transpose()
+    }
+
     fn file(&self, name: &'static str, path: String) -> Result<PathBuf, ConfigError> {
         let path = PathBuf::from(path);
         if path.is_file() {
@@ -316,70 +361,4 @@ fn url(text: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(text: &str) -> BTreeMap<String, Assignment> {
-        setup_env::parse("setup-env".as_ref(), text, &|_| None).unwrap()
-    }
-
-    #[test]
-    fn a_channel_mirror_must_be_a_url_and_its_password_is_not_shown() {
-        let resolved = |mirror: &str| {
-            let flags = BTreeMap::from([("CONDA_MIRROR", mirror.to_owned())]);
-            resolve(&flags, nothing, &BTreeMap::new()).map(|settings| settings.site.conda_mirror)
-        };
-        assert_eq!(
-            resolved("https://me:secret@conda.example/").unwrap().as_deref(),
-            Some("https://me:secret@conda.example")
-        );
-        let error = resolved("ftp://me:secret@conda.example").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "CONDA_MIRROR=ftp://***@conda.example: expected a URL of http, https or file, not of ftp"
-        );
-    }
-
-    fn nothing(_: &str) -> Option<String> {
-        None
-    }
-
-    #[test]
-    fn a_flag_wins_over_the_environment_which_wins_over_setup_env_and_its_default() {
-        let file = file("export USE_FROZEN=0\nexport MISSION=tess\nexport REGISTRY=r.example/x/");
-        let environment = |name: &str| (name == "MISSION").then(|| "roman".to_owned());
-        let flags = BTreeMap::from([("REGISTRY", "flag.example".to_owned())]);
-        let settings = resolve(&flags, environment, &file).unwrap();
-        assert!(!settings.use_frozen);
-        assert_eq!(settings.mission.unwrap().as_str(), "roman");
-        assert_eq!(settings.registry.unwrap().as_str(), "flag.example");
-        assert_eq!(settings.base_image, BaseImage::Debian);
-        assert_eq!(settings.run.cell_timeout, Some("10m".parse().unwrap()));
-        assert_eq!((settings.run.run_timeout, settings.run.memory), (None, None));
-    }
-
-    #[test]
-    fn a_bad_value_names_its_file_and_line() {
-        let error = resolve(&BTreeMap::new(), nothing, &file("# x\nexport USE_FROZEN=yes")).unwrap_err();
-        assert_eq!(error.to_string(), "setup-env:2: USE_FROZEN=yes: expected 0 or 1");
-    }
-
-    #[test]
-    fn an_unusable_value_of_any_kind_is_refused() {
-        for text in [
-            "export MISSION=../x",
-            "export CELL_TIMEOUT=0",
-            "export RUN_TIMEOUT=soon",
-            "export TEST_MEMORY=much",
-            "export CONTAINER_MEMORY=80%",
-            "export TEST_JOBS=many",
-            "export REGISTRY=https://x",
-            "export SITE_CA=/no/such/file",
-        ] {
-            assert!(
-                resolve(&BTreeMap::new(), nothing, &file(text)).is_err(),
-                "{text} was accepted"
-            );
-        }
-    }
-}
+mod tests;

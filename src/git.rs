@@ -103,6 +103,20 @@ pub fn commit(root: &Path, name: &str) -> Option<String> {
     hash.split_whitespace().last().map(str::to_owned)
 }
 
+/// What names the commit before the last change of the file at `path`, relative to `root`, whether that change is a commit's
+/// or nobody's yet. `None` where the file has had no other content, or nobody can know.
+#[must_use]
+pub fn before(root: &Path, path: &Path) -> Option<String> {
+    let committed = file_in_commit(root, "HEAD", path).ok()??;
+    if std::fs::read_to_string(root.join(path)).ok() != Some(committed) {
+        return Some("HEAD".to_owned());
+    }
+    match last_commit(root, &[path.to_owned()]) {
+        Touched::By(commit) => self::commit(root, &format!("{commit}^")),
+        _ => None,
+    }
+}
+
 /// The files below `root` that are others than where this history and that of `name` parted, those that nobody has
 /// committed included, by their paths below `root`.
 pub fn changed_since(root: &Path, name: &str) -> Result<Vec<PathBuf>, GitError> {

@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md holds the map: which module does what, and which may import which.
 
 pub(crate) mod address;
+pub mod attest;
 pub(crate) mod builder;
 pub mod cli;
 pub(crate) mod compose;
@@ -10,13 +11,16 @@ pub mod config;
 pub mod context;
 pub(crate) mod deploy;
 pub(crate) mod deployment;
+pub mod dsse;
 pub mod engine;
 pub mod envs;
 pub mod event;
 pub mod fault;
 pub(crate) mod freeze;
+pub(crate) mod gate;
 pub(crate) mod git;
 pub(crate) mod image;
+pub(crate) mod inventory;
 pub mod kernel;
 pub mod memo;
 pub mod plan;
@@ -29,6 +33,7 @@ pub mod registry;
 pub(crate) mod report;
 pub(crate) mod repository;
 pub mod run;
+pub mod sbom;
 pub(crate) mod secrets;
 pub mod server;
 pub mod sops;

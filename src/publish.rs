@@ -1,11 +1,17 @@
-//! Pushing: an image goes to its registry only with evidence for exactly that image, and what arrived is looked at.
+//! Pushing: an image goes to its registry only with evidence for exactly that image, what arrived is looked at, and the
+//! evidence is attached to it there.
 
 mod error;
 
+use std::time::Duration;
+
+use crate::attest::{self, Evidence};
+use crate::dsse::SigningKey;
 use crate::engine::{Credentials, Images};
-use crate::event::Sink;
+use crate::event::{Event, Sink};
+use crate::fault::{Explained as _, Kind};
 use crate::reference::{Digest, ImageTag, Role};
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryError};
 use crate::run::evidence::{Demand, Statement};
 use crate::state::State;
 
@@ -23,7 +29,17 @@ pub struct Request<'a> {
     pub target: ImageTag,
     /// Credentials for the registry.
     pub credentials: Option<Credentials>,
+    /// What it holds, as SPDX, if that is to be attached to it.
+    pub sbom: Option<&'a [u8]>,
+    /// What signs the evidence that is attached to it.
+    pub key: Option<&'a SigningKey>,
+    /// How long to wait before each new try of a push that failed for a reason that may pass; [`PAUSES`] for people.
+    pub pauses: &'a [Duration],
 }
+
+/// How long to wait before each new try of a push that failed for a reason that may pass. What has arrived is not sent
+/// again.
+pub const PAUSES: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(8)];
 
 /// An image in its registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +48,8 @@ pub struct Published {
     pub digest: Digest,
     /// Whether it had to be sent; otherwise it was there already.
     pub sent: bool,
+    /// How many pieces of evidence had to be attached to it.
+    pub attached: usize,
 }
 
 /// The evidence that the image `id` passed what `demand` asks for.
@@ -60,252 +78,74 @@ pub async fn publish(
     state: &State,
     events: &dyn Sink,
 ) -> Result<Published, PublishError> {
-    let Request {
-        role,
-        id,
-        demand,
-        target,
-        credentials,
-    } = request;
-    evidence(role, id, demand, state)?;
+    let statement = evidence(request.role, request.id, request.demand, state)?;
+    let (digest, sent) = arrived(&request, images, registry, events).await?;
+    let ImageTag { repository, .. } = &request.target;
+    let statement = statement.pushed_as(repository, &digest);
+    let evidence = Evidence {
+        statement: Some(&statement),
+        sbom: request.sbom,
+        key: request.key,
+    };
+    let image = request.target.reference().beside(&format!("@{digest}"));
+    let attached = match attest::attach(registry, &image, &evidence).await {
+        Ok(attached) => attached,
+        Err(error) => passed_over(error, request.key.is_some(), events)?,
+    };
+    Ok(Published { digest, sent, attached })
+}
+
+/// Has the image in its registry. Returns its digest there, and whether it had to be sent.
+async fn arrived(
+    request: &Request<'_>,
+    images: &dyn Images,
+    registry: &dyn Registry,
+    events: &dyn Sink,
+) -> Result<(Digest, bool), PublishError> {
+    let Request { id, target, .. } = request;
     let named = target.reference();
     match registry.manifest(&named).await? {
-        Some(held) if held.is(id) => {
-            return Ok(Published {
-                digest: held.digest,
-                sent: false,
-            });
-        }
+        Some(held) if held.is(id) => return Ok((held.digest, false)),
         Some(held) => {
             return Err(PublishError::Taken {
-                target,
+                target: target.clone(),
                 found: held.config,
             });
         }
         None => {}
     }
-    // The tag is given to the ID that has evidence at the last moment, whatever other tags have done meanwhile.
-    images.tag(id, &target).await?;
-    let digest = images.push(&target, credentials, events).await?;
-    let arrived = registry.manifest(&named).await?;
-    match arrived {
-        Some(held) if held.is(id) && held.digest == digest => Ok(Published { digest, sent: true }),
+    let mut pauses = request.pauses.iter();
+    let digest = loop {
+        // The tag is given to the ID that has evidence at the last moment, whatever other tags have done meanwhile.
+        images.tag(id, target).await?;
+        match images.push(target, request.credentials.clone(), events).await {
+            Ok(digest) => break digest,
+            Err(error) => match pauses.next().filter(|_| error.is_temporary()) {
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => return Err(error.into()),
+            },
+        }
+    };
+    match registry.manifest(&named).await? {
+        Some(held) if held.is(id) && held.digest == digest => Ok((digest, true)),
         other => Err(PublishError::Mismatch {
-            target,
+            target: target.clone(),
             found: other.map_or_else(|| "nothing".to_owned(), |held| held.config.to_string()),
-            id: id.clone(),
+            id: (*id).clone(),
         }),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
-
-    use super::*;
-    use crate::engine::EngineError;
-    use crate::engine::fake::Fake;
-    use crate::event::{Memory, TestFinished, Verdict};
-    use crate::fault::Trouble;
-    use crate::reference::{ImageReference, TestId};
-    use crate::registry::{Manifest, Referrer, RegistryError};
-
-    /// A registry that answers what it was told to, once for each call.
-    struct Answers(Mutex<Vec<Option<Manifest>>>);
-
-    #[async_trait]
-    impl Registry for Answers {
-        async fn manifest(&self, _: &ImageReference) -> Result<Option<Manifest>, RegistryError> {
-            Ok(self.0.lock().unwrap().remove(0))
-        }
-
-        async fn tag(&self, _: &ImageReference, _: &str) -> Result<Digest, RegistryError> {
-            unreachable!("a push gives no tag in the registry")
-        }
-
-        async fn copy(&self, _: &ImageReference, _: &ImageTag) -> Result<Digest, RegistryError> {
-            unreachable!("a push copies nothing")
-        }
-
-        async fn referrers(&self, _: &ImageReference, _: Option<&str>) -> Result<Vec<Referrer>, RegistryError> {
-            unreachable!("a push asks for no referrers")
-        }
+/// A registry that takes images and no evidence of them is good enough for a site that does not sign any: it is told, and
+/// nothing is attached.
+fn passed_over(error: RegistryError, required: bool, events: &dyn Sink) -> Result<usize, RegistryError> {
+    if required || error.kind() != Kind::Refused {
+        return Err(error);
     }
-
-    struct Case {
-        engine: Fake,
-        state: State,
-        id: Digest,
-        /// The tests that there are now.
-        expected: Vec<TestId>,
-        _directory: tempfile::TempDir,
-    }
-
-    fn passed(id: &Digest, definitions: &[u8]) -> Statement {
-        let test = TestFinished::new(TestId::script("m"), Verdict::Passed);
-        Statement::of("floe/m", id, "run", &Digest::of(definitions), &[test])
-    }
-
-    impl Case {
-        fn new() -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let engine = Fake::new();
-            let id = engine.add_image("floe/m:1", BTreeMap::new());
-            Self {
-                state: State::of(directory.path()),
-                engine,
-                id,
-                expected: vec![TestId::script("m")],
-                _directory: directory,
-            }
-        }
-
-        fn tested(self) -> Self {
-            self.tested_by(b"definitions")
-        }
-
-        /// Writes evidence that rests on these definitions.
-        fn tested_by(self, definitions: &[u8]) -> Self {
-            let statement = passed(&self.id, definitions);
-            statement.write(&self.state.evidence(&self.id)).unwrap();
-            self
-        }
-
-        async fn publish(&self, answers: Vec<Option<Manifest>>) -> Result<Published, PublishError> {
-            let request = Request {
-                role: &Role::Mission("m".parse().unwrap()),
-                id: &self.id,
-                demand: &Demand {
-                    definitions: Digest::of(b"definitions"),
-                    tests: self.expected.clone(),
-                },
-                target: ImageTag {
-                    repository: "r.example/m".to_owned(),
-                    tag: "1".to_owned(),
-                },
-                credentials: None,
-            };
-            let registry = Answers(Mutex::new(answers));
-            publish(request, &self.engine, &registry, &self.state, &Memory::default()).await
-        }
-
-        fn pushed(&self) -> bool {
-            self.engine.calls().iter().any(|call| call.starts_with("push "))
-        }
-
-        /// What the registry holds after a push of the image with ID `config`.
-        fn arrived(&self, config: &Digest) -> Manifest {
-            Manifest {
-                digest: Digest::of(format!("the manifest of {}", self.id).as_bytes()),
-                config: config.clone(),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn an_image_without_evidence_is_refused_before_anything_is_sent() {
-        let case = Case::new();
-        let refused = case.publish(Vec::new()).await;
-        assert!(matches!(refused, Err(PublishError::Untested { .. })));
-        assert!(!case.pushed());
-    }
-
-    #[tokio::test]
-    async fn evidence_for_another_image_does_not_count() {
-        let case = Case::new();
-        let other = passed(&Digest::of(b"other"), b"definitions");
-        other.write(&case.state.evidence(&case.id)).unwrap();
-        let refused = case.publish(Vec::new()).await;
-        assert!(matches!(refused, Err(PublishError::Untested { .. })));
-    }
-
-    #[tokio::test]
-    async fn evidence_for_other_tests_than_there_are_now_is_refused() {
-        let case = Case::new().tested_by(b"earlier definitions");
-        let refused = case.publish(Vec::new()).await;
-        assert!(matches!(refused, Err(PublishError::Redefined { .. })));
-        assert!(!case.pushed());
-    }
-
-    #[tokio::test]
-    async fn evidence_of_a_run_without_tests_that_are_expected_now_is_refused() {
-        let mut case = Case::new().tested();
-        case.expected.push(TestId::server("m", "api"));
-        let refused = case.publish(Vec::new()).await.unwrap_err();
-        assert!(
-            refused.to_string().ends_with("was tested without m::server::api"),
-            "{refused}"
-        );
-        assert!(!case.pushed());
-    }
-
-    #[tokio::test]
-    async fn a_tag_that_moved_between_test_and_push_changes_nothing() {
-        let case = Case::new().tested();
-        let tag = "floe/m:1".to_owned();
-        let (repository, tag) = tag.split_once(':').unwrap();
-        let moved = case
-            .engine
-            .add_image("floe/other:1", BTreeMap::from([("other".to_owned(), String::new())]));
-        let tag = ImageTag {
-            repository: repository.to_owned(),
-            tag: tag.to_owned(),
-        };
-        case.engine.tag(&moved, &tag).await.unwrap();
-        let good = case.arrived(&case.id);
-        assert!(case.publish(vec![None, Some(good)]).await.unwrap().sent);
-        let tested = format!("tag {} as r.example/m:1", case.id.short());
-        assert!(
-            case.engine.calls().contains(&tested),
-            "what was tested is what was pushed"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_registry_that_refuses_after_a_pass_costs_no_evidence() {
-        let case = Case::new().tested();
-        let refusal = EngineError::Transfer {
-            action: "push r.example/m:1".to_owned(),
-            reason: "denied: requested access to the resource is denied".to_owned(),
-            trouble: Trouble::Denied,
-        };
-        case.engine.script_failure("push", refusal);
-        let refused = case.publish(vec![None]).await;
-        assert!(matches!(refused, Err(PublishError::Engine(_))));
-        let good = case.arrived(&case.id);
-        assert!(
-            case.publish(vec![None, Some(good)]).await.unwrap().sent,
-            "it is not tested again"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_the_registry_holds_already_is_not_sent_again() {
-        let case = Case::new().tested();
-        let held = case.arrived(&case.id);
-        let published = case.publish(vec![Some(held)]).await.unwrap();
-        assert!(!published.sent && !case.pushed());
-    }
-
-    #[tokio::test]
-    async fn a_pushed_tag_never_moves() {
-        let case = Case::new().tested();
-        let other = case.arrived(&Digest::of(b"other"));
-        let refused = case.publish(vec![Some(other)]).await;
-        assert!(matches!(refused, Err(PublishError::Taken { .. })));
-        assert!(!case.pushed());
-    }
-
-    #[tokio::test]
-    async fn what_arrived_must_be_what_was_tested() {
-        let case = Case::new().tested();
-        let good = case.arrived(&case.id);
-        assert!(case.publish(vec![None, Some(good)]).await.unwrap().sent);
-        let other = case.arrived(&Digest::of(b"other"));
-        let refused = case.publish(vec![None, Some(other)]).await;
-        assert!(matches!(refused, Err(PublishError::Mismatch { .. })));
-    }
+    let text = format!("the image is pushed, but its evidence is not attached to it: {error}");
+    events.emit(Event::Warning { text });
+    Ok(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,17 @@
 //! Registries: what an image's reference there names, where else it is to be, and what refers to it, by the OCI
 //! distribution protocol.
 
+mod artifact;
+mod blobs;
 mod identity;
+mod referrers;
+mod refusal;
 mod remote;
+mod requests;
 
 use async_trait::async_trait;
 
+pub use self::artifact::{Artifact, Content};
 pub use self::remote::Remote;
 use crate::fault::{Explained, Kind, Trouble};
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -37,6 +43,15 @@ pub struct Referrer {
     pub artifact_type: Option<String>,
 }
 
+/// An artifact that refers to an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// Whether it had to be sent; otherwise it was there already.
+    pub sent: bool,
+}
+
 /// A registry of images.
 #[async_trait]
 pub trait Registry: Send + Sync {
@@ -56,6 +71,16 @@ pub trait Registry: Send + Sync {
         image: &ImageReference,
         artifact_type: Option<&str>,
     ) -> Result<Vec<Referrer>, RegistryError>;
+
+    /// Has `artifact` refer to the manifest that `image` names by its digest. What refers to it already is neither sent
+    /// again nor lost.
+    async fn attach(&self, image: &ImageReference, artifact: &Artifact) -> Result<Attached, RegistryError>;
+
+    /// Puts `artifact` to where `target` names it, in the place of what that named before.
+    async fn put(&self, target: &ImageReference, artifact: &Artifact) -> Result<Digest, RegistryError>;
+
+    /// The artifact that `image` names, by tag or digest, with all that it holds; `None` if there is nothing of that name.
+    async fn artifact(&self, image: &ImageReference) -> Result<Option<Artifact>, RegistryError>;
 }
 
 /// A registry that does not answer as it should.

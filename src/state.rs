@@ -121,6 +121,13 @@ impl State {
         self.root.join("memo")
     }
 
+    /// The file that holds the bill of materials of the image `id`, in a version of its form.
+    #[must_use]
+    pub fn bill(&self, id: &Digest, format: u32) -> PathBuf {
+        let hex = id.as_str().trim_start_matches("sha256:");
+        self.root.join("bills").join(format!("{hex}-{format}.spdx.json"))
+    }
+
     /// Removes the evidence for the image `id`, if there is any.
     pub fn withdraw_evidence(&self, id: &Digest) -> Result<(), FileError> {
         let path = self.evidence(id);

@@ -26,7 +26,8 @@ pub fn of(settings: &Settings) -> Hidden {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
         is_hidden(&name, &value).then_some(value)
     });
-    Hidden::new(credentials.chain(variables))
+    let password = Some(settings.signing.password.clone());
+    Hidden::new(credentials.chain(variables).chain(password))
 }
 
 fn is_hidden(name: &str, value: &str) -> bool {

@@ -38,6 +38,36 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where image-push sends images, e.g. registry.example.org/hub. Empty: images stay on this machine.",
     },
     Setting {
+        name: "SIGNING_KEY",
+        default: "",
+        about: "A private key that signs the evidence which image-push attaches to images, as cosign verifies it: a file of\n\
+                `cosign generate-key-pair`, or an ECDSA key on P-256 as PKCS#8 in PEM. Empty: evidence is not signed.",
+    },
+    Setting {
+        name: "COSIGN_PASSWORD",
+        default: "",
+        about: "The password of an encrypted SIGNING_KEY. It belongs into the environment of a job rather than into this file.",
+    },
+    Setting {
+        name: "VERIFY_KEY",
+        default: "",
+        about: "A public key, as a PEM file (cosign.pub). Gates believe only what is signed by it. Empty: they believe evidence\n\
+                without a signature, too.",
+    },
+    Setting {
+        name: "GATE_COMMANDS",
+        default: "",
+        about: "Commands that must succeed before an image is pushed, separated by semicolons, e.g. a scanner. Each runs on\n\
+                this machine by sh -c, with FLOE_IMAGE (the image's ID), FLOE_REFERENCE (its tag here), FLOE_MISSION, FLOE_SBOM\n\
+                (a file of SPDX 2.3) and FLOE_CHANGES (a file of JSON: each environment's changes since it was last frozen).\n\
+                Write them in single quotes here, which leave these variables to the commands.",
+    },
+    Setting {
+        name: "GATE_TIMEOUT",
+        default: "600",
+        about: "How long each of these commands may take: seconds, or 90s, 10m, 1h.",
+    },
+    Setting {
         name: "SITE_CA",
         default: "",
         about: "A PEM file with the certificates that builds behind a TLS proxy must trust.\n\

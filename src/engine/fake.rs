@@ -291,6 +291,7 @@ fn refused(action: String, reason: &str) -> EngineError {
 fn made_up(content: &str, labels: BTreeMap<String, String>) -> Image {
     Image {
         id: Digest::of(format!("{content}{labels:?}").as_bytes()),
+        created: None,
         layers: vec![Digest::of(content.as_bytes())],
         labels,
         variables: BTreeMap::new(),

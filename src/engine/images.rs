@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::EngineError;
 use crate::event::Sink;
@@ -15,6 +16,8 @@ pub struct Image {
     /// The image's ID: the digest of its configuration or, where the engine keeps images as containerd does, that of its
     /// manifest or index.
     pub id: Digest,
+    /// When it was made, where the engine says so.
+    pub created: Option<Timestamp>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// The digests of its layers' uncompressed content, lowest first.

@@ -106,6 +106,16 @@ impl RegistryHost {
         }
     }
 
+    /// The server that answers for it.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        if self.0 == Self::DOCKER_HUB {
+            "index.docker.io"
+        } else {
+            &self.0
+        }
+    }
+
     /// Whether it is a registry on this machine, which engines speak to without TLS.
     #[must_use]
     pub fn is_local(&self) -> bool {
@@ -209,6 +219,18 @@ impl ImageReference {
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         self.parsed.digest()?.parse().ok()
+    }
+
+    /// What has this digest or tag in the same repository.
+    ///
+    /// # Panics
+    ///
+    /// Where `name` begins with neither `@` nor `:`, or is no digest and no tag.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let text = format!("{}/{}{name}", self.registry(), self.repository());
+        text.parse()
+            .expect("a repository with a digest or a tag is a reference")
     }
 
     /// What an engine is asked to pull. Without a tag it would pull all of them.

@@ -1,40 +1,40 @@
 //! A registry on the network.
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt as _;
-use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
-use oci_client::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
-    OciDescriptor, OciImageManifest,
-};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference, RegistryOperation};
-use reqwest::header::{CONTENT_LENGTH, LOCATION};
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde::Deserialize;
 
-use super::identity::{self, Access};
-use super::{Manifest, Referrer, Registry, RegistryError};
+use super::artifact::{Descriptor, Form, INDEX, MANIFEST};
+use super::blobs::{place, upload};
+use super::identity::Access;
+use super::requests::{Fault, Request, Requests};
+use super::{Artifact, Attached, Content, Manifest, Referrer, Registry, RegistryError, referrers};
 use crate::engine::Credentials;
-use crate::fault::{Trouble, chain, words_of};
+use crate::fault::{Kind, Trouble};
 use crate::reference::{Digest, ImageReference, ImageTag, RegistryHost};
 
-/// The forms of a manifest that are copied: of one image, and of one for several platforms.
-const MANIFESTS: &[&str] = &[
-    OCI_IMAGE_MEDIA_TYPE,
-    IMAGE_MANIFEST_MEDIA_TYPE,
-    OCI_IMAGE_INDEX_MEDIA_TYPE,
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
-];
+/// The forms of a manifest: of one image, and of one for several platforms.
+const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
+                         application/vnd.docker.distribution.manifest.v2+json, \
+                         application/vnd.oci.image.index.v1+json, \
+                         application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// More than this is no statement and no list of packages, in bytes.
+const LARGEST_ARTIFACT: u64 = 64 << 20;
 
 /// A registry on the network.
 pub struct Remote {
-    host: RegistryHost,
-    client: Client,
-    http: reqwest::Client,
-    credentials: Option<Credentials>,
+    pub(super) requests: Requests,
+}
+
+/// A manifest to the byte.
+pub(super) struct Raw {
+    pub bytes: Bytes,
+    pub digest: Digest,
+    pub media_type: String,
 }
 
 impl Remote {
@@ -45,142 +45,188 @@ impl Remote {
         credentials: Option<Credentials>,
         ca: Option<&[u8]>,
     ) -> Result<Self, RegistryError> {
-        let failed = |reason: String| RegistryError {
+        let failed = |error: reqwest::Error| RegistryError {
             image: host.to_string(),
-            reason,
+            reason: error.to_string(),
             trouble: Trouble::Request,
         };
-        let certificates = ca.map(certificates).unwrap_or_default();
-        let protocol = if host.is_local() {
-            ClientProtocol::HttpsExcept(vec![host.to_string()])
-        } else {
-            ClientProtocol::Https
-        };
-        let mut http = reqwest::Client::builder().user_agent(AGENT);
-        for certificate in &certificates {
-            let trusted = reqwest::Certificate::from_der(certificate).map_err(|error| failed(error.to_string()))?;
-            http = http.add_root_certificate(trusted);
+        let mut http = reqwest::Client::builder()
+            .user_agent(AGENT)
+            .connect_timeout(CONNECT_TIMEOUT);
+        for certificate in ca.map(certificates).unwrap_or_default() {
+            http = http.add_root_certificate(reqwest::Certificate::from_der(&certificate).map_err(failed)?);
         }
-        let config = ClientConfig {
-            protocol,
-            extra_root_certificates: certificates.iter().map(trusted).collect(),
-            user_agent: AGENT,
-            ..ClientConfig::default()
-        };
         Ok(Self {
-            host: host.clone(),
-            client: Client::try_from(config).map_err(|error| failed(error.to_string()))?,
-            http: http.build().map_err(|error| failed(error.to_string()))?,
-            credentials,
+            requests: Requests::new(host, http.build().map_err(failed)?, credentials),
         })
     }
 
-    /// Lets the client into the repository of `image`, as far as `access` says.
-    async fn enter(&self, image: &Reference, access: Access) -> Result<RegistryAuth, RegistryError> {
-        let auth = match &self.credentials {
-            None => RegistryAuth::Anonymous,
-            Some(Credentials::Password { username, password }) => {
-                RegistryAuth::Basic(username.clone(), password.clone())
-            }
-            Some(Credentials::IdentityToken(token)) => {
-                identity::exchange(&self.http, &self.host, image.repository(), access, token).await?
-            }
+    /// The same, which waits for so long before each new attempt at what may pass, unless the registry says how long.
+    #[must_use]
+    pub fn pausing(self, pauses: &[std::time::Duration]) -> Self {
+        Self {
+            requests: self.requests.pausing(pauses),
+        }
+    }
+
+    /// Whether the registry would take an upload to `repository`, which names its host, with these credentials: one is begun
+    /// and called off, which leaves nothing there. The error says why not. An answer that decides nothing is left to the push itself.
+    pub async fn admits(&self, repository: &str) -> Result<(), RegistryError> {
+        let target = ImageTag {
+            repository: repository.to_owned(),
+            tag: "x".to_owned(),
         };
-        self.client.store_auth_if_needed(image.resolve_registry(), &auth).await;
-        Ok(auth)
+        let target = target.reference();
+        let first = upload(repository, target.repository(), String::new());
+        // What is refused to everybody with these credentials tells less than what the registry says of a push.
+        let begun = self.requests.ask(&first, UNDECIDED).await.map_err(|error| {
+            let what = match error.trouble.kind() {
+                Kind::Refused => "it takes no push there",
+                _ => "the registry cannot be asked whether it takes a push",
+            };
+            RegistryError {
+                reason: format!("{what} ({})", error.reason),
+                ..error
+            }
+        })?;
+        if let Some(place) = place(&begun.headers) {
+            let end = Request::new(Method::DELETE, repository, target.repository(), Access::Push, place);
+            // An upload that is not called off ends by itself, in time.
+            let _ = self.requests.once(&end, &[]).await;
+        }
+        Ok(())
     }
 
-    /// The manifest that `image` names, to the byte, and its digest.
-    async fn raw(&self, image: &Reference) -> Result<(bytes::Bytes, Digest), RegistryError> {
-        let auth = self.enter(image, Access::Pull).await?;
-        let pulled = self.client.pull_manifest_raw(image, &auth, MANIFESTS).await;
-        let (bytes, digest) = pulled.map_err(|error| failed(image, &error))?;
-        let digest = digest.parse().map_err(|error| unclear(image, &error))?;
-        Ok((bytes, digest))
+    /// The manifest that `image` names, to the byte; `None` if there is nothing of that name.
+    pub(super) async fn raw(&self, image: &ImageReference) -> Result<Option<Raw>, RegistryError> {
+        let request = Request::get(image.as_str(), image.repository(), format!("manifests/{}", name(image)));
+        let request = request.header("accept", MANIFESTS);
+        let attempt = || async {
+            let answer = match self.requests.once(&request, &[]).await {
+                Err(fault) if fault.error.trouble == Trouble::Missing => return Ok(None),
+                other => other?,
+            };
+            let digest = Digest::of(&answer.body);
+            let told = answer.headers.get("docker-content-digest");
+            let told = told.and_then(|told| told.to_str().ok()?.parse::<Digest>().ok());
+            let wanted = image.digest().or(told).unwrap_or_else(|| digest.clone());
+            if wanted != digest {
+                // What was altered or cut off on its way is asked for again.
+                let reason = format!("what it answers is not {wanted}, but {digest}");
+                return Err(Fault::from(request.failed(reason, Trouble::Lost)));
+            }
+            let form = serde_json::from_slice::<Form>(&answer.body);
+            let form = form.map_err(|error| {
+                let trouble = if error.is_eof() {
+                    Trouble::Lost
+                } else {
+                    Trouble::Foreign
+                };
+                Fault::from(request.failed(error.to_string(), trouble))
+            })?;
+            let header = answer.headers.get(CONTENT_TYPE).and_then(|header| header.to_str().ok());
+            Ok(Some(Raw {
+                media_type: form
+                    .media_type
+                    .or_else(|| header.map(str::to_owned))
+                    .unwrap_or_else(|| MANIFEST.to_owned()),
+                digest,
+                bytes: answer.body,
+            }))
+        };
+        self.requests.patiently(attempt).await
     }
 
-    /// Puts the manifest `bytes` to where `target` names it, after everything that it names.
-    async fn put(&self, bytes: bytes::Bytes, from: &Reference, target: &Reference) -> Result<(), RegistryError> {
-        let form: Form = serde_json::from_slice(&bytes).map_err(|error| unclear(from, &error))?;
+    /// The same, where it must be there.
+    async fn present(&self, image: &ImageReference) -> Result<Raw, RegistryError> {
+        self.raw(image).await?.ok_or_else(|| RegistryError {
+            image: image.to_string(),
+            reason: "there is nothing of that name".to_owned(),
+            trouble: Trouble::Missing,
+        })
+    }
+
+    /// Puts a manifest to where `target` names it. Returns what the registry says of it.
+    pub(super) async fn put_manifest(
+        &self,
+        target: &ImageReference,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<HeaderMap, RegistryError> {
+        let place = format!("manifests/{}", name(target));
+        let request = Request::new(Method::PUT, target.as_str(), target.repository(), Access::Push, place);
+        let answer = self.requests.ask(&request.body(media_type, bytes), &[]).await?;
+        Ok(answer.headers)
+    }
+
+    /// Puts the manifest `raw` to where `target` names it, after everything that it names.
+    async fn transfer(&self, raw: Raw, from: &ImageReference, target: &ImageReference) -> Result<(), RegistryError> {
+        let form = serde_json::from_slice::<Form>(&raw.bytes).map_err(|error| unclear(from, &error))?;
         if from.repository() != target.repository() {
             for child in &form.manifests {
-                let (bytes, _) = self.raw(&from.clone_with_digest(child.digest.clone())).await?;
-                let there = target.clone_with_digest(child.digest.clone());
-                Box::pin(self.put(bytes, from, &there)).await?;
+                let child = format!("@{}", child.digest);
+                let raw = self.present(&from.beside(&child)).await?;
+                Box::pin(self.transfer(raw, from, &target.beside(&child))).await?;
             }
             for blob in form.config.iter().chain(&form.layers) {
                 self.copy_blob(blob, from, target).await?;
             }
         }
-        let media_type = form.media_type.as_deref().unwrap_or(OCI_IMAGE_MEDIA_TYPE);
-        let media_type = media_type.parse().map_err(|error| unclear(from, &error))?;
-        let pushed = self.client.push_manifest_raw(target, bytes, media_type).await;
-        pushed.map(drop).map_err(|error| failed(target, &error))
-    }
-
-    /// Has a blob in the repository of `target`: the registry makes it known there, or it is sent once more.
-    async fn copy_blob(&self, blob: &OciDescriptor, from: &Reference, target: &Reference) -> Result<(), RegistryError> {
-        let there = self.client.blob_exists(target, &blob.digest).await;
-        if there.map_err(|error| failed(target, &error))? {
-            return Ok(());
-        }
-        // A registry may refuse to, or not know how.
-        if self.client.mount_blob(target, from, &blob.digest).await.is_ok() {
-            return Ok(());
-        }
-        let content = self.client.pull_blob_stream(from, blob).await;
-        let content = content.map_err(|error| failed(from, &error))?;
-        let size = u64::try_from(blob.size).ok();
-        let content = content.stream.map_err(OciDistributionError::from);
-        let sent = self.client.push_blob_stream(target, content, &blob.digest, size).await;
-        sent.map(drop).map_err(|error| failed(target, &error))
+        self.put_manifest(target, &raw.media_type, raw.bytes).await.map(drop)
     }
 }
+
+/// Statuses that tell nothing of whether a push would be taken.
+const UNDECIDED: &[u16] = &[400, 405, 406, 410, 411, 412, 413, 414, 415, 416, 422];
 
 const AGENT: &str = concat!("floe/", env!("CARGO_PKG_VERSION"));
 
-/// What copying needs to know of a manifest in any form.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Form {
-    media_type: Option<String>,
-    config: Option<OciDescriptor>,
-    #[serde(default)]
-    layers: Vec<OciDescriptor>,
-    #[serde(default)]
-    manifests: Vec<OciDescriptor>,
-}
+/// How long it may take until a connection stands.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[async_trait]
 impl Registry for Remote {
     async fn manifest(&self, image: &ImageReference) -> Result<Option<Manifest>, RegistryError> {
-        let reference = reference(image.as_str())?;
-        let auth = self.enter(&reference, Access::Pull).await?;
-        let (manifest, digest) = match self.client.pull_image_manifest(&reference, &auth).await {
-            Ok(found) => found,
-            Err(error) if is_missing(&error) => return Ok(None),
-            Err(error) => return Err(failed(&reference, &error)),
-        };
-        let OciImageManifest { config, .. } = manifest;
-        let parsed = |text: &str| text.parse().map_err(|error| unclear(&reference, &error));
-        Ok(Some(Manifest {
-            digest: parsed(&digest)?,
-            config: parsed(&config.digest)?,
-        }))
+        let mut named = image.clone();
+        // An index names no other one that anybody would pull.
+        for _ in 0..2 {
+            let Some(raw) = self.raw(&named).await? else {
+                return Ok(None);
+            };
+            let form = serde_json::from_slice::<Form>(&raw.bytes).map_err(|error| unclear(&named, &error))?;
+            if let Some(config) = form.config {
+                return Ok(Some(Manifest {
+                    digest: raw.digest,
+                    config: config.digest,
+                }));
+            }
+            let mut manifests = form.manifests.iter();
+            let Some(ours) = manifests.find(|manifest| is_ours(manifest)) else {
+                let reason = "it holds no image for this machine's kind";
+                return Err(unclear(&named, &reason));
+            };
+            named = named.beside(&format!("@{}", ours.digest));
+        }
+        Err(unclear(&named, &"it is a list of lists"))
     }
 
     async fn tag(&self, image: &ImageReference, tag: &str) -> Result<Digest, RegistryError> {
-        let from = reference(image.as_str())?;
-        let target = Reference::with_tag(from.registry().to_owned(), from.repository().to_owned(), tag.to_owned());
-        self.transfer(&from, &target).await
+        let target = ImageTag {
+            repository: format!("{}/{}", image.registry(), image.repository()),
+            tag: tag.to_owned(),
+        };
+        self.copy(image, &target).await
     }
 
     async fn copy(&self, image: &ImageReference, target: &ImageTag) -> Result<Digest, RegistryError> {
-        let (from, target) = (reference(image.as_str())?, reference(&target.to_string())?);
-        if from.registry() != target.registry() {
-            return Err(unclear(&from, &format!("{target} is in another registry")));
+        let target = target.reference();
+        if image.registry() != target.registry() {
+            return Err(unclear(image, &format!("{target} is in another registry")));
         }
-        self.transfer(&from, &target).await
+        let raw = self.present(image).await?;
+        let digest = raw.digest.clone();
+        self.transfer(raw, image, &target).await?;
+        Ok(digest)
     }
 
     async fn referrers(
@@ -188,96 +234,82 @@ impl Registry for Remote {
         image: &ImageReference,
         artifact_type: Option<&str>,
     ) -> Result<Vec<Referrer>, RegistryError> {
-        let reference = reference(image.as_str())?;
-        self.enter(&reference, Access::Pull).await?;
-        let found = self.client.pull_referrers(&reference, artifact_type).await;
-        let found = found.map_err(|error| failed(&reference, &error))?;
-        let referrers = found.manifests.into_iter().map(|entry| {
-            Ok(Referrer {
-                digest: entry.digest.parse().map_err(|error| unclear(&reference, &error))?,
-                artifact_type: entry.artifact_type,
-            })
-        });
-        referrers.collect()
+        referrers::list(self, image, artifact_type).await
+    }
+
+    async fn attach(&self, image: &ImageReference, artifact: &Artifact) -> Result<Attached, RegistryError> {
+        referrers::attach(self, image, artifact).await
+    }
+
+    async fn put(&self, target: &ImageReference, artifact: &Artifact) -> Result<Digest, RegistryError> {
+        self.send_parts(target, artifact).await?;
+        let manifest = artifact.manifest(None);
+        let digest = Digest::of(&manifest);
+        self.put_manifest(target, MANIFEST, manifest).await?;
+        Ok(digest)
+    }
+
+    async fn artifact(&self, image: &ImageReference) -> Result<Option<Artifact>, RegistryError> {
+        let Some(raw) = self.raw(image).await? else {
+            return Ok(None);
+        };
+        let form = serde_json::from_slice::<Form>(&raw.bytes).map_err(|error| unclear(image, &error))?;
+        let Some(config) = &form.config else {
+            return Err(unclear(image, &format!("it is no artifact ({})", raw.media_type)));
+        };
+        let parts = form.layers.iter().chain([config]);
+        if parts.map(|part| part.size).fold(0, u64::saturating_add) > LARGEST_ARTIFACT {
+            let limit = LARGEST_ARTIFACT >> 20;
+            return Err(unclear(
+                image,
+                &format!("it holds more than {limit} MB, which no artifact does"),
+            ));
+        }
+        let mut layers = Vec::new();
+        for layer in &form.layers {
+            layers.push(self.content(image, layer).await?);
+        }
+        Ok(Some(Artifact {
+            artifact_type: form.artifact_type,
+            config: self.content(image, config).await?,
+            layers,
+            annotations: form.annotations,
+        }))
     }
 }
 
 impl Remote {
-    /// Whether the registry would take an upload to `repository`, which names its host, with these credentials: one is begun
-    /// and called off, which leaves nothing there. The error says why not. An answer that decides nothing is left to the push itself.
-    pub async fn admits(&self, repository: &str) -> Result<(), RegistryError> {
-        let target = reference(repository)?;
-        let auth = self.enter(&target, Access::Push).await?;
-        let token = self.client.auth(&target, &auth, RegistryOperation::Push).await;
-        let token = token.map_err(|error| failed(&target, &error))?;
-        let with_credentials = |request: reqwest::RequestBuilder| match (&token, &auth) {
-            (Some(token), _) => request.bearer_auth(token),
-            (None, RegistryAuth::Basic(user, password)) => request.basic_auth(user, Some(password)),
-            (None, _) => request,
-        };
-        let scheme = if self.host.is_local() { "http" } else { "https" };
-        let host = format!("{scheme}://{}", target.resolve_registry());
-        let begun = self
-            .http
-            .post(format!("{host}/v2/{}/blobs/uploads/", target.repository()));
-        let begun = with_credentials(begun).header(CONTENT_LENGTH, 0).send().await;
-        let begun = begun.map_err(|error| {
-            let (reason, trouble) = broken(&error);
-            RegistryError {
-                image: repository.to_owned(),
-                reason: format!("the registry cannot be asked whether it takes a push: {reason}"),
-                trouble,
-            }
-        })?;
-        let status = begun.status();
-        if Trouble::of_status(status.as_u16()).is_some() {
-            let body = begun.text().await.unwrap_or_default();
-            return Err(RegistryError {
-                image: repository.to_owned(),
-                reason: format!("it takes no push there ({status})"),
-                trouble: answered(status.as_u16(), &body),
-            });
-        }
-        let place = begun.headers().get(LOCATION).and_then(|place| place.to_str().ok());
-        if let Some(place) = place {
-            let url = if place.starts_with('/') {
-                format!("{host}{place}")
-            } else {
-                place.to_owned()
-            };
-            // An upload that is not called off ends by itself, in time.
-            let _ = with_credentials(self.http.delete(url)).send().await;
-        }
-        Ok(())
-    }
-
-    async fn transfer(&self, from: &Reference, target: &Reference) -> Result<Digest, RegistryError> {
-        self.enter(target, Access::Push).await?;
-        let (bytes, digest) = self.raw(from).await?;
-        self.put(bytes, from, target).await?;
-        Ok(digest)
+    async fn content(&self, image: &ImageReference, part: &Descriptor) -> Result<Content, RegistryError> {
+        Ok(Content {
+            media_type: part.media_type.clone(),
+            bytes: self.blob(image, part).await?,
+            annotations: part.annotations.clone(),
+        })
     }
 }
 
-fn reference(text: &str) -> Result<Reference, RegistryError> {
-    text.parse().map_err(|error: oci_client::ParseError| RegistryError {
-        image: text.to_owned(),
-        reason: error.to_string(),
-        trouble: Trouble::Refusal,
-    })
+/// Whether an image of an index is for this machine.
+fn is_ours(manifest: &Descriptor) -> bool {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let platform = manifest.platform.as_ref();
+    manifest.media_type != INDEX
+        && platform.is_some_and(|platform| platform.os == "linux" && platform.architecture == architecture)
 }
 
-fn failed(image: &Reference, error: &OciDistributionError) -> RegistryError {
-    let (reason, trouble) = told(error);
-    RegistryError {
-        image: image.to_string(),
-        reason,
-        trouble,
+/// The tag or digest of a reference.
+fn name(image: &ImageReference) -> String {
+    match (image.digest(), image.tag()) {
+        (Some(digest), _) => digest.to_string(),
+        (None, tag) => tag.unwrap_or("latest").to_owned(),
     }
 }
 
 /// The error of an answer that makes no sense.
-fn unclear(image: &Reference, reason: &dyn std::fmt::Display) -> RegistryError {
+pub(super) fn unclear(image: &ImageReference, reason: &dyn std::fmt::Display) -> RegistryError {
     RegistryError {
         image: image.to_string(),
         reason: reason.to_string(),
@@ -285,91 +317,9 @@ fn unclear(image: &Reference, reason: &dyn std::fmt::Display) -> RegistryError {
     }
 }
 
-fn is_missing(error: &OciDistributionError) -> bool {
-    match error {
-        OciDistributionError::ImageManifestNotFoundError(_) => true,
-        other => told(other).1 == Trouble::Missing,
-    }
-}
-
-/// The words of a request that broke, and what they tell. Those at the bottom tell more than the address that was asked,
-/// which may hold any word.
-pub(super) fn broken(error: &reqwest::Error) -> (String, Trouble) {
-    let innermost = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    let by_kind = || {
-        if error.is_timeout() {
-            Trouble::Silent
-        } else {
-            Trouble::Lost
-        }
-    };
-    (words_of(error), Trouble::of(&innermost).unwrap_or_else(by_kind))
-}
-
-/// The words of an error, and what they tell.
-fn told(error: &OciDistributionError) -> (String, Trouble) {
-    let words = error.to_string();
-    let trouble = match error {
-        OciDistributionError::RequestError(error) => return broken(error),
-        OciDistributionError::IoError(error) => Trouble::of(&error.to_string()).unwrap_or(Trouble::Lost),
-        OciDistributionError::ServerError { code, message, .. } => {
-            let shown = short(message);
-            return (format!("it answers {code}: {shown}"), answered(*code, message));
-        }
-        OciDistributionError::RegistryError { envelope, .. } => {
-            let codes = envelope.errors.iter().map(|error| refusal(&error.code));
-            // What is refused for several reasons needs what passes last.
-            codes.max().unwrap_or(Trouble::Refusal)
-        }
-        OciDistributionError::UnauthorizedError { .. } => Trouble::Unauthorized,
-        OciDistributionError::AuthenticationFailure(reason) => Trouble::of(reason).unwrap_or(Trouble::Unauthorized),
-        OciDistributionError::ImageManifestNotFoundError(_) => Trouble::Missing,
-        // An answer that is none of a registry's, or the beginning of one.
-        other => match Trouble::of(&other.to_string()) {
-            Some(Trouble::Lost) => Trouble::Lost,
-            _ => Trouble::Foreign,
-        },
-    };
-    (words, trouble)
-}
-
-/// What an answer without a registry's own words tells.
-fn answered(status: u16, body: &str) -> Trouble {
-    let by_status = Trouble::of_status(status);
-    match by_status {
-        Some(Trouble::Busy | Trouble::Broken | Trouble::Silent | Trouble::Unauthorized) => by_status,
-        _ => Trouble::of(body).filter(|told| *told == Trouble::Foreign).or(by_status),
-    }
-    .unwrap_or(Trouble::Refusal)
-}
-
-/// What a registry's own code tells.
-fn refusal(code: &OciErrorCode) -> Trouble {
-    match code {
-        OciErrorCode::Toomanyrequests => Trouble::Busy,
-        OciErrorCode::Unauthorized => Trouble::Unauthorized,
-        OciErrorCode::Denied => Trouble::Denied,
-        OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => Trouble::Missing,
-        _ => Trouble::Refusal,
-    }
-}
-
-/// The beginning of an answer, in one line.
-fn short(body: &str) -> String {
-    let words = body.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.chars().take(200).collect()
-}
-
 /// Each certificate of a bundle by itself. What is none is passed over, as OpenSSL does.
 fn certificates(bundle: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok).collect()
-}
-
-fn trusted(certificate: &CertificateDer<'static>) -> Certificate {
-    Certificate {
-        encoding: CertificateEncoding::Der,
-        data: certificate.to_vec(),
-    }
 }
 
 #[cfg(test)]

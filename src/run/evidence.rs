@@ -4,7 +4,8 @@
 //! <https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>.
 //!
 //! A manifest's digest is not known before a push, so evidence is bound to the image ID (the digest of the
-//! configuration), and after a push the registry's manifest must name that configuration.
+//! configuration), and after a push the registry's manifest must name that configuration. What is attached to it there
+//! names the manifest, too, which is all that another machine knows of the image.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,7 +20,15 @@ use crate::state::{self, FileError};
 const DEFINITIONS: &str = "test-definitions";
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
-const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+
+/// What other tools still write, cosign 2.5 among them.
+const EARLIER_STATEMENT: &str = "https://in-toto.io/Statement/v0.1";
+
+/// What a statement of test results says that it is.
+pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+
+/// The media type of a statement.
+pub const STATEMENT_MEDIA_TYPE: &str = "application/vnd.in-toto+json";
 
 /// A statement about one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +44,15 @@ pub struct Statement {
 /// What the specification calls a resource descriptor: a name, and the digest of what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Resource {
+    #[serde(default)]
     name: String,
     digest: Sha256,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Sha256 {
+    /// Empty where what is described is known by another digest.
+    #[serde(default)]
     sha256: String,
 }
 
@@ -50,7 +62,9 @@ struct TestResult {
     result: String,
     #[serde(default)]
     configuration: Vec<Resource>,
+    #[serde(default)]
     url: String,
+    #[serde(default)]
     passed_tests: Vec<TestId>,
     /// Those that passed only after they had failed.
     #[serde(default)]
@@ -109,9 +123,39 @@ impl Statement {
         }
     }
 
+    /// The same of the image as a registry has it, too: by the digest of its manifest, called `name` there.
+    #[must_use]
+    pub fn pushed_as(mut self, name: &str, manifest: &Digest) -> Self {
+        let manifest = Resource {
+            name: name.to_owned(),
+            digest: Sha256 { sha256: hex(manifest) },
+        };
+        self.subject.retain(|subject| subject.digest != manifest.digest);
+        self.subject.insert(0, manifest);
+        self
+    }
+
     /// Whether this says that the image `id` passed, by at least one test.
     #[must_use]
     pub fn covers(&self, id: &Digest) -> bool {
+        self.is_of(id) && self.passed()
+    }
+
+    /// Whether this is about the image `id`, by the digest of its configuration or of its manifest.
+    #[must_use]
+    pub fn is_of(&self, id: &Digest) -> bool {
+        self.subject.iter().any(|subject| subject.digest.sha256 == hex(id))
+    }
+
+    /// Whether this is about test results at all.
+    #[must_use]
+    pub fn is_of_tests(&self) -> bool {
+        [STATEMENT, EARLIER_STATEMENT].contains(&self.kind.as_str()) && self.predicate_type == TEST_RESULT
+    }
+
+    /// Whether this says that all tests passed, at least one of them.
+    #[must_use]
+    pub fn passed(&self) -> bool {
         let TestResult {
             result,
             passed_tests,
@@ -119,12 +163,28 @@ impl Statement {
             failed_tests,
             ..
         } = &self.predicate;
-        self.kind == STATEMENT
-            && self.predicate_type == TEST_RESULT
+        self.is_of_tests()
             && matches!(result.as_str(), "PASSED" | "WARNED")
             && failed_tests.is_empty()
             && !(passed_tests.is_empty() && warned_tests.is_empty())
-            && self.subject.iter().any(|subject| subject.digest.sha256 == hex(id))
+    }
+
+    /// The tests that passed, flaky ones too.
+    pub fn tests(&self) -> impl Iterator<Item = &TestId> {
+        self.predicate.passed_tests.iter().chain(&self.predicate.warned_tests)
+    }
+
+    /// The tests that failed.
+    #[must_use]
+    pub fn failed_tests(&self) -> &[TestId] {
+        &self.predicate.failed_tests
+    }
+
+    /// What this is about, by digest, for people.
+    pub fn subjects(&self) -> impl Iterator<Item = String> {
+        self.subject
+            .iter()
+            .map(|subject| format!("sha256:{}", subject.digest.sha256))
     }
 
     /// Whether the tests were those that `definitions` is the digest of.
@@ -150,6 +210,16 @@ impl Statement {
     #[must_use]
     pub fn run(&self) -> &str {
         self.predicate.url.trim_start_matches("runs/")
+    }
+
+    /// The statement as it is attached to images; the same one gives the same bytes.
+    ///
+    /// # Panics
+    ///
+    /// Never: it consists of strings.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings are JSON")
     }
 
     /// Reads the statement at `path`; `None` if there is none.
@@ -192,6 +262,15 @@ mod tests {
         assert!(statement.rests_on(&Digest::of(b"definitions")));
         assert!(!statement.rests_on(&other));
         assert_eq!(statement.run(), "run");
+    }
+
+    #[test]
+    fn what_was_pushed_is_named_by_its_manifest_first_and_only_once() {
+        let (id, manifest) = (Digest::of(b"id"), Digest::of(b"manifest"));
+        let pushed = statement(&id, &[ended(1, Verdict::Passed)]).pushed_as("r.example/m", &manifest);
+        assert!(pushed.covers(&id) && pushed.covers(&manifest));
+        assert_eq!(pushed.subjects().collect::<Vec<_>>(), [manifest.as_str(), id.as_str()]);
+        assert_eq!(pushed.clone().pushed_as("r.example/m", &manifest), pushed);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub async fn all(
     mut reached: impl FnMut(Milestone<'_>),
 ) -> Result<Option<Observed>, WorkflowError> {
     push::admitted(workplace, missions).await?;
+    let key = push::signing_key(workplace)?;
     let images = images(workplace, missions, options, interrupts).await?;
     for mission in missions {
         let image = images.of(mission);
@@ -59,7 +60,7 @@ pub async fn all(
                 reached(Milestone::Frozen(&written));
             }
         }
-        let pushed = push::one(workplace, mission, image).await?;
+        let pushed = push::one(workplace, &images.plan, mission, image, key.as_ref()).await?;
         reached(Milestone::Pushed(image, pushed));
     }
     Ok(None)

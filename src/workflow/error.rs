@@ -6,10 +6,13 @@ use super::Interrupt;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
 use crate::deployment::DeploymentError;
+use crate::dsse::KeyError;
 use crate::engine::EngineError;
 use crate::envs::EnvsError;
 use crate::fault::{Explained, Kind, Place};
 use crate::freeze::FreezeError;
+use crate::gate::GateError;
+use crate::inventory::InventoryError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
 use crate::reference::{EnvironmentName, MissionName, ReferenceError, TestId};
@@ -69,6 +72,15 @@ pub enum WorkflowError {
     /// What a stage runs is not known, or may not be changed.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// What an image holds could not be found out.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// A gate of the site's own did not let an image pass.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The log of a run cannot be written or read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -287,6 +299,9 @@ impl WorkflowError {
             Self::Registry(error) => error,
             Self::Deployment(error) => error,
             Self::Deploy(error) => error,
+            Self::Key(error) => error,
+            Self::Inventory(error) => error,
+            Self::Gate(error) => error,
             Self::Log(error) => error,
             Self::Report(error) => error,
             Self::File(error) => error,

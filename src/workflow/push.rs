@@ -1,12 +1,26 @@
 //! Pushing: where images go, with what credentials, and what happens where no registry is set.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use super::choose::demand;
 use super::{WorkflowError, Workplace};
+use crate::attest::Keys;
 use crate::builder::Built;
+use crate::dsse::SigningKey;
 use crate::engine::Credentials;
+use crate::event::Event;
+use crate::gate::{self, Subject};
+use crate::git;
+use crate::inventory;
+use crate::plan::{BuildPlan, FrozenFile};
 use crate::publish::{self, Published, Request};
 use crate::reference::{ImageTag, MissionName, RegistryHost};
 use crate::registry::Remote;
+use crate::repository::Repository;
+use crate::spec::changes::Changes;
+use crate::spec::frozen::Frozen;
 use crate::state::FileError;
 
 /// What became of an image that was to be pushed.
@@ -34,15 +48,22 @@ pub async fn push(
         publish::evidence(&image.role, &image.id, &demand(workplace, mission)?, &workplace.state)?;
     }
     admitted(workplace, missions).await?;
+    let key = signing_key(workplace)?;
     for mission in missions {
         let image = super::workplace::image_of(&plan, &built, mission);
-        pushed(image, one(workplace, mission, image).await?);
+        pushed(image, one(workplace, &plan, mission, image, key.as_ref()).await?);
     }
     Ok(())
 }
 
 /// Pushes the image of one mission, if it has evidence. Without a registry the image stays where it is.
-pub(super) async fn one(workplace: &Workplace, mission: &MissionName, image: &Built) -> Result<Pushed, WorkflowError> {
+pub(super) async fn one(
+    workplace: &Workplace,
+    plan: &BuildPlan,
+    mission: &MissionName,
+    image: &Built,
+    key: Option<&SigningKey>,
+) -> Result<Pushed, WorkflowError> {
     let demand = demand(workplace, mission)?;
     let settings = &workplace.settings;
     let Some(base) = &settings.registry else {
@@ -50,6 +71,9 @@ pub(super) async fn one(workplace: &Workplace, mission: &MissionName, image: &Bu
         return Ok(Pushed::Stays(image.reference.clone()));
     };
     let target = base.tag(mission, &image.reference.tag);
+    publish::evidence(&image.role, &image.id, &demand, &workplace.state)?;
+    let bill = gated(workplace, plan, mission, image).await?;
+    let bill = fs::read(&bill).map_err(FileError::of(&bill))?;
     let (registry, credentials) = registry(workplace, &base.host())?;
     let request = Request {
         role: &image.role,
@@ -57,10 +81,85 @@ pub(super) async fn one(workplace: &Workplace, mission: &MissionName, image: &Bu
         demand: &demand,
         target: target.clone(),
         credentials,
+        sbom: Some(&bill),
+        key,
+        pauses: publish::PAUSES,
     };
     let (engine, display) = (workplace.engine().await?, workplace.display());
     let published = publish::publish(request, engine, &registry, &workplace.state, display.as_ref()).await?;
     Ok(Pushed::Arrived(target, published))
+}
+
+/// Lets the site's own gates look at an image that is to be pushed. Returns the file of its bill of materials.
+async fn gated(
+    workplace: &Workplace,
+    plan: &BuildPlan,
+    mission: &MissionName,
+    image: &Built,
+) -> Result<PathBuf, WorkflowError> {
+    let Workplace {
+        repository,
+        settings,
+        state,
+        ..
+    } = workplace;
+    let index = plan
+        .images
+        .iter()
+        .position(|image| image.role.mission() == Some(mission));
+    let index = index.expect("a plan for missions holds an image of each");
+    let engine = workplace.engine().await?;
+    let bill = inventory::bill(plan, index, image, repository, engine, state).await?;
+    if settings.gates.is_empty() {
+        return Ok(bill);
+    }
+    let changes = tempfile::Builder::new()
+        .prefix("floe-changes-")
+        .suffix(".json")
+        .tempfile();
+    let changes = changes.map_err(FileError::of(&std::env::temp_dir()))?;
+    let text = changes_of(repository, mission, &plan.images[index].frozen).to_string();
+    fs::write(changes.path(), text).map_err(FileError::of(changes.path()))?;
+    let subject = Subject {
+        id: &image.id,
+        reference: &image.reference.to_string(),
+        mission,
+        sbom: &bill,
+        changes: changes.path(),
+    };
+    let limit = settings.gate_timeout.map_or(Duration::MAX, |limit| limit.0);
+    gate::pass(
+        &settings.gates,
+        subject,
+        limit,
+        repository.root(),
+        workplace.display().as_ref(),
+    )
+    .await?;
+    Ok(bill)
+}
+
+/// How the environments of a mission differ from what was frozen before, by the environment's name.
+fn changes_of(repository: &Repository, mission: &MissionName, files: &[FrozenFile]) -> serde_json::Value {
+    let mut environments = serde_json::Map::new();
+    for file in files {
+        let Ok(now) = Frozen::load(&repository.path(&file.path)) else {
+            continue;
+        };
+        let before = before(repository, file).unwrap_or_default();
+        let changes = Changes::between(&before, &now).to_json();
+        let changes = serde_json::from_str(&changes).unwrap_or_default();
+        environments.insert(file.environment.to_string(), changes);
+    }
+    serde_json::json!({"mission": mission, "environments": environments})
+}
+
+/// What was frozen before.
+fn before(repository: &Repository, file: &FrozenFile) -> Option<Frozen> {
+    let [yml, lock] = file.files();
+    let commit = git::before(repository.root(), &yml)?;
+    let text = |path: &Path| git::file_in_commit(repository.root(), &commit, path).ok().flatten();
+    Frozen::parse(&yml, &text(&yml)?, text(&lock).as_deref()).ok()
 }
 
 /// Asks the registry whether it would take a push of each of `missions`, which is better known before hours of work than
@@ -74,6 +173,29 @@ pub(super) async fn admitted(workplace: &Workplace, missions: &[MissionName]) ->
         registry.admits(&base.tag(mission, "").repository).await?;
     }
     Ok(())
+}
+
+/// What signs evidence here, if anything does. To open it takes a moment, so that it is done once. Evidence that the gates of
+/// this very site would not believe is told.
+pub(super) fn signing_key(workplace: &Workplace) -> Result<Option<SigningKey>, WorkflowError> {
+    let signing = &workplace.settings.signing;
+    let key = signing
+        .key
+        .as_deref()
+        .map(|path| SigningKey::read(path, &signing.password))
+        .transpose()?;
+    let required = Keys::of(signing.verify.as_deref())?.verify;
+    if required.is_some() && required != key.as_ref().map(SigningKey::public) {
+        let how = if key.is_some() {
+            "is of another pair of keys"
+        } else {
+            "is not set"
+        };
+        let text =
+            format!("gates will not believe the evidence of what is pushed: VERIFY_KEY is set, and SIGNING_KEY {how}");
+        workplace.display().emit(Event::Warning { text });
+    }
+    Ok(key)
 }
 
 /// The registry at `host` as this site reaches it, and the credentials for it.

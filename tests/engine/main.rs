@@ -1,11 +1,13 @@
 //! What needs a container engine: images built, tested, frozen and pushed. These tests fail without one.
 
+mod cosign;
 mod docker;
 mod engines;
 mod ignore;
 mod images;
 mod missions;
 mod mutants;
+mod pushes;
 mod registry;
 mod report;
 mod rootfs;

@@ -48,14 +48,14 @@ fn an_authority_that_floe_or_the_engine_does_not_know_is_named_as_whose_lack_it_
 }
 
 /// A registry with one image, which is in `staging/m`.
-struct Case {
+pub struct Case {
     registry: LocalRegistry,
-    remote: Remote,
+    pub remote: Remote,
     digest: Digest,
 }
 
 impl Case {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (bench, registry) = (Bench::new().await, LocalRegistry::start());
         let id = bench.docker.image(&bench.base.to_string()).await.unwrap().unwrap().id;
@@ -72,7 +72,7 @@ impl Case {
     }
 
     /// The image by its digest.
-    fn image(&self) -> ImageReference {
+    pub fn image(&self) -> ImageReference {
         let repository = self.registry.address("staging/m");
         format!("{repository}@{}", self.digest).parse().unwrap()
     }

@@ -1,10 +1,13 @@
 //! What needs neither a container engine nor the network, which brings sops once.
 
 mod agent;
+mod artifacts;
+mod bills;
 mod cli;
 mod diff;
 mod documents;
 mod events;
+mod evidence;
 mod foreign;
 mod installation;
 mod planning;
@@ -15,4 +18,5 @@ mod secrets;
 mod selecting;
 mod supervise;
 mod tidy;
+mod unreliable;
 mod values;

@@ -1,6 +1,7 @@
 //! What keeps the code in shape: who may import whom, how long files are, and that ARCHITECTURE.md speaks of what exists.
 
 mod imports;
+mod owners;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,26 +9,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use imports::IMPORTS;
-
-/// The crates that one module alone may name.
-const OWNERS: &[(&str, &str)] = &[
-    ("bollard", "engine"),
-    ("oci_client", "registry"),
-    ("oci_spec", "reference"),
-    ("procfs_core", "process"),
-    ("percent_encoding", "address"),
-    ("clap", "cli"),
-    ("indicatif", "report"),
-    ("quick_junit", "report"),
-    ("jupyter_protocol", "kernel"),
-    ("tokio_tungstenite", "server"),
-    ("rattler", "envs"),
-    ("rattler_networking", "envs"),
-    ("rattler_package_streaming", "envs"),
-    ("rattler_repodata_gateway", "envs"),
-    ("rattler_solve", "envs"),
-    ("rattler_virtual_packages", "envs"),
-];
 
 const LONGEST_FILE: usize = 400;
 
@@ -71,20 +52,6 @@ fn every_module_is_in_the_import_table() {
         let known = IMPORTS.iter().any(|(name, _)| name.split("::").next() == Some(module));
         assert!(known, "src/lib.rs names {module}, which the import table does not");
     }
-}
-
-#[test]
-fn a_crate_at_an_edge_is_named_by_its_owner_alone() {
-    let mut broken = Vec::new();
-    for (path, text) in sources() {
-        for (name, owner) in OWNERS {
-            let named = code_lines(&text).any(|(_, line)| line.contains(&format!("{name}::")));
-            if named && module(&path).split("::").next() != Some(owner) {
-                broken.push(format!("{} names {name}, which is {owner}'s", path.display()));
-            }
-        }
-    }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
 #[test]

@@ -85,6 +85,14 @@ impl LocalRegistry {
         serde_json::from_value(body["repositories"].clone()).unwrap()
     }
 
+    /// The tags of a repository; none where there is no such repository.
+    pub fn tags(&self, repository: &str) -> Vec<String> {
+        let answer = self.asked(&format!("/v2/{repository}/tags/list"));
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body = serde_json::from_str::<serde_json::Value>(body).unwrap();
+        serde_json::from_value(body["tags"].clone()).unwrap_or_default()
+    }
+
     /// The manifest of an image.
     pub fn manifest(&self, repository: &str, tag: &str) -> serde_json::Value {
         self.get(&format!("/v2/{repository}/manifests/{tag}")).1
@@ -128,8 +136,19 @@ impl LocalRegistry {
 
     /// The head and the JSON body of an answer.
     fn get(&self, path: &str) -> (String, serde_json::Value) {
+        let answer = self.asked(path);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"),
+            "{path}: {answer}"
+        );
+        (head.to_owned(), serde_json::from_str(body).unwrap())
+    }
+
+    /// An answer as it arrives.
+    fn asked(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
+        let accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
         write!(
             stream,
             "GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n"
@@ -137,12 +156,7 @@ impl LocalRegistry {
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"),
-            "{path}: {answer}"
-        );
-        (head.to_owned(), serde_json::from_str(body).unwrap())
+        answer
     }
 }
 

@@ -39,7 +39,12 @@ pub(super) fn say(image: &Built, pushed: &Pushed) -> Option<String> {
         }
         Pushed::Arrived(target, published) => {
             let verb = if published.sent { "pushed" } else { "is there already:" };
-            output::say(&format!("{} {verb} {target}", image.role));
+            let attached = if published.attached > 0 {
+                "; its evidence is attached"
+            } else {
+                ""
+            };
+            output::say(&format!("{} {verb} {target}{attached}", image.role));
             Some(format!("{}@{}\n", target.repository, published.digest))
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
+use jiff::Timestamp;
 
 use super::error::status;
 use super::{Docker, stream};
@@ -116,6 +117,9 @@ fn image(inspected: ImageInspect) -> Option<Image> {
     let config = inspected.config.unwrap_or_default();
     Some(Image {
         id: inspected.id?.parse().ok()?,
+        created: inspected
+            .created
+            .and_then(|created| Timestamp::from_second(created.unix_timestamp()).ok()),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         variables: config
             .env

@@ -31,7 +31,7 @@ async fn answering(head: &str, body: &str, claimed: usize) -> String {
 /// What `host` says of an image.
 async fn asked(host: &str) -> Result<Option<Manifest>, RegistryError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let remote = Remote::new(&host.parse().unwrap(), None, None)?;
+    let remote = Remote::new(&host.parse().unwrap(), None, None)?.pausing(&[]);
     remote.manifest(&format!("{host}/hub/m:1").parse().unwrap()).await
 }
 

@@ -1,0 +1,362 @@
+//! Requests to a registry: let in as far as they need to be, read to their end, and made again where a fault may pass.
+//!
+//! A client of a library hides what a registry that wants fewer requests says of when to come back (`Retry-After`), and
+//! keeps a token that has expired. So the few requests that floe makes are its own.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
+
+use super::RegistryError;
+use super::identity::{self, Access, Pass};
+use super::refusal::{broken, told};
+use crate::engine::Credentials;
+use crate::fault::Trouble;
+use crate::reference::RegistryHost;
+
+/// How long to wait before each new attempt, where the registry does not say.
+pub(super) const PAUSES: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+/// A registry that wants to be left alone for longer is not waited for.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// How long a request may take, beside the time for what it sends. What moves a layer takes as long as it takes.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What is sent more slowly is not waited for, in bytes a millisecond.
+const SLOWEST: u64 = 20;
+
+/// More than this is no manifest, in bytes: what the distribution specification advises registries to accept, and more.
+const LONGEST_ANSWER: usize = 16 << 20;
+
+/// What registries are asked by, and how.
+pub(super) struct Requests {
+    host: RegistryHost,
+    http: reqwest::Client,
+    credentials: Option<Credentials>,
+    pauses: Vec<Duration>,
+    passes: Mutex<HashMap<(String, Access), Pass>>,
+    /// Whether the registry has ever answered: one that never did is hardly one that starts again.
+    heard: AtomicBool,
+}
+
+/// A request for one repository.
+#[derive(Clone)]
+pub(super) struct Request<'a> {
+    /// What is asked for, in the words of errors.
+    pub image: &'a str,
+    /// The repository that it is about.
+    pub repository: &'a str,
+    /// What it needs to be let in for.
+    pub access: Access,
+    pub method: Method,
+    /// What follows `/v2/<repository>/`, or a whole address that the registry named.
+    pub place: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
+}
+
+/// What a registry answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why an attempt failed, and whether another may succeed.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub error: RegistryError,
+    /// When the registry wants to be asked again.
+    after: Option<Duration>,
+    /// Whether what was sent was out of date, and is no longer.
+    renewed: bool,
+}
+
+impl From<RegistryError> for Fault {
+    fn from(error: RegistryError) -> Self {
+        Self {
+            error,
+            after: None,
+            renewed: false,
+        }
+    }
+}
+
+impl Requests {
+    pub(super) fn new(host: &RegistryHost, http: reqwest::Client, credentials: Option<Credentials>) -> Self {
+        Self {
+            host: host.clone(),
+            http,
+            credentials,
+            pauses: PAUSES.to_vec(),
+            passes: Mutex::default(),
+            heard: AtomicBool::new(false),
+        }
+    }
+
+    /// The same with other pauses.
+    pub(super) fn pausing(mut self, pauses: &[Duration]) -> Self {
+        self.pauses = pauses.to_vec();
+        self
+    }
+
+    /// Carries out `attempt`, and again where it fails for a reason that may pass.
+    pub(super) async fn patiently<T, F>(&self, attempt: impl Fn() -> F + Send) -> Result<T, RegistryError>
+    where
+        F: Future<Output = Result<T, Fault>> + Send,
+    {
+        let mut pauses = self.pauses.iter();
+        loop {
+            let Fault {
+                mut error,
+                after,
+                renewed,
+            } = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(fault) => fault,
+            };
+            let Some(pause) = pauses.next().filter(|_| renewed || self.may_pass(error.trouble)) else {
+                return Err(error);
+            };
+            let pause = after.unwrap_or(*pause);
+            if pause > LONGEST_PAUSE {
+                let wanted = pause.as_secs();
+                error.reason = format!("{} (and wants to be left alone for {wanted} s)", error.reason);
+                return Err(error);
+            }
+            tokio::time::sleep(if renewed { Duration::ZERO } else { pause }).await;
+        }
+    }
+
+    /// Whether it is worth while to ask again within seconds.
+    fn may_pass(&self, trouble: Trouble) -> bool {
+        match trouble {
+            Trouble::Silent | Trouble::Lost | Trouble::Busy | Trouble::Broken | Trouble::Conflict => true,
+            Trouble::Unheard | Trouble::Unresolved | Trouble::NoRoute => self.heard.load(Ordering::Relaxed),
+            _ => false,
+        }
+    }
+
+    /// Asks, and again where a fault may pass. An answer that the caller expects is none.
+    pub(super) async fn ask(&self, request: &Request<'_>, expected: &[u16]) -> Result<Answer, RegistryError> {
+        self.patiently(|| self.once(request, expected)).await
+    }
+
+    /// Asks once. What was let in before and is not any more is let in again.
+    pub(super) async fn once(&self, request: &Request<'_>, expected: &[u16]) -> Result<Answer, Fault> {
+        let limit = Some(ANSWER_TIMEOUT + Duration::from_millis(request.body.len() as u64 / SLOWEST));
+        let mut answer = self.send(request, request.body.clone().into(), limit).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED && self.enter(request, answer.headers()).await? {
+            answer = self.send(request, request.body.clone().into(), limit).await?;
+        }
+        read(request, answer, expected).await
+    }
+
+    /// Sends a request with a body that can be sent once only.
+    pub(super) async fn once_with(&self, request: &Request<'_>, body: Body, expected: &[u16]) -> Result<Answer, Fault> {
+        let answer = self.send(request, body, None).await?;
+        let expired = answer.status() == StatusCode::UNAUTHORIZED && self.enter(request, answer.headers()).await?;
+        let read = read(request, answer, expected).await;
+        read.map_err(|fault| Fault {
+            renewed: expired,
+            ..fault
+        })
+    }
+
+    /// The same as [`Self::once`], for an answer whose body is read piece by piece.
+    pub(super) async fn streamed(&self, request: &Request<'_>) -> Result<Response, Fault> {
+        let mut answer = self.send(request, Body::default(), None).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED && self.enter(request, answer.headers()).await? {
+            answer = self.send(request, Body::default(), None).await?;
+        }
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(read(request, answer, &[]).await.err().unwrap_or_else(|| {
+            Fault::from(request.failed("what it answers is no content".to_owned(), Trouble::Foreign))
+        }))
+    }
+
+    async fn send(&self, request: &Request<'_>, body: Body, limit: Option<Duration>) -> Result<Response, Fault> {
+        let url = self.url(request);
+        let mut sent = self.http.request(request.method.clone(), &url).body(body);
+        for (name, value) in &request.headers {
+            sent = sent.header(*name, value);
+        }
+        if let Some(limit) = limit {
+            sent = sent.timeout(limit);
+        }
+        // What a registry names elsewhere gets none of its credentials.
+        if url.starts_with(&self.base()) {
+            sent = self.with_pass(request, sent);
+        }
+        let answer = sent.send().await.map_err(|error| {
+            let (reason, trouble) = broken(&error);
+            Fault::from(request.failed(reason, trouble))
+        })?;
+        self.heard.store(true, Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    fn with_pass(&self, request: &Request<'_>, sent: RequestBuilder) -> RequestBuilder {
+        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        match passes.get(&request.scope()) {
+            Some(Pass::Bearer(token)) => sent.bearer_auth(token),
+            Some(Pass::Basic { username, password }) => sent.basic_auth(username, Some(password)),
+            None => sent,
+        }
+    }
+
+    /// Gets what lets the request in, by what the registry says that it wants. Returns whether there is anything new to
+    /// show it.
+    async fn enter(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<bool, Fault> {
+        let scope = request.scope();
+        let image = format!("{}/{}", self.host, request.repository);
+        let pass = identity::pass(
+            &self.http,
+            &image,
+            &scope.0,
+            scope.1,
+            self.credentials.as_ref(),
+            headers,
+        )
+        .await?;
+        let Some(pass) = pass else { return Ok(false) };
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = passes.insert(scope, pass.clone());
+        Ok(before != Some(pass))
+    }
+
+    fn base(&self) -> String {
+        let scheme = if self.host.is_local() { "http" } else { "https" };
+        format!("{scheme}://{}/", self.host.server())
+    }
+
+    fn url(&self, request: &Request<'_>) -> String {
+        if request.place.contains("://") {
+            request.place.clone()
+        } else if let Some(path) = request.place.strip_prefix('/') {
+            format!("{}{path}", self.base())
+        } else {
+            format!("{}v2/{}/{}", self.base(), request.repository, request.place)
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Asks for what there is at `place`.
+    pub(super) fn get(image: &'a str, repository: &'a str, place: String) -> Self {
+        Self::new(Method::GET, image, repository, Access::Pull, place)
+    }
+
+    pub(super) fn new(method: Method, image: &'a str, repository: &'a str, access: Access, place: String) -> Self {
+        Self {
+            image,
+            repository,
+            access,
+            method,
+            place,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn body(mut self, media_type: &str, body: Bytes) -> Self {
+        self.body = body;
+        self.header("content-type", media_type)
+    }
+
+    /// The error of this request.
+    pub(super) fn failed(&self, reason: String, trouble: Trouble) -> RegistryError {
+        RegistryError {
+            image: self.image.to_owned(),
+            reason,
+            trouble,
+        }
+    }
+
+    fn scope(&self) -> (String, Access) {
+        (self.repository.to_owned(), self.access)
+    }
+}
+
+/// Reads an answer. One that is no success, and not among those that are expected, is the error.
+async fn read(request: &Request<'_>, answer: Response, expected: &[u16]) -> Result<Answer, Fault> {
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = bounded(request, answer).await?;
+    if status.is_success() || expected.contains(&status.as_u16()) {
+        return Ok(Answer { status, headers, body });
+    }
+    let text = String::from_utf8_lossy(&body);
+    let (reason, trouble) = told(status, &text);
+    Err(Fault {
+        after: (trouble == Trouble::Busy || trouble == Trouble::Broken)
+            .then(|| retry_after(&headers))
+            .flatten(),
+        ..Fault::from(request.failed(reason, trouble))
+    })
+}
+
+async fn bounded(request: &Request<'_>, mut answer: Response) -> Result<Bytes, Fault> {
+    let mut body = Vec::new();
+    loop {
+        let piece = answer.chunk().await.map_err(|error| {
+            let (reason, trouble) = broken(&error);
+            Fault::from(request.failed(reason, trouble))
+        })?;
+        let Some(piece) = piece else { return Ok(body.into()) };
+        body.extend_from_slice(&piece);
+        if body.len() > LONGEST_ANSWER {
+            let reason = format!("its answer is longer than {} MB", LONGEST_ANSWER >> 20);
+            return Err(request.failed(reason, Trouble::Foreign).into());
+        }
+    }
+}
+
+/// When a registry wants to be asked again: a number of seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_to_ask_again_is_read_as_seconds_or_as_a_date() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(read("7"), Some(Duration::from_secs(7)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        let soon = Timestamp::now() + jiff::SignedDuration::from_secs(30);
+        let soon = soon.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        assert!((28..=30).contains(&read(&soon).unwrap().as_secs()), "{soon}");
+        assert_eq!(read("soon"), None);
+    }
+}

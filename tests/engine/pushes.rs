@@ -1,0 +1,178 @@
+//! What goes with a pushed image: evidence, a bill of materials, and what the site's own gates think of it.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use floe::attest::{self, Keys, Proof, ProofError};
+use floe::dsse::PublicKey;
+use floe::reference::{ImageReference, TestId};
+use floe::registry::{Registry as _, Remote};
+use world::{Ended, LocalRegistry, Proxy, Reply, Turn};
+
+use crate::site::Site;
+
+const STATUS: &str =
+    "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nSource: glibc\nVersion: 2.36-9\n";
+
+/// A site whose image passed its tests. It says which Debian packages it holds.
+fn tested() -> Site {
+    let site = Site::new("true");
+    site.repository.write("missions/tiny/environments/status", STATUS);
+    site.repository.write(
+        "missions/tiny/Dockerfile",
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY environments/ /opt/environments/\nCOPY environments/status /var/lib/dpkg/status\n",
+    );
+    site.command(&["build", "tiny"]).expect(0);
+    site.command(&["test", "tiny"]).expect(0);
+    site
+}
+
+/// Pushes to `address`; `variables` are set beside.
+fn push(site: &Site, address: &str, variables: &[(&str, &str)]) -> Ended {
+    let mut command = site.prepared(&["push", "tiny", "--registry", address]);
+    Ended::of(command.envs(variables.iter().copied()).output().unwrap())
+}
+
+fn remote(image: &ImageReference) -> Remote {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Remote::new(&image.registry(), None, None).unwrap()
+}
+
+/// The reference that a push printed.
+fn printed(pushed: &Ended) -> ImageReference {
+    pushed.stdout.trim().parse().unwrap()
+}
+
+async fn proof(image: &ImageReference, keys: &Keys) -> Result<Proof, ProofError> {
+    attest::proof(&remote(image), image, keys).await
+}
+
+#[tokio::test]
+async fn a_push_attaches_evidence_and_a_bill_of_materials_once() {
+    let (site, registry) = (tested(), LocalRegistry::start());
+    let address = registry.address("hub");
+    let pushed = push(&site, &address, &[]).expect(0).says(&["its evidence is attached"]);
+    let image = printed(&pushed);
+    let found = proof(&image, &Keys::default()).await.unwrap();
+    assert_eq!(
+        found.statement.tests().collect::<Vec<_>>(),
+        [&TestId::of_mission("tiny")]
+    );
+    let remote = remote(&image);
+    let bills = remote.referrers(&image, Some(attest::SBOM_MEDIA_TYPE)).await.unwrap();
+    assert_eq!(bills.len(), 1);
+    let bill = image.beside(&format!("@{}", bills[0].digest));
+    let bill = remote.artifact(&bill).await.unwrap().unwrap();
+    let bill: serde_json::Value = serde_json::from_slice(&bill.layers[0].bytes).unwrap();
+    let text = bill.to_string();
+    assert!(
+        text.contains("\"pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-\""),
+        "{text}"
+    );
+    let created = bill["creationInfo"]["created"].as_str().unwrap();
+    assert!(created.starts_with("20"), "{created}");
+
+    let begun = Instant::now();
+    let again = push(&site, &address, &[]).expect(0).says(&["is there already"]);
+    let took = begun.elapsed();
+    assert_eq!(again.stdout, pushed.stdout);
+    assert!(!again.stderr.contains("its evidence is attached"), "{}", again.stderr);
+    assert!(took < Duration::from_secs(2), "a second push took {took:?}");
+    assert_eq!(remote.referrers(&image, None).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_pushed_with_a_key_is_proof_for_who_requires_it_and_what_is_not_is_none() {
+    let (site, registry) = (tested(), LocalRegistry::start());
+    let address = registry.address("hub");
+    let key = site.repository.path().join("key.pem");
+    let public = site.repository.path().join("pub.pem");
+    let (key, public) = (key.to_str().unwrap(), public.to_str().unwrap());
+    let openssl = |words: &[&str]| assert!(Command::new("openssl").args(words).output().unwrap().status.success());
+    openssl(&[
+        "genpkey",
+        "-algorithm",
+        "EC",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-out",
+        key,
+    ]);
+    openssl(&["pkey", "-in", key, "-pubout", "-out", public]);
+    let image = printed(&push(&site, &address, &[]).expect(0));
+    let keys = Keys {
+        verify: Some(PublicKey::read(public.as_ref()).unwrap()),
+    };
+    let unsigned = proof(&image, &keys).await.unwrap_err();
+    assert!(matches!(unsigned, ProofError::Unsigned { .. }), "{unsigned}");
+    let signed = push(&site, &address, &[("SIGNING_KEY", key)]).expect(0);
+    assert_eq!(printed(&signed), image);
+    signed.says(&["is there already", "its evidence is attached"]);
+    proof(&image, &keys).await.unwrap();
+    let told = "gates will not believe the evidence of what is pushed: VERIFY_KEY is set, and SIGNING_KEY is not set";
+    push(&site, &address, &[("VERIFY_KEY", public)]).expect(0).says(&[told]);
+    let both = push(&site, &address, &[("VERIFY_KEY", public), ("SIGNING_KEY", key)]).expect(0);
+    assert!(!both.stderr.contains("will not believe"), "{}", both.stderr);
+    let no_key = site.repository.path().join("setup-env.template");
+    fs::write(&no_key, "no key").unwrap();
+    push(&site, &address, &[("SIGNING_KEY", no_key.to_str().unwrap())])
+        .expect(3)
+        .says(&["it holds no private key", "cosign generate-key-pair"]);
+}
+
+#[test]
+fn a_sites_own_gates_see_the_image_before_anything_is_pushed() {
+    let (site, registry) = (tested(), LocalRegistry::start());
+    let address = registry.address("hub");
+    let gated = |gates: &str| {
+        push(
+            &site,
+            &address,
+            &[("GATE_COMMANDS", gates), ("DB_PASSWORD", "never shown")],
+        )
+    };
+    gated("grep -q glibc $FLOE_SBOM; sh -c 'echo libc6 is bad: never shown; exit 7'")
+        .expect(102)
+        .says(&[
+            "the gate `sh -c",
+            "refuses floe/tiny:",
+            "exit code 7",
+            "libc6 is bad: ***",
+        ]);
+    gated("no-such-scanner")
+        .expect(3)
+        .says(&["cannot be started", "not found", "GATE_COMMANDS"]);
+    assert_eq!(registry.repositories(), Vec::<String>::new());
+    let looks =
+        "docker inspect $FLOE_IMAGE $FLOE_REFERENCE >looked; cat $FLOE_CHANGES >changes; test $FLOE_MISSION = tiny";
+    gated(looks).expect(0);
+    let changes = fs::read(site.repository.path().join("changes")).unwrap();
+    let changes: serde_json::Value = serde_json::from_slice(&changes).unwrap();
+    assert_eq!(changes["mission"], "tiny");
+}
+
+#[test]
+fn a_registry_that_fails_at_the_end_of_a_push_names_nothing_and_may_be_tried_again() {
+    let site = tested();
+    let unavailable = || Turn::Answer(Reply::new(503, ("Content-Type", "text/plain"), "later"));
+    for (times, code) in [(usize::MAX, 75), (1, 0)] {
+        let mut left = times;
+        let proxy = Proxy::new(move |request| {
+            // The image's own manifest, under its tag.
+            let tag = request
+                .path
+                .rsplit_once("/manifests/")
+                .map(|(_, name)| !name.contains("sha256"));
+            if left > 0 && request.method == "PUT" && tag == Some(true) {
+                left -= 1;
+                return unavailable();
+            }
+            Turn::Pass
+        });
+        let pushed = push(&site, &proxy.address("hub"), &[]).expect(code);
+        assert_eq!(pushed.stdout.is_empty(), code == 75);
+        let tags = proxy.registry.tags("hub/tiny");
+        assert_eq!(tags.is_empty(), code == 75, "{tags:?}");
+    }
+}
