@@ -148,6 +148,80 @@ pub fn changed_since(root: &Path, name: &str) -> Result<Vec<PathBuf>, GitError> 
     Ok(paths.into_iter().collect())
 }
 
+/// Whether files that match these pathspecs, taken from `root`, are others than at `HEAD`, or new.
+pub fn is_edited(root: &Path, specs: &[String]) -> Result<bool, GitError> {
+    if git(root, &["rev-parse", "--git-dir"]).is_err() {
+        return Err(GitError::Failed(format!("{} is in no git repository", root.display())));
+    }
+    let status = [
+        "status",
+        "--porcelain",
+        "--no-renames",
+        "--ignore-submodules=all",
+        "--untracked-files=all",
+        "--",
+    ];
+    let words = status.into_iter().chain(specs.iter().map(String::as_str));
+    Ok(!git(root, &words.collect::<Vec<_>>())?.trim().is_empty())
+}
+
+/// The commit before the last one that touched files which match these pathspecs. `None` if there is none before, or no commit
+/// at all.
+pub fn before_last_touch(root: &Path, specs: &[String]) -> Result<Option<String>, GitError> {
+    if git(root, &["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
+        return Ok(None);
+    }
+    let log = ["log", "-1", "--no-merges", "--no-show-signature", "--format=%H", "--"];
+    let words = log.into_iter().chain(specs.iter().map(String::as_str));
+    let hash = git(root, &words.collect::<Vec<_>>())?;
+    if hash.trim().is_empty() {
+        return Ok(None);
+    }
+    let before = commit(root, &format!("{}^", hash.trim()));
+    let shallow = git(root, &["rev-parse", "--is-shallow-repository"])?;
+    if before.is_none() && shallow.trim() == "true" {
+        return Err(GitError::Failed(
+            "the clone is shallow, and its history ends before the commit that touched the specs last; \
+             `git fetch --unshallow` gets the rest"
+                .to_owned(),
+        ));
+    }
+    Ok(before)
+}
+
+/// Writes the regular files below `paths` as they were in a commit, each at its path below `root`, into the directory `into`.
+/// Paths that the commit does not have are left out, and so are links, which may lead anywhere.
+pub fn files_of_commit(root: &Path, name: &str, paths: &[PathBuf], into: &Path) -> Result<(), GitError> {
+    if git(root, &["rev-parse", "--git-dir"]).is_err() {
+        return Err(GitError::Failed(format!("{} is in no git repository", root.display())));
+    }
+    let known = commit(root, name).ok_or_else(|| GitError::Failed(format!("there is no commit \"{name}\"")))?;
+    let mut words = ["ls-tree", "-r", "-z", "--full-name", &known, "--"]
+        .map(OsStr::new)
+        .to_vec();
+    words.extend(paths.iter().map(|path| path.as_os_str()));
+    let prefix = git(root, &["rev-parse", "--show-prefix"])?;
+    for entry in git(root, &words)?.split_terminator('\0') {
+        let Some((about, path)) = entry.split_once('\t') else {
+            continue;
+        };
+        let mut fields = about.split(' ');
+        let (Some("100644" | "100755"), Some("blob"), Some(hash)) = (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let below = Path::new(path.strip_prefix(prefix.trim_end()).unwrap_or(path));
+        // Tests, which may be large, say nothing of packages.
+        if below.iter().any(|part| part == "tests") {
+            continue;
+        }
+        let file = into.join(below);
+        std::fs::create_dir_all(file.parent().unwrap_or(into))?;
+        std::fs::write(file, git(root, &["cat-file", "blob", hash])?)?;
+    }
+    Ok(())
+}
+
 /// The text of a file as it was in a commit, by its path below `root`. `None` if the commit has no such file.
 pub fn file_in_commit(root: &Path, commit: &str, path: &Path) -> Result<Option<String>, GitError> {
     let object = format!("{commit}:./{}", path.display());

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::interruption::Interruption;
 pub use self::owner::{Mark, Owner};
+pub use self::program::shared as agent;
 pub use self::stage::Stage;
 use self::watch::Watch;
 use crate::engine::{Container, ContainerExit, ContainerRequest, Containers, EngineError, Wanted};

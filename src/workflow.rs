@@ -4,6 +4,7 @@
 //! written: such rules stand here, where an engine in memory can try them. The command line reads arguments, calls one
 //! of these functions, and turns what it returns into text and an exit code.
 
+pub mod added;
 mod all;
 mod build;
 mod choose;
@@ -11,6 +12,7 @@ mod config;
 mod error;
 mod foreign;
 mod freeze;
+mod imports;
 mod interrupts;
 mod observe;
 mod outlook;
@@ -30,6 +32,7 @@ pub use config::{config, deployment, deployments};
 pub use error::{Nothing, WorkflowError};
 pub use foreign::{Foreign, ForeignTests};
 pub use freeze::{freeze, held_by_image};
+pub use imports::test_added;
 pub use interrupts::{Interrupt, Interrupts};
 pub use observe::{End, Observed};
 pub use outlook::{Freshness, MissionOutlook, Outlook, Part, outlook};

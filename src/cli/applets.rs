@@ -12,6 +12,7 @@ mod script;
 mod supervise;
 mod testing;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -21,9 +22,11 @@ use self::environment::EnvironmentApplet;
 use self::machine::Machine;
 use self::place::Place;
 use self::testing::TestApplet;
-use super::failure::Failure;
+use super::failure::{ExitCode, Failure};
 use super::output;
-use crate::image::{applet, variable};
+use crate::envs::importable;
+use crate::image::{self, applet, variable};
+use crate::reference::EnvironmentName;
 
 /// Runs the applet that `words` begin with.
 pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
@@ -37,6 +40,7 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
     let place = Place::here()?;
     match applet {
         Applet::Surroundings { file } => entrypoint::tell(place, &file),
+        Applet::Modules { wanted } => modules(&wanted, &Machine::of(place)?),
         Applet::Test(test) => match place.setting(variable::AGENT) {
             // The agent runs them, and tells of them.
             Some(agent) => broker::ask(&agent, words, place).await,
@@ -45,6 +49,18 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
         Applet::Environment(applet) => applet.run(&Machine::of(place)?),
         Applet::Supervise => Ok(()),
     }
+}
+
+/// Tells, as JSON, what can be imported of the packages of each environment, which `wanted` names as JSON.
+fn modules(wanted: &str, machine: &Machine) -> Result<(), Failure> {
+    let usage = |error: serde_json::Error| Failure::new(ExitCode::Usage, error.to_string());
+    let wanted = serde_json::from_str::<BTreeMap<EnvironmentName, Vec<String>>>(wanted).map_err(usage)?;
+    let told = wanted.iter().map(|(environment, packages)| {
+        let prefix = image::prefix(&machine.layout.conda_dir, environment);
+        (environment, importable(&prefix, packages))
+    });
+    let told = serde_json::to_string(&told.collect::<BTreeMap<_, _>>());
+    output::result(&(told.map_err(usage)? + "\n"))
 }
 
 impl Applet {
@@ -78,6 +94,12 @@ enum Applet {
     /// Be the first process of a container, and run there what the host asks for
     #[command(name = applet::SUPERVISE, hide = true)]
     Supervise,
+    /// Tell what can be imported of packages
+    #[command(name = applet::MODULES, hide = true)]
+    Modules {
+        /// The packages of each environment, as JSON
+        wanted: String,
+    },
     /// Tell the agent what surrounds this process
     #[command(name = applet::SURROUNDINGS, hide = true)]
     Surroundings {

@@ -45,6 +45,9 @@ pub const TEST_SERVER: &str = "test-server";
 /// Is the first process of a container that runs tests. Only the host's own agent is called so.
 pub const SUPERVISE: &str = "supervise";
 
+/// Tells what can be imported of packages. Only the host's own agent is called so.
+pub const MODULES: &str = "modules";
+
 /// Tells the agent what environment the image's entrypoint leaves to what it starts.
 pub const SURROUNDINGS: &str = "surroundings";
 

@@ -3,6 +3,7 @@
 pub mod conda;
 mod digest;
 mod included;
+pub mod named;
 pub mod pip;
 mod unread;
 pub mod yml;

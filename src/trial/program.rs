@@ -8,7 +8,7 @@ use crate::image;
 use crate::reference::Digest;
 
 /// The program at `agent`. A new file is another program: its name follows from what is cheap to know of it.
-pub(super) fn shared(agent: &Path) -> Result<SharedProgram, EngineError> {
+pub fn shared(agent: &Path) -> Result<SharedProgram, EngineError> {
     let metadata = std::fs::metadata(agent).map_err(|source| EngineError::File {
         path: agent.to_owned(),
         source,

@@ -52,11 +52,11 @@ impl Stage {
         }
     }
 
-    /// The same for an image that is given `tests` of `environment`.
+    /// The same for an image that is given `tests` of `environment`, beside those of others.
     #[must_use]
     pub fn with_tests(mut self, environment: &EnvironmentName, tests: Context) -> Self {
         let directory = format!("{}/{environment}/tests", Self::given_environments());
-        self.files = vec![(directory, tests)];
+        self.files.push((directory, tests));
         self
     }
 

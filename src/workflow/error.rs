@@ -146,6 +146,14 @@ pub enum WorkflowError {
     /// The address of the mirror of conda's channels makes no sense.
     #[error("CONDA_MIRROR: {0}")]
     Mirror(#[from] url::ParseError),
+    /// What was added to the specs is not in the image.
+    #[error("the image of {mission} does not hold what was added: {}", .absent.join(", "))]
+    NotInstalled {
+        /// The mission.
+        mission: MissionName,
+        /// The packages, each with its environment.
+        absent: Vec<String>,
+    },
     /// The log of a run is not whole.
     #[error("{}: {reason}", .path.display())]
     LogIncomplete {
@@ -210,6 +218,18 @@ pub enum Nothing {
         /// Some of the tests that there are.
         some: Vec<TestId>,
     },
+    /// No package was added.
+    #[error("nothing was added since {since}")]
+    NotAdded {
+        /// The commit.
+        since: String,
+    },
+    /// What was added holds no module.
+    #[error("nothing that was added to {mission} can be imported")]
+    NotImportable {
+        /// The mission.
+        mission: MissionName,
+    },
     /// No test of an image is named.
     #[error("no test is named or selected")]
     Unnamed,
@@ -236,6 +256,7 @@ impl Explained for WorkflowError {
             | Self::NoUv
             | Self::Since { .. }
             | Self::Mirror(_) => Kind::Invalid,
+            Self::NotInstalled { .. } => Kind::Refused,
             Self::LogIncomplete { .. } => Kind::Internal,
             _ => self.cause().map_or(Kind::Internal, Explained::kind),
         }
@@ -263,6 +284,11 @@ impl Explained for WorkflowError {
             Self::NoUv => {
                 "install it, e.g. by `pip install uv`, or build, which needs none here: `floe build --use-frozen 0`"
                     .to_owned()
+            }
+            Self::NotInstalled { mission, .. } => {
+                format!(
+                    "`floe build {mission} --use-frozen 0` solves the specs as they are, and freezes what comes of it"
+                )
             }
             Self::LogIncomplete { .. } => "the run's results are not complete; is the disk full?".to_owned(),
             _ => return self.cause()?.hint(),
@@ -325,6 +351,8 @@ impl Nothing {
                 let some = some.iter().map(ToString::to_string).collect::<Vec<_>>();
                 format!("tests are called {}, …; `--list` shows them", some.join(", "))
             }
+            Self::NotAdded { .. } => "name an earlier commit: `--since COMMIT`".to_owned(),
+            Self::NotImportable { mission } => format!("test all of it: `scripts/image-test {mission}`"),
             Self::Unnamed => "name some: `--imports numpy,scipy`, `--notebooks DIRECTORY`, `--server`".to_owned(),
         }
     }

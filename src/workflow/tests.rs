@@ -1,5 +1,6 @@
 //! What commands mean, against an engine in memory.
 
+mod added;
 mod building;
 mod case;
 mod evidence;

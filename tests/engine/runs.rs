@@ -1,5 +1,6 @@
 //! Test runs on the real engine: parts, limits, retries, interrupts, faults, and what they are evidence of.
 
+mod added;
 mod ends;
 mod faults;
 mod trust;

@@ -1,5 +1,6 @@
 //! What needs neither a container engine nor the network, which brings sops once.
 
+mod adding;
 mod agent;
 mod artifacts;
 mod bills;

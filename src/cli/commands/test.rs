@@ -34,6 +34,8 @@ pub struct TestArgs {
     /// Only the tests that failed or did not run in the mission's last run
     #[arg(long)]
     rerun_failed: bool,
+    #[command(flatten)]
+    addition: AdditionArgs,
     /// Print the IDs of the tests, in the order in which they would begin, and run nothing
     #[arg(long)]
     list: bool,
@@ -47,6 +49,20 @@ pub struct TestArgs {
     container_memory: Option<Size>,
     #[command(flatten)]
     foreign: ForeignArgs,
+}
+
+/// Imports of what was added to the specs.
+#[derive(Debug, Clone, Default, Args)]
+struct AdditionArgs {
+    /// Only import what was added to the specs, whether or not a file lists it: the modules that the image has of it
+    ///
+    /// What was added since a commit is what the specs name now and did not then. Without `--since`, that commit is HEAD where
+    /// specs are edited, else the one before the last commit that touched them.
+    #[arg(long, conflicts_with_all = ["rerun_failed", "list", "image", "partition"])]
+    added: bool,
+    /// The commit since which it was added
+    #[arg(long, value_name = "COMMIT", requires = "added")]
+    since: Option<String>,
 }
 
 /// An image that floe did not build, and its tests.
@@ -94,11 +110,16 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
     let (missions, filters) = args.words(workplace);
     let missions = missions.of(workplace)?;
     let asked = args.asked(filters);
+    let said = |observed: &Observed| say(workplace, observed);
+    if args.addition.added {
+        let since = args.addition.since.as_deref();
+        let runs = workflow::test_added(workplace, &missions, since, &asked, &session.interrupts, said).await?;
+        return workflow::decisive(runs).map_or(Ok(()), verdict);
+    }
     let choices = workflow::choose_all(workplace, &missions, &asked)?;
     if args.list {
         return list(workplace, &choices, args.format);
     }
-    let said = |observed: &Observed| say(workplace, observed);
     let runs = workflow::test(workplace, &choices, &asked, &session.interrupts, said).await?;
     workflow::decisive(runs).map_or(Ok(()), verdict)
 }
