@@ -140,6 +140,18 @@ pub async fn proof(registry: &dyn Registry, image: &ImageReference, keys: &Keys)
     Err(best)
 }
 
+/// The bill of materials that is attached to what `image` names by its digest, if there is one.
+pub async fn bill(registry: &dyn Registry, image: &ImageReference) -> Result<Option<Bytes>, RegistryError> {
+    for referrer in registry.referrers(image, Some(SBOM_MEDIA_TYPE)).await? {
+        let reference = image.beside(&format!("@{}", referrer.digest));
+        let artifact = readable(registry.artifact(&reference).await)?;
+        if let Some(part) = artifact.and_then(|artifact| artifact.layers.into_iter().next()) {
+            return Ok(Some(part.bytes));
+        }
+    }
+    Ok(None)
+}
+
 /// Something that may be a statement.
 enum Found {
     Plain(Bytes),

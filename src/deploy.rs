@@ -12,7 +12,7 @@ pub use self::checked::{Checked, passed};
 pub use self::error::{DeployError, Refusal};
 pub use self::past::{Ran, images};
 pub use self::promotion::{Cause, Promotion, Target, commit, plan};
-pub use self::pull_request::PullRequest;
+pub use self::pull_request::{Known, PullRequest};
 pub use self::recalled::{Recall, admit, recalled};
 pub use self::standing::{Tree, config, files, image, tip};
 

@@ -23,6 +23,8 @@ pub struct Manifest {
     pub digest: Digest,
     /// The digest of the configuration, which is the image's ID on the machine that built it.
     pub config: Digest,
+    /// How many bytes its layers are, as they are sent.
+    pub size: u64,
 }
 
 impl Manifest {

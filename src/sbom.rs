@@ -4,6 +4,8 @@
 //! same image gives the same bytes: nothing in it is of the day or of the machine that wrote it. What nobody has recorded is
 //! `NOASSERTION`: the licences of pip and Debian packages, among others.
 
+mod difference;
+
 pub mod debian;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::debian::{DebianPackage, Distribution};
+pub use self::difference::{Difference, differences};
 use crate::address;
 use crate::reference::{Digest, EnvironmentName};
 use crate::spec::frozen::{CondaPackage, Frozen, PipPackage};

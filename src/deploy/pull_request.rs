@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::checked::Checked;
 use super::promotion::{Cause, Promotion};
 use crate::deployment::{Deployment, Held, Stage, StageName};
+use crate::sbom::Difference;
 
 /// What the text of a pull request is made from.
 pub struct PullRequest<'a> {
@@ -16,9 +17,27 @@ pub struct PullRequest<'a> {
     pub promotion: &'a Promotion,
     /// Why it is made.
     pub cause: Cause,
+    /// What is known of the image.
+    pub image: Known,
     /// The stage before, and what its check said.
     pub checked: Option<(&'a StageName, &'a Checked)>,
 }
+
+/// What the registry says of an image and of the one before it.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// How many tests it passed, and the run that they were of.
+    pub tested: Option<(usize, String)>,
+    /// The fingerprint of the key that signed that.
+    pub signer: Option<String>,
+    /// The bytes of its layers, before and now.
+    pub size: (Option<u64>, Option<u64>),
+    /// The packages that differ; `None` if one of the two images has no bill of materials.
+    pub packages: Option<Vec<Difference>>,
+}
+
+/// More packages than these are counted.
+const MOST_PACKAGES: usize = 200;
 
 impl PullRequest<'_> {
     /// The text, in Markdown.
@@ -36,6 +55,18 @@ impl PullRequest<'_> {
         let _ = writeln!(text, "| image | `{}@{}` |", target.tag, target.digest);
         let _ = writeln!(text, "| before | `{before}` |");
         let _ = writeln!(text, "| file | `{}` |", promotion.path.display());
+        let size = |bytes: Option<u64>| bytes.map_or_else(|| "not known".to_owned(), megabytes);
+        let (before, now) = self.image.size;
+        let _ = writeln!(text, "| size | {}, before {} |", size(now), size(before));
+        if let Some((tests, run)) = &self.image.tested {
+            let signer = self.image.signer.as_ref().map(|key| format!(", signed by {key}"));
+            let _ = writeln!(
+                text,
+                "| tests | {tests} passed in run {run}{} |",
+                signer.unwrap_or_default()
+            );
+        }
+        text.push_str(&self.packages());
         if let Some((stage, checked)) = self.checked {
             let _ = writeln!(text, "\n## Checked on {stage}\n");
             for test in &checked.tests {
@@ -49,13 +80,47 @@ impl PullRequest<'_> {
         text
     }
 
+    fn packages(&self) -> String {
+        let mut text = String::from("\n## Packages\n\n");
+        let Some(packages) = &self.image.packages else {
+            text.push_str("Not known: one of the two images has no bill of materials in its registry.\n");
+            return text;
+        };
+        if packages.is_empty() {
+            text.push_str("None differs.\n");
+            return text;
+        }
+        text.push_str("| package | before | now |\n|---|---|---|\n");
+        let versions = |versions: &[String]| {
+            if versions.is_empty() {
+                "-".to_owned()
+            } else {
+                versions.join(", ")
+            }
+        };
+        for it in packages.iter().take(MOST_PACKAGES) {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} |",
+                it.package,
+                versions(&it.before),
+                versions(&it.now)
+            );
+        }
+        if let Some(more) = packages.len().checked_sub(MOST_PACKAGES).filter(|more| *more > 0) {
+            let _ = writeln!(text, "\nand {more} more.");
+        }
+        text
+    }
+
     fn checklist(&self) -> Vec<(bool, String)> {
         let mut items = vec![
             (
                 true,
                 "the image is in its registry, by the digest that the file names".to_owned(),
             ),
-            (true, "the image is not recalled".to_owned()),
+            (true, "it passed its tests, by the evidence there".to_owned()),
+            (true, "it is not recalled".to_owned()),
         ];
         if let Some((stage, _)) = self.checked {
             items.push((true, format!("{stage} runs exactly this image, and its check passed")));
@@ -82,4 +147,9 @@ impl PullRequest<'_> {
         items.push((false, after));
         items
     }
+}
+
+/// An amount of bytes, as registries count: in millions.
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }

@@ -129,6 +129,7 @@ impl Case {
         Manifest {
             digest: Digest::of(format!("the manifest of {}", self.id).as_bytes()),
             config: config.clone(),
+            size: 0,
         }
     }
 }

@@ -198,6 +198,7 @@ impl Registry for Remote {
                 return Ok(Some(Manifest {
                     digest: raw.digest,
                     config: config.digest,
+                    size: form.layers.iter().map(|layer| layer.size).sum(),
                 }));
             }
             let mut manifests = form.manifests.iter();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Interrupt;
+use crate::attest::ProofError;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
 use crate::deployment::DeploymentError;
@@ -72,6 +73,9 @@ pub enum WorkflowError {
     /// What a stage runs is not known, or may not be changed.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// There is no proof that an image passed its tests.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// What an image holds could not be found out.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
@@ -326,6 +330,7 @@ impl WorkflowError {
             Self::Deployment(error) => error,
             Self::Deploy(error) => error,
             Self::Key(error) => error,
+            Self::Proof(error) => error,
             Self::Inventory(error) => error,
             Self::Gate(error) => error,
             Self::Log(error) => error,

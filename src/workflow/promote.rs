@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use super::push::registry;
 use super::{WorkflowError, Workplace};
-use crate::deploy::{self, Cause, Checked, Promotion, PullRequest, Refusal, Target, Tree};
+use crate::attest::{self, Keys};
+use crate::deploy::{self, Cause, Checked, Known, Promotion, PullRequest, Refusal, Target, Tree};
 use crate::deployment::{Deployment, Held, Stage};
 use crate::reference::{ImageReference, ImageTag};
 use crate::registry::Registry as _;
+use crate::sbom;
 use crate::state;
 
 /// What to promote.
@@ -61,7 +65,7 @@ pub async fn promote(
         return Ok(Moved::Already(target));
     };
     deploy::admit(&target.digest, &deploy::recalled(root)?)?;
-    present(workplace, &target).await?;
+    let image = proven(workplace, &target, promotion.before.as_ref()).await?;
     if let Some((before, checked)) = &checked {
         deploy::passed(checked.as_ref(), &deployment.name, &before.name, &target.digest)?;
     }
@@ -70,6 +74,7 @@ pub async fn promote(
         stage,
         promotion: &promotion,
         cause: Cause::Promote,
+        image,
         checked: checked
             .as_ref()
             .and_then(|(before, checked)| Some((&before.name, checked.as_ref()?))),
@@ -183,15 +188,44 @@ async fn named(workplace: &Workplace, image: &str) -> Result<Target, WorkflowErr
     })
 }
 
-/// Refuses an image that its registry does not have.
-pub(super) async fn present(workplace: &Workplace, target: &Target) -> Result<(), WorkflowError> {
+/// Refuses an image that its registry does not have, or of which no evidence there says that it passed its tests. Returns
+/// what is known of it, and of the one before it.
+pub(super) async fn proven(
+    workplace: &Workplace,
+    target: &Target,
+    before: Option<&Held>,
+) -> Result<Known, WorkflowError> {
     let reference = target.reference()?;
     let (registry, _) = registry(workplace, &reference.registry())?;
-    match registry.manifest(&reference).await? {
-        Some(_) => Ok(()),
-        None => Err(Refusal::Missing {
-            image: reference.to_string(),
-        }
-        .into()),
-    }
+    let manifest = registry.manifest(&reference).await?;
+    let manifest = manifest.ok_or_else(|| Refusal::Missing {
+        image: reference.to_string(),
+    })?;
+    let keys = Keys::of(workplace.settings.signing.verify.as_deref())?;
+    let proof = attest::proof(&registry, &reference, &keys).await?;
+    let bill = attest::bill(&registry, &reference).await?;
+    let before = match before.and_then(pinned) {
+        Some(before) => earlier(workplace, &before).await,
+        None => None,
+    };
+    let (size, old) = before.unzip();
+    let packages = bill
+        .zip(old.flatten())
+        .and_then(|(now, old)| sbom::differences(&old, &now));
+    Ok(Known {
+        tested: Some((proof.statement.tests().count(), proof.statement.run().to_owned())),
+        signer: proof.signer.map(|key| key.short().to_owned()),
+        size: (size, Some(manifest.size)),
+        packages,
+    })
+}
+
+/// The size of an earlier image, and its bill of materials. What is gone, or in a registry that does not answer, is not
+/// known: it decides nothing.
+async fn earlier(workplace: &Workplace, image: &Target) -> Option<(u64, Option<Bytes>)> {
+    let reference = image.reference().ok()?;
+    let (registry, _) = registry(workplace, &reference.registry()).ok()?;
+    let manifest = registry.manifest(&reference).await.ok()??;
+    let bill = attest::bill(&registry, &reference).await.ok()?;
+    Some((manifest.size, bill))
 }

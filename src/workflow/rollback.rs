@@ -1,6 +1,6 @@
 //! Rolling back: the image that a stage ran before goes into its files again.
 
-use super::promote::{carry_out, pinned, present};
+use super::promote::{carry_out, pinned, proven};
 use super::{Moved, WorkflowError, Workplace};
 use crate::deploy::{self, Cause, PullRequest, Refusal};
 use crate::deployment::{Deployment, Stage};
@@ -14,7 +14,8 @@ pub struct RollBack<'a> {
     pub dry_run: bool,
 }
 
-/// Rolls a stage back. What it ran once was promoted then, past every gate: it must still be there, and not be recalled.
+/// Rolls a stage back. The stage before need not run it, nor have been checked with it: this stage ran it
+/// once. It must be there, have passed its tests, and not be recalled.
 pub async fn rollback(
     workplace: &Workplace,
     deployment: &Deployment,
@@ -49,12 +50,13 @@ pub async fn rollback(
     let Some(promotion) = deploy::plan(root, deployment, stage, target.clone(), Cause::RollBack)? else {
         return Ok(Moved::Already(target));
     };
-    present(workplace, &target).await?;
+    let image = proven(workplace, &target, promotion.before.as_ref()).await?;
     let text = PullRequest {
         deployment,
         stage,
         promotion: &promotion,
         cause: Cause::RollBack,
+        image,
         checked: None,
     }
     .text();

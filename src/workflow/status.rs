@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
-use super::promote::pinned;
-use super::push::registry;
+use super::promote::{pinned, proven};
 use super::{WorkflowError, Workplace};
 use crate::deploy::{self, Checked, DeployError, Recall, Target, Tree};
 use crate::deployment::{Deployment, DeploymentName, Held, Stage, StageName};
 use crate::fault::Explained;
 use crate::reference::Digest;
-use crate::registry::Registry as _;
 
 /// What stages run.
 #[derive(Debug, Clone)]
@@ -84,13 +82,13 @@ pub async fn status(workplace: &Workplace, deployments: &[Deployment], verify: b
     if verify {
         let asked = stages.iter().map(|found| async {
             match found.image.as_ref().and_then(pinned) {
-                Some(target) => absent(workplace, &target).await,
+                Some(target) => unproven(workplace, &target).await,
                 None => Ok(None),
             }
         });
         let asked = join_all(asked).await;
-        for (found, absent) in stages.iter_mut().zip(asked) {
-            found.faults.extend(absent?);
+        for (found, unproven) in stages.iter_mut().zip(asked) {
+            found.faults.extend(unproven?);
         }
     }
     Ok(Status { stages })
@@ -169,14 +167,11 @@ fn order(
     Ok((!held(&ran)).then(|| format!("{} never ran it", before.name)))
 }
 
-/// The fault that an image is not in its registry.
-async fn absent(workplace: &Workplace, target: &Target) -> Result<Option<String>, WorkflowError> {
-    let reference = target.reference()?;
-    let (registry, _) = registry(workplace, &reference.registry())?;
-    match registry.manifest(&reference).await {
-        Ok(Some(_)) => Ok(None),
-        Ok(None) => Ok(Some("the image is not in its registry".to_owned())),
-        Err(error) if error.is_temporary() => Err(error.into()),
+/// The fault that an image is not in its registry, or that nothing there says that it passed its tests.
+async fn unproven(workplace: &Workplace, target: &Target) -> Result<Option<String>, WorkflowError> {
+    match proven(workplace, target, None).await {
+        Ok(_) => Ok(None),
+        Err(error) if error.is_temporary() => Err(error),
         Err(error) => Ok(Some(error.to_string())),
     }
 }

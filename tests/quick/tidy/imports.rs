@@ -131,7 +131,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("secrets", &["address", "fault", "git", "private", "sops"]),
     (
         "deploy",
-        &["deployment", "fault", "git", "reference", "state", "values"],
+        &["deployment", "fault", "git", "reference", "sbom", "state", "values"],
     ),
     ("run", &["event", "fault", "reference", "state", "suite"]),
     ("report", &["event", "fault", "reference", "run"]),
@@ -163,6 +163,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "report",
             "repository",
             "run",
+            "sbom",
             "server",
             "spec",
             "state",

@@ -2,8 +2,14 @@
 
 use std::process::Command;
 
+use floe::attest::{self, Evidence};
+use floe::event::{TestFinished, Verdict};
+use floe::reference::{Digest, ImageReference, TestId};
+use floe::run::evidence::Statement;
 use serde_json::json;
 use world::{Ended, LocalRegistry, Repository};
+
+use crate::artifacts;
 
 pub struct Hub {
     repository: Repository,
@@ -74,8 +80,43 @@ impl Hub {
         self.git(&["status", "--porcelain", "--branch"]) + &index + &self.git(&["stash", "list"])
     }
 
-    /// Puts an image into the registry. Returns its repository and digest.
+    /// Puts an image into the registry that passed its tests. Returns its repository and digest.
     pub fn image(&self, tag: &str) -> String {
+        let image = self.untested(tag);
+        self.attach(&image, &image);
+        image
+    }
+
+    /// Attaches evidence to an image: that another one, or itself, passed its tests.
+    pub fn attach(&self, image: &str, tested: &str) {
+        let image: ImageReference = image.parse().unwrap();
+        let tested: ImageReference = tested.parse().unwrap();
+        let test = TestFinished::new(TestId::script("m"), Verdict::Passed);
+        let (id, definitions) = (Digest::of(b"id"), Digest::of(b"definitions"));
+        let statement = Statement::of("floe/m", &id, "run-1", &definitions, &[test]);
+        let statement = statement.pushed_as("hub", &tested.digest().unwrap());
+        let url = format!("pkg:pypi/numpy@{}", image.digest().unwrap().short());
+        let bill = json!({ "packages": [{
+            "name": "numpy",
+            "versionInfo": image.digest().unwrap().short(),
+            "externalRefs": [{ "referenceType": "purl", "referenceLocator": url }],
+        }] });
+        let bill = bill.to_string();
+        let evidence = Evidence {
+            statement: Some(&statement),
+            sbom: Some(bill.as_bytes()),
+            key: None,
+        };
+        let remote = artifacts::remote(&self.registry.address("hub"));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(attest::attach(&remote, &image, &evidence)).unwrap();
+    }
+
+    /// Puts an image into the registry of which nothing says that it passed its tests.
+    pub fn untested(&self, tag: &str) -> String {
         let config = json!({ "architecture": "amd64", "os": "linux", "made-for": tag }).to_string();
         let script = r#"
             digest=sha256:$(printf %s "$1" | sha256sum | cut -d ' ' -f 1)
