@@ -2,14 +2,18 @@
 
 mod checked;
 mod error;
+mod gate;
+mod guard;
 mod past;
 mod promotion;
 mod pull_request;
 mod recalled;
 mod standing;
 
-pub use self::checked::{Checked, passed};
+pub use self::checked::{Checked, CheckedTest, passed};
 pub use self::error::{DeployError, Refusal};
+pub use self::gate::Withheld;
+pub use self::guard::{Guarded, guarded};
 pub use self::past::{Ran, images};
 pub use self::promotion::{Cause, Promotion, Target, commit, plan};
 pub use self::pull_request::{Known, PullRequest};

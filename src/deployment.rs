@@ -9,6 +9,7 @@ mod layout;
 mod stage;
 
 pub use self::definition::{Deployment, load};
+pub use self::driver::{Driver, Helm};
 pub use self::error::DeploymentError;
 pub use self::image::{Held, edits, held};
 pub use self::layout::{FILE, Layout, RECALLED, Reach, list};

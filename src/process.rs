@@ -8,6 +8,7 @@ mod descendants;
 mod exit;
 mod mark;
 pub mod memory;
+mod said;
 pub mod table;
 
 use std::io;
@@ -29,6 +30,7 @@ use self::descendants::Descendants;
 pub use self::descendants::{Left, claim_strangers};
 pub use self::exit::Exit;
 use self::mark::Mark;
+pub use self::said::{Said, said};
 
 /// How long the end of the output is waited for once every process that could write it has been killed.
 const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);

@@ -20,6 +20,7 @@ mod promote;
 mod push;
 mod rollback;
 mod solve;
+mod stage;
 mod stages;
 mod status;
 mod test;
@@ -40,6 +41,9 @@ pub use promote::{Moved, Promote, promote};
 pub use push::{Pushed, push};
 pub use rollback::{RollBack, rollback};
 pub use solve::solve;
+pub use stage::{
+    CheckOptions, Deployed, StageError, Unchanged, WaitOptions, Waited, check, doomed, ready, unchanged, wait,
+};
 pub use stages::{StageOutlook, stages};
 pub use status::{Behind, StageStatus, Status, status};
 pub use test::{decisive, test};

@@ -114,3 +114,12 @@ impl BuildArgs {
         }
     }
 }
+
+/// One stage of a deployment.
+#[derive(Debug, Clone, Args)]
+pub struct OneStage {
+    /// The deployment: a directory below `deployments/`
+    pub deployment: String,
+    /// The stage, as its `deployment.yml` calls it
+    pub stage: String,
+}

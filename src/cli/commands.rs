@@ -2,8 +2,11 @@
 
 mod all;
 mod build;
+mod check;
 mod compose;
 mod config;
+mod deploy;
+mod destroy;
 mod diff;
 mod freeze;
 mod image;
@@ -17,6 +20,7 @@ mod runs;
 mod secrets;
 mod status;
 mod test;
+mod wait;
 
 use clap::{Parser, Subcommand};
 
@@ -55,6 +59,10 @@ pub enum Command {
     Config(config::ConfigArgs),
     Init(init::InitArgs),
     Secrets(secrets::SecretsArgs),
+    Wait(wait::WaitArgs),
+    Check(check::CheckArgs),
+    Deploy(deploy::DeployArgs),
+    Destroy(destroy::DestroyArgs),
     Compose(compose::ComposeArgs),
     Image(image::ImageArgs),
     /// Render a template that standard input holds
@@ -88,6 +96,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(args) => config::execute(global, &args),
         Command::Init(args) => init::execute(global, &args),
         Command::Secrets(args) => secrets::execute(global, &args),
+        Command::Wait(args) => wait::execute(global, &args).await,
+        Command::Check(args) => check::execute(global, &args).await,
+        Command::Deploy(args) => deploy::execute(global, &args).await,
+        Command::Destroy(args) => destroy::execute(global, &args).await,
         Command::Compose(args) => compose::execute(global, &args),
         Command::Image(args) => image::execute(global, &args).await,
         Command::RenderTemplate => template::execute(),

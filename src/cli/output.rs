@@ -48,6 +48,39 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// The text of a program, made fit for a terminal, without what is hidden.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let hidden = HIDDEN.get().cloned().unwrap_or_default();
+    Untrusted::default().plain(&hidden.mask(text)) + "\n"
+}
+
+/// Says something that quotes what people or servers wrote.
+pub fn tell(text: &str) {
+    let hidden = HIDDEN.get().cloned().unwrap_or_default();
+    let untrusted = Untrusted {
+        color: false,
+        commands: in_github_actions(),
+    };
+    say(&untrusted.plain(&hidden.mask(text)));
+}
+
+/// Asks a person at the terminal. `None` where there is none, or nothing is answered.
+pub async fn ask(question: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let _ = write!(io::stderr(), "{} ", Untrusted::default().inline(question));
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    // A thread of its own: the end of this process does not wait for it.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = io::stdin().read_line(&mut line);
+        let _ = sender.send(read.ok().map(|_| line.trim().to_owned()));
+    });
+    answer.await.ok().flatten().filter(|line| !line.is_empty())
+}
+
 /// Prints why a call did not succeed, and what to do about it.
 pub fn failure(failure: &Failure) {
     let Some(message) = &failure.message else {

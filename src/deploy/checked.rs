@@ -41,6 +41,12 @@ impl Checked {
         failed.map(|(name, reason)| format!("{name}: {reason}"))
     }
 
+    /// Remembers it as the last check of a stage with its image.
+    pub fn write(&self, memory: &State, deployment: &DeploymentName, stage: &StageName) -> Result<(), DeployError> {
+        let path = memory.check(deployment.as_str(), stage.as_str(), &self.digest);
+        Ok(state::write(&path, self)?)
+    }
+
     /// The last check of a stage with an image, if this machine remembers one.
     pub fn read(
         memory: &State,

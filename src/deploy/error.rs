@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::gate::Withheld;
 use crate::deployment::{DeploymentError, DeploymentName, StageName};
 use crate::fault::{Explained, Kind, Place};
 use crate::git::GitError;
@@ -23,6 +24,9 @@ pub enum DeployError {
     /// A gate refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A stage is not deployed, checked or destroyed.
+    #[error(transparent)]
+    Withheld(#[from] Withheld),
 }
 
 /// What a gate refuses, and why.
@@ -166,7 +170,7 @@ impl Explained for DeployError {
             Self::Deployment(error) => error.kind(),
             Self::Git(error) => error.kind(),
             Self::File(error) => error.kind(),
-            Self::Refused(_) => Kind::Refused,
+            Self::Refused(_) | Self::Withheld(_) => Kind::Refused,
         }
     }
 
@@ -176,6 +180,7 @@ impl Explained for DeployError {
             Self::Git(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.way_out()),
+            Self::Withheld(withheld) => Some(withheld.way_out()),
         }
     }
 
@@ -217,12 +222,12 @@ impl Refusal {
                 instead: Some(instead), ..
             } => format!("use {instead} instead"),
             Self::Recalled { .. } => "build and test a new one".to_owned(),
-            Self::Missing { .. } => "push it first; floe wait waits until it is there".to_owned(),
+            Self::Missing { .. } => "push it first; `floe wait DEPLOYMENT STAGE` waits until it is there".to_owned(),
             Self::Unchecked { deployment, before, .. } => {
-                format!("floe check {deployment} {before} runs the tests of the stage")
+                format!("`floe check {deployment} {before}` runs the tests of the stage")
             }
             Self::CheckFailed { deployment, before, .. } => {
-                format!("mend it, promote the new image into {before}, and run floe check {deployment} {before}")
+                format!("mend it, promote the new image into {before}, and run `floe check {deployment} {before}`")
             }
             Self::NothingBefore { .. } => "`--to DIGEST` names the image to go back to".to_owned(),
             Self::Overridden { .. } => {

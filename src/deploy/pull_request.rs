@@ -129,7 +129,7 @@ impl PullRequest<'_> {
             let (deployment, stage) = (&self.deployment.name, &self.stage.name);
             items.push((
                 false,
-                format!("floe deploy {deployment} {stage} --plan: it replaces no guarded resource"),
+                format!("`floe deploy {deployment} {stage} --plan` replaces no guarded resource"),
             ));
         }
         if self.stage.protected {
@@ -138,7 +138,7 @@ impl PullRequest<'_> {
         let (deployment, stage) = (&self.deployment.name, &self.stage.name);
         let after = match self.cause {
             Cause::Promote => {
-                format!("afterwards: floe wait {deployment} {stage}, floe check {deployment} {stage}")
+                format!("afterwards: `floe wait {deployment} {stage}` and `floe check {deployment} {stage}`")
             }
             Cause::RollBack => {
                 "afterwards: what was wrong is written down, and the image recalled if nobody should run it".to_owned()

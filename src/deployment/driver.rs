@@ -22,6 +22,18 @@ impl Default for Driver {
     }
 }
 
+impl Driver {
+    /// Its name in `deployment.yml`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Git(_) => "git",
+            Self::Helm(_) => "helm",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
 /// A reconciler such as Argo CD or Flux, or a workflow that runs on a push.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

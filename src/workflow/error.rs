@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Interrupt;
+use super::{Interrupt, StageError};
 use crate::attest::ProofError;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
 use crate::deployment::DeploymentError;
+use crate::driver::DriverError;
 use crate::dsse::KeyError;
 use crate::engine::EngineError;
 use crate::envs::EnvsError;
 use crate::fault::{Explained, Kind, Place};
 use crate::freeze::FreezeError;
 use crate::gate::GateError;
+use crate::hub::HubError;
 use crate::inventory::InventoryError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
@@ -166,6 +168,15 @@ pub enum WorkflowError {
         /// Why.
         reason: String,
     },
+    /// What deploys a stage failed.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// A hub does not answer as one.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A stage did not become what was waited for, or was not checked.
+    #[error(transparent)]
+    Stage(#[from] StageError),
     /// A build was interrupted, and what it had begun is undone.
     #[error("interrupted; nothing was left half-built")]
     Interrupted(Interrupt),
@@ -336,6 +347,9 @@ impl WorkflowError {
             Self::Log(error) => error,
             Self::Report(error) => error,
             Self::File(error) => error,
+            Self::Driver(error) => error,
+            Self::Hub(error) => error,
+            Self::Stage(error) => error,
             _ => return None,
         })
     }

@@ -5,6 +5,7 @@ mod agent;
 mod artifacts;
 mod bills;
 mod cli;
+mod deploying;
 mod deployments;
 mod diff;
 mod documents;

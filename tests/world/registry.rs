@@ -118,6 +118,50 @@ impl LocalRegistry {
         length.trim().parse().unwrap()
     }
 
+    /// Puts an image without layers, and returns the digest of its manifest.
+    pub fn image(&self, repository: &str, tag: &str) -> String {
+        let config = format!(r#"{{"architecture":"amd64","os":"linux","author":"{tag}"}}"#);
+        let digest = |text: &str| {
+            use sha2::Digest as _;
+            let bytes = sha2::Sha256::digest(text);
+            bytes
+                .iter()
+                .fold("sha256:".to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+        };
+        let begun = self.send("POST", &format!("/v2/{repository}/blobs/uploads/"), "");
+        let place = begun.lines().find_map(|line| line.strip_prefix("Location: ")).unwrap();
+        let path = place.split_once("/v2/").unwrap().1.trim();
+        let blob = digest(&config);
+        let ended = self.send("PUT", &format!("/v2/{path}&digest={blob}"), &config);
+        assert!(ended.contains(" 201 "), "{ended}");
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "size": config.len(),
+                "digest": blob,
+            },
+            "layers": [],
+        });
+        self.put(repository, tag, &manifest);
+        digest(&manifest.to_string())
+    }
+
+    /// The answer to a request.
+    fn send(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Puts a manifest.
     pub fn put(&self, repository: &str, tag: &str, manifest: &serde_json::Value) {
         let body = manifest.to_string();

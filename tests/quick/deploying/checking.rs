@@ -1,0 +1,71 @@
+//! `floe check`.
+
+use serde_json::{Value, json};
+
+use super::place::{LINES, Place, VERSION, hub};
+
+/// What floe remembers of the check of `staging`.
+fn remembered(place: &Place) -> Value {
+    let hex = place.digest.trim_start_matches("sha256:");
+    let path = place.path().join(format!(".floe/checks/hub/staging/{hex}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_stage_is_checked_by_its_hub_and_its_lines_and_that_is_remembered() {
+    let url = hub("200 OK", VERSION);
+    let test = "'test $FLOE_URL = \"$URL\" && echo $FLOE_IMAGE | grep -q $FLOE_DIGEST'";
+    let test = test.replace("$URL", &url);
+    let place = Place::new(&[&format!(
+        "name: staging, check: {{url: '{url}', tests: [{test}]}}, {LINES}"
+    )]);
+    place.write("live", &place.image());
+    place
+        .floe(&["check", "hub", "staging"])
+        .expect(0)
+        .says(&["2 of 2 passed"]);
+    let checked = remembered(&place);
+    assert_eq!(checked["digest"], json!(place.digest));
+    assert_eq!(checked["tests"][0], json!({"name": "hub", "failed": null}));
+}
+
+#[test]
+fn a_test_that_fails_hangs_or_ends_hides_no_other() {
+    let tests = "['echo what was wrong; exit 7', 'sleep 100', 'true']";
+    let place = Place::new(&[&format!("name: staging, check: {{tests: {tests}}}, {LINES}")]);
+    place.write("live", &place.image());
+    place
+        .floe(&["check", "hub", "staging", "--timeout", "1s"])
+        .expect(100)
+        .says(&[
+            "what was wrong",
+            "2 of 3 failed",
+            "exit code 7: what was wrong",
+            "passed: true",
+        ]);
+    let checked = remembered(&place);
+    assert_eq!(checked["tests"][0]["failed"], "exit code 7: what was wrong");
+    assert_eq!(checked["tests"][1]["failed"], "it did not end within 1 s");
+    assert_eq!(checked["tests"][2]["failed"], Value::Null);
+}
+
+#[test]
+fn an_image_is_not_checked_by_a_stage_that_runs_another() {
+    let place = Place::new(&[&format!("name: staging, check: {{tests: ['true']}}, {LINES}")]);
+    place.write("live", "hub/one:0\n");
+    place
+        .floe(&["check", "hub", "staging"])
+        .expect(102)
+        .says(&["runs hub/one:0", "floe wait hub staging"]);
+    assert!(!place.path().join(".floe/checks").exists());
+}
+
+#[test]
+fn a_hub_that_does_not_answer_is_a_failed_test_and_nothing_to_check_is_no_success() {
+    let place = Place::new(&["name: staging, check: {url: 'http://127.0.0.1:9/'}", "name: prod"]);
+    place
+        .floe(&["check", "hub", "staging"])
+        .expect(100)
+        .says(&["1 of 1 failed", "refused"]);
+    place.floe(&["check", "hub", "prod"]).expect(4).says(&["check: {url"]);
+}
