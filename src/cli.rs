@@ -132,6 +132,93 @@ mod tests {
         assert!(commands > 10, "only {commands} were found");
     }
 
+    /// The lines of a page that people type: those of blocks for the shell, indented ones, and code in the text, which may be
+    /// the name of a command alone.
+    fn typed(page: &str) -> Vec<(String, bool)> {
+        let mut typed = Vec::new();
+        let mut block = None;
+        for line in page.lines() {
+            if let Some(kind) = line.strip_prefix("```") {
+                block = if block.is_some() { None } else { Some(kind) };
+                continue;
+            }
+            match block {
+                Some("console") => typed.extend(line.strip_prefix("$ ").map(|line| (line.to_owned(), false))),
+                Some("sh") => typed.push((line.to_owned(), false)),
+                Some(_) => {}
+                None if line.starts_with("    ") => {
+                    typed.extend(
+                        line.trim()
+                            .starts_with("floe ")
+                            .then(|| (line.trim().to_owned(), false)),
+                    );
+                }
+                None => typed.extend(line.split('`').skip(1).step_by(2).map(|code| (code.to_owned(), true))),
+            }
+        }
+        typed
+    }
+
+    /// Each call of floe in a line of the shell, as its words.
+    fn calls(line: &str) -> Vec<Vec<String>> {
+        let code = line.split(" #").next().unwrap();
+        let begins = code.match_indices("floe ").map(|(at, _)| at);
+        let begins = begins.filter(|&at| at == 0 || code[..at].ends_with([' ', '(', '/']));
+        let words = |at: usize| {
+            let call = code[at..].split(['|', ';', ')', '>', '&']).next().unwrap();
+            let words = call.split_whitespace();
+            // A variable stands for something that is well formed.
+            let said = |word: &str| {
+                if word.starts_with('$') {
+                    "x".to_owned()
+                } else {
+                    word.to_owned()
+                }
+            };
+            words.map(|word| said(word.trim_matches('"'))).collect()
+        };
+        begins.map(words).collect()
+    }
+
+    #[test]
+    fn every_command_of_the_documents_and_workflows_is_one() {
+        use clap::error::ErrorKind;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let files = walkdir::WalkDir::new(root.join("docs")).into_iter().map(Result::unwrap);
+        let mut files = files.map(walkdir::DirEntry::into_path).collect::<Vec<_>>();
+        files.push(root.join("README.md"));
+        let mut commands = 0;
+        for file in files {
+            let extension = file.extension().and_then(|extension| extension.to_str());
+            let text = || std::fs::read_to_string(&file).unwrap();
+            let lines = match extension {
+                Some("md") => typed(&text()),
+                Some("yml") => text().lines().map(|line| (line.to_owned(), false)).collect(),
+                _ => continue,
+            };
+            let code = lines.iter().filter(|(line, _)| !line.trim_start().starts_with('#'));
+            for (line, may_be_a_name) in code {
+                for words in calls(line) {
+                    if words.get(1).is_some_and(|word| word == "COMMAND") {
+                        continue;
+                    }
+                    commands += 1;
+                    let Err(error) = commands::Cli::try_parse_from(&words) else {
+                        continue;
+                    };
+                    let unsaid = [
+                        ErrorKind::MissingRequiredArgument,
+                        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                        ErrorKind::DisplayHelp,
+                    ];
+                    let is_name = *may_be_a_name && unsaid.contains(&error.kind());
+                    assert!(is_name, "{}: {line}: {error}", file.display());
+                }
+            }
+        }
+        assert!(commands > 60, "only {commands} were found");
+    }
+
     #[test]
     fn every_option_that_people_are_told_of_is_one() {
         use clap::CommandFactory as _;

@@ -52,7 +52,11 @@ pub fn say(text: &str) {
 #[must_use]
 pub fn visible(text: &str) -> String {
     let hidden = HIDDEN.get().cloned().unwrap_or_default();
-    Untrusted::default().plain(&hidden.mask(text)) + "\n"
+    Untrusted::default()
+        .plain(&hidden.mask(text))
+        .trim_end_matches('\n')
+        .to_owned()
+        + "\n"
 }
 
 /// Says something that quotes what people or servers wrote.

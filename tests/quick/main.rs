@@ -17,6 +17,7 @@ mod installation;
 mod planning;
 mod promoting;
 mod pushing;
+mod releasing;
 mod reports;
 mod secrets;
 mod selecting;

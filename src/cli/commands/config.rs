@@ -6,7 +6,6 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::report::untrusted::Untrusted;
 use crate::values::{self, Remark, Source};
 use crate::workflow;
 
@@ -43,7 +42,7 @@ pub fn execute(global: &Global, args: &ConfigArgs) -> Result<(), Failure> {
     match args.format {
         Format::Text => {
             let text = values::yaml(&found.merged.values, &origin, &hidden);
-            output::result(&Untrusted::default().plain(&text))
+            output::result(&output::visible(&text))
         }
         Format::Json => {
             let json = values::json(&found.merged.values, &origin, &hidden);

@@ -7,7 +7,6 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::deployment::Stage;
-use crate::report::untrusted::Untrusted;
 use crate::repository::Repository;
 use crate::workflow::{self, Moved, Promote};
 
@@ -56,7 +55,7 @@ pub(super) fn show(repository: &Repository, stage: &Stage, moved: &Moved) -> Res
                 promotion.branch
             ));
             let shown = format!("{}\n{text}", difference(&promotion.old, &promotion.new));
-            output::result(&Untrusted::default().plain(&shown))
+            output::result(&output::visible(&shown))
         }
         Moved::Committed {
             promotion,

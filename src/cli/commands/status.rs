@@ -11,7 +11,6 @@ use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::report::amounts::duration;
-use crate::report::untrusted::Untrusted;
 use crate::workflow::{self, Behind, StageStatus, Status};
 
 /// Show what each stage of each deployment runs
@@ -42,7 +41,7 @@ pub async fn execute(global: &Global, args: &StatusArgs) -> Result<(), Failure> 
     }
     let status = workflow::status(workplace, &deployments, args.verify).await?;
     let shown = match args.format {
-        Format::Text => Untrusted::default().plain(&text(&status)),
+        Format::Text => output::visible(&text(&status)),
         Format::Json => format!("{:#}\n", json(&status)),
     };
     output::result(&shown)?;
