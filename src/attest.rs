@@ -152,6 +152,66 @@ pub async fn bill(registry: &dyn Registry, image: &ImageReference) -> Result<Opt
     Ok(None)
 }
 
+/// Attaches a document of a type of its own to what `image` names by its digest, signed where there is a key.
+///
+/// # Panics
+///
+/// Never: what it writes consists of strings.
+pub async fn attach_document(
+    registry: &dyn Registry,
+    image: &ImageReference,
+    media_type: &str,
+    text: Vec<u8>,
+    key: Option<&SigningKey>,
+) -> Result<(), RegistryError> {
+    let part = match key {
+        None => Content::new(media_type, text),
+        Some(key) => {
+            let envelope = Envelope::sign(media_type, &text, key);
+            Content::new(
+                ENVELOPE_MEDIA_TYPE,
+                serde_json::to_vec(&envelope).expect("strings are JSON"),
+            )
+        }
+    };
+    let artifact = Artifact {
+        artifact_type: Some(media_type.to_owned()),
+        ..Artifact::of(part)
+    };
+    registry.attach(image, &artifact).await.map(drop)
+}
+
+/// The documents of a type that are attached to what `image` names by its digest: those that are signed by the key which
+/// `keys` require, if they require one.
+pub async fn documents(
+    registry: &dyn Registry,
+    image: &ImageReference,
+    media_type: &str,
+    keys: &Keys,
+) -> Result<Vec<Vec<u8>>, RegistryError> {
+    let mut documents = Vec::new();
+    for referrer in registry
+        .referrers(image, Some(media_type))
+        .await?
+        .iter()
+        .take(MOST_READ)
+    {
+        let reference = image.beside(&format!("@{}", referrer.digest));
+        let Some(artifact) = readable(registry.artifact(&reference).await)? else {
+            continue;
+        };
+        for found in parts(artifact) {
+            documents.extend(match (found, &keys.verify) {
+                (Found::Plain(text), None) => Some(text.to_vec()),
+                (Found::Plain(_), Some(_)) => None,
+                (Found::Signed(envelope), Some(key)) if !envelope.is_signed_by(key) => None,
+                (Found::Signed(envelope), _) => envelope.payload(media_type),
+            });
+        }
+    }
+    Ok(documents)
+}
+
 /// Something that may be a statement.
 enum Found {
     Plain(Bytes),

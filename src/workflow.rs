@@ -7,6 +7,7 @@
 pub mod added;
 mod all;
 mod build;
+mod checked;
 mod choose;
 mod config;
 mod error;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::push::registry;
-use super::{WorkflowError, Workplace};
+use super::{WorkflowError, Workplace, checked};
 use crate::attest::{self, Keys};
-use crate::deploy::{self, Cause, Checked, Known, Promotion, PullRequest, Refusal, Target, Tree};
+use crate::deploy::{self, Cause, Known, Promotion, PullRequest, Refusal, Target, Tree};
 use crate::deployment::{Deployment, Held, Stage};
 use crate::reference::{ImageReference, ImageTag};
 use crate::registry::Registry as _;
@@ -49,15 +49,14 @@ pub async fn promote(
     options: Promote<'_>,
 ) -> Result<Moved, WorkflowError> {
     let root = workplace.repository.root();
-    let (target, checked) = match deployment.before(stage) {
+    let (target, before) = match deployment.before(stage) {
         Some(before) => {
             if options.image.is_some() {
                 let (stage, before) = (stage.name.clone(), before.name.clone());
                 return Err(Refusal::OutOfOrder { stage, before }.into());
             }
             let target = running(workplace, deployment, before)?;
-            let checked = Checked::read(&workplace.state, &deployment.name, &before.name, &target.digest)?;
-            (target, Some((before, checked)))
+            (target, Some(before))
         }
         None => (pushed(workplace, deployment, stage, options.image).await?, None),
     };
@@ -66,8 +65,11 @@ pub async fn promote(
     };
     deploy::admit(&target.digest, &deploy::recalled(root)?)?;
     let image = proven(workplace, &target, promotion.before.as_ref()).await?;
-    if let Some((before, checked)) = &checked {
-        deploy::passed(checked.as_ref(), &deployment.name, &before.name, &target.digest)?;
+    let mut checked = None;
+    if let Some(before) = before {
+        let last = checked::last(workplace, &target, &deployment.name, &before.name).await?;
+        deploy::passed(last.as_ref(), &deployment.name, &before.name, &target.digest)?;
+        checked = last.map(|last| (&before.name, last));
     }
     let facts = PullRequest {
         deployment,
@@ -75,9 +77,7 @@ pub async fn promote(
         promotion: &promotion,
         cause: Cause::Promote,
         image,
-        checked: checked
-            .as_ref()
-            .and_then(|(before, checked)| Some((&before.name, checked.as_ref()?))),
+        checked: checked.as_ref().map(|(before, checked)| (*before, checked)),
     };
     carry_out(workplace, promotion.clone(), facts.text(), options.dry_run)
 }

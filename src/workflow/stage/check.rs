@@ -9,7 +9,8 @@ use crate::deploy::{Checked, CheckedTest, DeployError, Withheld};
 use crate::driver::{self, Live};
 use crate::event::Event;
 use crate::process::{Ended, Exit, Running};
-use crate::workflow::{Interrupts, WorkflowError, Workplace};
+use crate::workflow::promote::pinned;
+use crate::workflow::{Interrupts, WorkflowError, Workplace, checked};
 
 /// How to check.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,10 @@ pub async fn check(
         tests: results,
         time: seconds_since_1970(),
     };
-    checked.write(&workplace.state, &open.deployment.name, &open.stage().name)?;
+    let (deployment, stage) = (&open.deployment.name, &open.stage().name);
+    if let Some(target) = pinned(&wanted.held) {
+        checked::remember(workplace, &target, deployment, stage, &checked).await?;
+    }
     Ok(checked)
 }
 

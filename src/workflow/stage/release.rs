@@ -171,8 +171,12 @@ impl OpenStage<'_> {
         if !scene.has_secrets() {
             return Ok(None);
         }
+        let keys = self.workplace.settings.secrets.age_keys.as_ref();
         let mut vault = Vault {
-            sops: Sops::default(),
+            sops: Sops {
+                age_keys: keys.map(|keys| self.workplace.repository.path(keys)),
+                ..Sops::default()
+            },
             private: PrivateDirectory::create(runtime).map_err(driver::DriverError::from)?,
             hidden: Hidden::default(),
         };

@@ -69,3 +69,20 @@ fn a_hub_that_does_not_answer_is_a_failed_test_and_nothing_to_check_is_no_succes
         .says(&["1 of 1 failed", "refused"]);
     place.floe(&["check", "hub", "prod"]).expect(4).says(&["check: {url"]);
 }
+
+#[test]
+fn what_one_machine_checked_another_one_promotes() {
+    let place = Place::new(&["name: staging, check: {tests: ['true']}", "name: prod"]);
+    place.names("prod", &place.registry.image("hub/one", "other"));
+    place.commit();
+    place
+        .floe(&["promote", "hub", "prod"])
+        .expect(102)
+        .says(&["was not checked"]);
+    place.floe(&["check", "hub", "staging"]).expect(0);
+    // All that this machine remembers.
+    std::fs::remove_dir_all(place.path().join(".floe")).unwrap();
+    place.git(&["config", "user.name", "t"]);
+    place.git(&["config", "user.email", "t@example.org"]);
+    place.floe(&["promote", "hub", "prod"]).expect(0);
+}

@@ -119,3 +119,15 @@ fn what_is_not_declared_is_a_mistake_of_the_call() {
         .expect(3)
         .says(&["deployments/hub/deployment.yml:", "drivers"]);
 }
+
+#[test]
+fn an_image_that_nothing_says_passed_its_tests_is_not_deployed() {
+    let place = Place::new(&[&format!("name: staging, {LINES}")]);
+    place.names("staging", &place.registry.image("hub/one", "untested"));
+    place.commit();
+    refused(
+        &place,
+        "staging",
+        &["has no evidence in its registry that it passed its tests"],
+    );
+}
