@@ -8,6 +8,7 @@ mod past;
 mod promotion;
 mod pull_request;
 mod recalled;
+mod shared;
 mod standing;
 
 pub use self::checked::{Checked, CheckedTest, passed};
@@ -18,6 +19,7 @@ pub use self::past::{Ran, images};
 pub use self::promotion::{Cause, Promotion, Target, commit, plan};
 pub use self::pull_request::{Known, PullRequest};
 pub use self::recalled::{Recall, admit, recalled};
+pub use self::shared::{Secrets, shared};
 pub use self::standing::{Tree, config, files, image, tip};
 
 #[cfg(test)]

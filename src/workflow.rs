@@ -20,6 +20,7 @@ mod outlook;
 mod promote;
 mod push;
 mod rollback;
+mod shared;
 mod solve;
 mod stage;
 mod stages;

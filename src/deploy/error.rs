@@ -131,12 +131,12 @@ pub enum Refusal {
         reason: String,
     },
     /// A stage ran no other image before.
-    #[error("stage {stage} ran no other image before {digest}, as far as git knows")]
+    #[error("stage {stage} ran no other image than {image}, as far as git knows")]
     NothingBefore {
         /// The stage.
         stage: StageName,
         /// What it runs.
-        digest: Digest,
+        image: String,
     },
     /// After the edit the stage would run something else than was meant.
     #[error("{field} would hold {found} after the edit of {}", .path.display())]

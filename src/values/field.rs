@@ -49,6 +49,14 @@ impl Field {
         Self(steps)
     }
 
+    /// The entry of this number within this field, which is a list.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Index(index));
+        Self(steps)
+    }
+
     /// What it is in `root`, if that has it.
     #[must_use]
     pub fn of_values<'a>(&self, root: &'a Node) -> Option<&'a Node> {

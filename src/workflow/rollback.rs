@@ -2,8 +2,8 @@
 
 use super::promote::{carry_out, pinned, proven};
 use super::{Moved, WorkflowError, Workplace};
-use crate::deploy::{self, Cause, PullRequest, Refusal};
-use crate::deployment::{Deployment, Stage};
+use crate::deploy::{self, Cause, PullRequest, Refusal, Tree};
+use crate::deployment::{Deployment, Held, Stage};
 
 /// What to go back to.
 #[derive(Debug, Clone, Copy)]
@@ -33,19 +33,18 @@ pub async fn rollback(
             .starts_with(to.trim_start_matches("sha256:")),
         None => deploy::admit(&ran.digest, &recalled).is_ok(),
     };
-    let ran = deploy::images(root, deployment, stage, &tip, |ran| ran.iter().skip(1).any(meant))?;
-    let current = ran.first().cloned();
-    let found = ran.into_iter().skip(1).find(|ran| meant(ran));
-    let target = found.and_then(|ran| pinned(&ran.image)).ok_or_else(|| match current {
-        Some(current) => Refusal::NothingBefore {
+    let values = deploy::config(root, Tree::Commit(&tip), deployment, stage)?.values;
+    let current = deploy::image(&values, deployment, stage)?;
+    let runs = current.as_ref().and_then(|image| image.digest.as_ref());
+    let is_earlier = |ran: &deploy::Ran| Some(&ran.digest) != runs && meant(ran);
+    let ran = deploy::images(root, deployment, stage, &tip, |ran| ran.iter().any(is_earlier))?;
+    let found = ran.iter().find(|ran| is_earlier(ran));
+    let target = found
+        .and_then(|ran| pinned(&ran.image))
+        .ok_or_else(|| Refusal::NothingBefore {
             stage: stage.name.clone(),
-            digest: current.digest,
-        },
-        None => Refusal::NoImage {
-            stage: stage.name.clone(),
-            field: deployment.images[0].to_string(),
-        },
-    })?;
+            image: current.as_ref().map_or_else(|| "none".to_owned(), Held::reference),
+        })?;
     deploy::admit(&target.digest, &recalled)?;
     let Some(promotion) = deploy::plan(root, deployment, stage, target.clone(), Cause::RollBack)? else {
         return Ok(Moved::Already(target));

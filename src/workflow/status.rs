@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 
 use super::promote::{pinned, proven};
+use super::shared::shared;
 use super::{WorkflowError, Workplace};
 use crate::deploy::{self, Checked, DeployError, Recall, Target, Tree};
 use crate::deployment::{Deployment, DeploymentName, Held, Stage, StageName};
@@ -77,6 +78,12 @@ pub async fn status(workplace: &Workplace, deployments: &[Deployment], verify: b
             }
             seen.insert(&stage.name, digest);
             stages.push(found);
+        }
+        if verify {
+            let first = stages.len() - deployment.stages.len();
+            for (found, faults) in stages[first..].iter_mut().zip(shared(workplace, deployment)?) {
+                found.faults.extend(faults);
+            }
         }
     }
     if verify {

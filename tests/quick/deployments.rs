@@ -1,5 +1,9 @@
 //! What is known of stages: their values, what they run, what is declared wrong, and what a change reaches.
 
+use std::process::Command;
+
+use world::{run, sops_directory};
+
 use crate::hub::Hub;
 
 #[test]
@@ -210,4 +214,47 @@ fn changes_reach_the_stages_that_they_belong_to_and_no_protected_one_that_keeps_
     assert_eq!(touched(), "staging stale, prod up-to-date");
     let plan = hub.floe(&["plan", "--since", "HEAD"]).expect(0).stdout;
     assert!(plan.contains("shared files changed, which do not reach it"), "{plan}");
+}
+
+#[test]
+fn a_secret_of_two_stages_and_one_in_plain_text_do_not_hold() {
+    let hub = Hub::new();
+    let image = hub.image("1.0");
+    for stage in ["staging", "prod"] {
+        hub.runs(stage, &image);
+    }
+    hub.write(".floe/.keep", "");
+    let keys = hub.path().join(".floe/keys.txt");
+    run(Command::new("age-keygen").arg("-o").arg(&keys));
+    let recipient = run(Command::new("age-keygen").arg("-y").arg(&keys));
+    let sops = sops_directory();
+    let path = format!("{}:{}", sops.display(), std::env::var("PATH").unwrap());
+    let variables = [("PATH", path.as_str()), ("SOPS_AGE_KEY_FILE", ".floe/keys.txt")];
+    let verified = || hub.floe_with(&["status", "--verify"], &variables);
+    let keeps = |stage: &str, plain: &str| {
+        let file = format!("deployments/pub/secrets/{stage}.yaml");
+        hub.write(&file, plain);
+        let mut command = Command::new(sops.join("sops"));
+        command.args(["encrypt", "--in-place", "--age", recipient.trim(), &file]);
+        run(command.current_dir(hub.path()));
+    };
+    keeps("staging", "hub:\n  token: known in both\n  name: admin\n");
+    keeps("prod", "auth:\n  keys: [known in both]\n  name: admin\n");
+    hub.commit("secrets");
+    let told = verified().expect(102).stdout;
+    let said = "pub/prod: the secret auth.keys[0] is that of staging, hub.token; give each stage its own";
+    assert!(told.contains(said) && !told.contains("known in both"), "{told}");
+    keeps("prod", "auth:\n  keys: [known here alone]\n");
+    hub.commit("a secret of its own");
+    verified().expect(0);
+    // Without the key nothing is known, and that is told.
+    let unknown = hub.floe_with(&["status", "--verify"], &variables[..1]).expect(0);
+    unknown.says(&["whether pub/staging shares secrets with other stages is not known"]);
+    hub.write("deployments/pub/secrets/prod.yaml", "auth: {keys: [plain as day]}\n");
+    hub.commit("a mistake");
+    let told = verified().expect(102).stdout;
+    assert!(
+        told.contains("pub/prod: deployments/pub/secrets/prod.yaml is in plain text"),
+        "{told}"
+    );
 }

@@ -49,11 +49,20 @@ impl Hub {
     }
 
     pub fn floe(&self, words: &[&str]) -> Ended {
+        self.floe_with(words, &[])
+    }
+
+    pub fn floe_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Ended {
         let mut command = self.repository.command(words);
+        command.envs(variables.iter().copied());
         for (name, value) in IDENTITY {
             command.env(name, value);
         }
         Ended::of(command.output().unwrap())
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        self.repository.path()
     }
 
     pub fn git(&self, words: &[impl AsRef<str>]) -> String {

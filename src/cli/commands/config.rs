@@ -61,13 +61,13 @@ fn say(remark: &Remark) -> String {
             replaced,
             lost,
         } => {
-            let entries = if *lost == 1 {
-                "1 entry".to_owned()
+            let gone = if *lost == 1 {
+                "1 entry of that is gone".to_owned()
             } else {
-                format!("{lost} entries")
+                format!("{lost} entries of that are gone")
             };
             format!(
-                "{}: {field} replaces the whole list of {}; {entries} of that are gone",
+                "{}: {field} replaces the whole list of {}; {gone}",
                 by.place(),
                 replaced.place()
             )

@@ -116,7 +116,8 @@ fn text(outlook: &Outlook, stages: &[StageOutlook]) -> String {
     }
     if let Some(since) = &outlook.since {
         let what = match (outlook.missions.len(), outlook.untouched) {
-            (0, 0) => return text,
+            (0, 0) if !stages.is_empty() => return text,
+            (0, 0) => "No stage is touched".to_owned(),
             (0, _) => "No mission is touched".to_owned(),
             (_, 0) => "All missions are touched".to_owned(),
             (_, 1) => "1 mission is not touched".to_owned(),
