@@ -278,8 +278,25 @@ pub fn names_in_commit(root: &Path, commit: &str, directory: &Path) -> Result<Ve
 ///
 /// The repository may be somebody else's: nothing that its configuration names is run.
 fn git(root: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<String, GitError> {
+    let of_objects = arguments.first().and_then(|name| name.as_ref().to_str());
+    if of_objects.is_some_and(|name| OF_OBJECTS.contains(&name)) {
+        return said(bare(root).args(arguments));
+    }
     said(guarded(root)?.args(arguments))
 }
+
+/// The commands of git that read no file of the working tree, so that there is no filter that they would run.
+const OF_OBJECTS: &[&str] = &[
+    "cat-file",
+    "check-ref-format",
+    "config",
+    "log",
+    "ls-tree",
+    "merge-base",
+    "rev-parse",
+    "symbolic-ref",
+    "update-ref",
+];
 
 /// git, which runs nothing that the configuration of the repository names.
 fn guarded(root: &Path) -> Result<Command, GitError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use rayon::prelude::*;
 
 use super::promote::{pinned, proven};
 use super::shared::shared;
@@ -57,48 +58,65 @@ pub enum Behind {
 
 /// Looks at the stages of `deployments`. With `verify`, registries are asked for each image and history for the order.
 pub async fn status(workplace: &Workplace, deployments: &[Deployment], verify: bool) -> Result<Status, WorkflowError> {
-    let root = workplace.repository.root();
-    let recalled = deploy::recalled(root)?;
-    let mut stages = Vec::new();
-    for deployment in deployments {
-        let mut seen: BTreeMap<&StageName, Option<Digest>> = BTreeMap::new();
-        for stage in &deployment.stages {
-            let mut found = standing(workplace, deployment, stage, &recalled)?;
-            let digest = found.image.as_ref().and_then(|held| held.digest.clone());
-            found.behind = match stage.from.as_ref().map(|from| seen.get(from).cloned().flatten()) {
-                None => Behind::First,
-                Some(before) => match (&before, &digest) {
-                    (Some(before), Some(digest)) if before == digest => Behind::Same,
-                    (Some(_), Some(_)) => Behind::Differs,
-                    _ => Behind::Unknown,
-                },
-            };
-            if verify && let Some(digest) = &digest {
-                found.faults.extend(order(workplace, deployment, stage, digest)?);
-            }
-            seen.insert(&stage.name, digest);
-            stages.push(found);
-        }
-        if verify {
-            let first = stages.len() - deployment.stages.len();
-            for (found, faults) in stages[first..].iter_mut().zip(shared(workplace, deployment)?) {
-                found.faults.extend(faults);
-            }
-        }
-    }
+    let recalled = deploy::recalled(workplace.repository.root())?;
+    // Each asks git many times, which answers one question after the other.
+    let stages = deployments
+        .par_iter()
+        .map(|deployment| of_deployment(workplace, deployment, verify, &recalled))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut stages = stages.into_iter().flatten().collect::<Vec<_>>();
     if verify {
-        let asked = stages.iter().map(|found| async {
-            match found.image.as_ref().and_then(pinned) {
-                Some(target) => unproven(workplace, &target).await,
-                None => Ok(None),
-            }
-        });
-        let asked = join_all(asked).await;
-        for (found, unproven) in stages.iter_mut().zip(asked) {
-            found.faults.extend(unproven?);
+        let targets = stages.iter().filter_map(|found| pinned(found.image.as_ref()?));
+        let name = |target: &Target| (target.tag.repository.clone(), target.digest.clone());
+        let targets = targets
+            .map(|target| (name(&target), target))
+            .collect::<BTreeMap<_, _>>();
+        let asked = join_all(targets.values().map(|target| unproven(workplace, target))).await;
+        let mut faults = BTreeMap::new();
+        for (name, asked) in targets.keys().zip(asked) {
+            faults.insert(name, asked?);
+        }
+        for found in &mut stages {
+            let target = found.image.as_ref().and_then(pinned);
+            let fault = target.and_then(|target| faults.get(&name(&target)).cloned().flatten());
+            found.faults.extend(fault);
         }
     }
     Ok(Status { stages })
+}
+
+/// Looks at the stages of one deployment.
+fn of_deployment(
+    workplace: &Workplace,
+    deployment: &Deployment,
+    verify: bool,
+    recalled: &[Recall],
+) -> Result<Vec<StageStatus>, WorkflowError> {
+    let mut stages = Vec::with_capacity(deployment.stages.len());
+    let mut seen: BTreeMap<&StageName, Option<Digest>> = BTreeMap::new();
+    for stage in &deployment.stages {
+        let mut found = standing(workplace, deployment, stage, recalled)?;
+        let digest = found.image.as_ref().and_then(|held| held.digest.clone());
+        found.behind = match stage.from.as_ref().map(|from| seen.get(from).cloned().flatten()) {
+            None => Behind::First,
+            Some(before) => match (&before, &digest) {
+                (Some(before), Some(digest)) if before == digest => Behind::Same,
+                (Some(_), Some(_)) => Behind::Differs,
+                _ => Behind::Unknown,
+            },
+        };
+        if verify && let Some(digest) = &digest {
+            found.faults.extend(order(workplace, deployment, stage, digest)?);
+        }
+        seen.insert(&stage.name, digest);
+        stages.push(found);
+    }
+    if verify {
+        for (found, faults) in stages.iter_mut().zip(shared(workplace, deployment)?) {
+            found.faults.extend(faults);
+        }
+    }
+    Ok(stages)
 }
 
 /// What the files of a stage say. What is wrong with them is a fault of the stage, not an end of the call.
