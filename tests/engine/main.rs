@@ -13,4 +13,5 @@ mod report;
 mod rootfs;
 mod runs;
 mod site;
+mod story;
 mod workshop;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use floe::attest::{self, Keys, Proof, ProofError};
 use floe::dsse::PublicKey;
@@ -73,12 +72,9 @@ async fn a_push_attaches_evidence_and_a_bill_of_materials_once() {
     let created = bill["creationInfo"]["created"].as_str().unwrap();
     assert!(created.starts_with("20"), "{created}");
 
-    let begun = Instant::now();
     let again = push(&site, &address, &[]).expect(0).says(&["is there already"]);
-    let took = begun.elapsed();
     assert_eq!(again.stdout, pushed.stdout);
     assert!(!again.stderr.contains("its evidence is attached"), "{}", again.stderr);
-    assert!(took < Duration::from_secs(2), "a second push took {took:?}");
     assert_eq!(remote.referrers(&image, None).await.unwrap().len(), 2);
 }
 
