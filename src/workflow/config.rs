@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::shared::shared;
 use super::{WorkflowError, Workplace};
 use crate::deploy::{self, Tree};
 use crate::deployment::{self, Deployment, Stage};
@@ -13,6 +14,8 @@ use crate::values::Merged;
 pub struct Configuration {
     /// The values, and what a person may not have meant.
     pub merged: Merged,
+    /// What does not hold of the stage's secrets, as they are committed.
+    pub faults: Vec<String>,
     /// The file whose values are secrets, below the root.
     pub secrets: PathBuf,
     /// The commit that the files are of; `None` for those of the working tree.
@@ -44,7 +47,12 @@ pub fn config(workplace: &Workplace, deployment: &Deployment, stage: &Stage) -> 
     };
     let tree = commit.as_deref().map_or(Tree::Here, Tree::Commit);
     let [_, _, _, secrets] = deploy::files(deployment, stage);
+    let index = deployment.stages.iter().position(|other| other.name == stage.name);
+    let faults = shared(workplace, deployment, false)?;
     Ok(Configuration {
+        faults: index
+            .and_then(|index| faults.into_iter().nth(index))
+            .unwrap_or_default(),
         merged: deploy::config(root, tree, deployment, stage)?,
         secrets,
         commit,

@@ -12,11 +12,16 @@ use crate::state::FileError;
 use crate::values;
 
 /// The faults of each stage, in the deployment's order: secrets that a stage before it has, too, or that are in plain text.
-pub(super) fn shared(workplace: &Workplace, deployment: &Deployment) -> Result<Vec<Vec<String>>, WorkflowError> {
+/// What this machine cannot decrypt is told of only where somebody asked for exactly this.
+pub(super) fn shared(
+    workplace: &Workplace,
+    deployment: &Deployment,
+    asked: bool,
+) -> Result<Vec<Vec<String>>, WorkflowError> {
     let mut known: Vec<(StageName, Secrets)> = Vec::new();
     let mut faults = Vec::with_capacity(deployment.stages.len());
     for stage in &deployment.stages {
-        faults.push(match secrets(workplace, deployment, stage)? {
+        faults.push(match secrets(workplace, deployment, stage, asked)? {
             Known::None => Vec::new(),
             Known::Plain => vec![format!(
                 "{} is in plain text; `sops encrypt --in-place` encrypts it, and what it holds is no secret any more",
@@ -45,7 +50,7 @@ enum Known {
     Secrets(Secrets),
 }
 
-fn secrets(workplace: &Workplace, deployment: &Deployment, stage: &Stage) -> Result<Known, WorkflowError> {
+fn secrets(workplace: &Workplace, deployment: &Deployment, stage: &Stage, asked: bool) -> Result<Known, WorkflowError> {
     let root = workplace.repository.root();
     let path = Layout(&deployment.name).secrets(stage);
     // A stage whose branch is not there is told by its standing.
@@ -75,6 +80,7 @@ fn secrets(workplace: &Workplace, deployment: &Deployment, stage: &Stage) -> Res
     });
     match read {
         Ok(values) => Ok(Known::Secrets(Secrets::of(&values))),
+        Err(_) if !asked => Ok(Known::None),
         Err(reason) => {
             let (name, stage) = (&deployment.name, &stage.name);
             let reason = reason.replace(&*copy.to_string_lossy(), &path.to_string_lossy());

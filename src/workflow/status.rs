@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use rayon::prelude::*;
 
 use super::promote::{pinned, proven};
+use super::push::registry;
 use super::shared::shared;
 use super::{WorkflowError, Workplace};
+use crate::attest;
 use crate::deploy::{self, Checked, DeployError, Recall, Target, Tree};
 use crate::deployment::{Deployment, DeploymentName, Held, Stage, StageName};
 use crate::fault::Explained;
 use crate::reference::Digest;
+use crate::sbom;
 
 /// What stages run.
 #[derive(Debug, Clone)]
@@ -35,6 +39,9 @@ pub struct StageStatus {
     pub since: Option<(String, i64)>,
     /// How it stands to the stage before it.
     pub behind: Behind,
+    /// How many packages differ from those of the stage before it, by the bills of materials of the two images. Registries
+    /// are asked only where that is asked for.
+    pub differing: Option<usize>,
     /// The address of its hub.
     pub url: Option<String>,
     /// Whether its check passed with the image, as far as this machine remembers.
@@ -81,8 +88,38 @@ pub async fn status(workplace: &Workplace, deployments: &[Deployment], verify: b
             let fault = target.and_then(|target| faults.get(&name(&target)).cloned().flatten());
             found.faults.extend(fault);
         }
+        for index in 0..stages.len() {
+            stages[index].differing = differing(workplace, deployments, &stages, &stages[index]).await;
+        }
     }
     Ok(Status { stages })
+}
+
+/// How many packages a stage's image has otherwise than that of the stage before it. What registries do not say is not known.
+async fn differing(
+    workplace: &Workplace,
+    deployments: &[Deployment],
+    stages: &[StageStatus],
+    stage: &StageStatus,
+) -> Option<usize> {
+    if stage.behind != Behind::Differs {
+        return None;
+    }
+    let deployment = deployments
+        .iter()
+        .find(|deployment| deployment.name == stage.deployment)?;
+    let from = deployment.stage(stage.stage.as_str()).ok()?.from.as_ref()?;
+    let is_before = |other: &&StageStatus| other.deployment == stage.deployment && other.stage == *from;
+    let before = stages.iter().find(is_before)?;
+    let before = bill(workplace, before.image.as_ref()?).await?;
+    let now = bill(workplace, stage.image.as_ref()?).await?;
+    Some(sbom::differences(&before, &now)?.len())
+}
+
+async fn bill(workplace: &Workplace, image: &Held) -> Option<Bytes> {
+    let reference = pinned(image)?.reference().ok()?;
+    let (registry, _) = registry(workplace, &reference.registry()).ok()?;
+    attest::bill(&registry, &reference).await.ok()?
 }
 
 /// Looks at the stages of one deployment.
@@ -112,7 +149,7 @@ fn of_deployment(
         stages.push(found);
     }
     if verify {
-        for (found, faults) in stages.iter_mut().zip(shared(workplace, deployment)?) {
+        for (found, faults) in stages.iter_mut().zip(shared(workplace, deployment, true)?) {
             found.faults.extend(faults);
         }
     }
@@ -134,6 +171,7 @@ fn standing(
         image: None,
         since: None,
         behind: Behind::Unknown,
+        differing: None,
         url: stage.check.as_ref().and_then(|check| check.url.clone()),
         checked: None,
         faults: Vec::new(),

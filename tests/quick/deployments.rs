@@ -27,7 +27,8 @@ fn status_names_what_each_stage_runs_and_what_does_not_hold() {
     hub.runs("prod", &other);
     let verified = hub.floe(&["status", "--verify"]).expect(102);
     assert!(
-        verified.stdout.contains("pub/prod: staging never ran it"),
+        verified.stdout.contains("pub/prod: staging never ran it")
+            && verified.stdout.contains("another image, 1 package apart"),
         "{}",
         verified.stdout
     );
@@ -244,6 +245,8 @@ fn a_secret_of_two_stages_and_one_in_plain_text_do_not_hold() {
     let told = verified().expect(102).stdout;
     let said = "pub/prod: the secret auth.keys[0] is that of staging, hub.token; give each stage its own";
     assert!(told.contains(said) && !told.contains("known in both"), "{told}");
+    let config = hub.floe_with(&["config", "pub", "prod"], &variables).expect(0);
+    config.says(&["warning: the secret auth.keys[0] is that of staging"]);
     keeps("prod", "auth:\n  keys: [known here alone]\n");
     hub.commit("a secret of its own");
     verified().expect(0);

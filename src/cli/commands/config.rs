@@ -34,8 +34,9 @@ pub fn execute(global: &Global, args: &ConfigArgs) -> Result<(), Failure> {
         let commit = &commit[..commit.len().min(12)];
         output::say(&format!("the values are those of branch {branch}, at {commit}"));
     }
-    for remark in &found.merged.remarks {
-        output::say(&format!("warning: {}", say(remark)));
+    let remarks = found.merged.remarks.iter().map(say);
+    for remark in remarks.chain(found.faults.iter().cloned()) {
+        output::tell(&format!("warning: {remark}"));
     }
     let origin = |source: &Source| source.place().to_string();
     let hidden = |source: &Source| *source.file == *found.secrets;

@@ -10,7 +10,7 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::report::amounts::duration;
+use crate::report::amounts::{count, duration};
 use crate::workflow::{self, Behind, StageStatus, Status};
 
 /// Show what each stage of each deployment runs
@@ -81,18 +81,15 @@ fn text(status: &Status) -> String {
             None => "-",
         };
         let behind = match stage.behind {
-            Behind::First | Behind::Unknown => "",
-            Behind::Same => "the same image",
-            Behind::Differs => "another image",
+            Behind::First | Behind::Unknown => String::new(),
+            Behind::Same => "the same image".to_owned(),
+            Behind::Differs => match stage.differing {
+                Some(packages) => format!("another image, {} apart", count(packages, "package")),
+                None => "another image".to_owned(),
+            },
         };
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        rows.push([
-            name,
-            or_none(image),
-            or_none(since),
-            check.to_owned(),
-            behind.to_owned(),
-        ]);
+        rows.push([name, or_none(image), or_none(since), check.to_owned(), behind]);
     }
     let widths = [0, 1, 2, 3, 4].map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();
@@ -143,6 +140,7 @@ fn json(status: &Status) -> serde_json::Value {
                 Behind::Differs => Some(false),
                 Behind::First | Behind::Unknown => None,
             },
+            "packages-differing": stage.differing,
             "url": stage.url,
             "faults": stage.faults,
         })
