@@ -13,7 +13,7 @@ pub use self::driver::{Driver, Helm};
 pub use self::error::DeploymentError;
 pub use self::image::{Held, edits, held};
 pub use self::layout::{FILE, Layout, RECALLED, Reach, list};
-pub use self::stage::{DeploymentName, Stage, StageName};
+pub use self::stage::Stage;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use self::call::Call;
 pub use self::error::DriverError;
 pub use self::line::{PLAN_TIMEOUT, STATUS_TIMEOUT, line, printed};
-use crate::deployment::{Deployment, Driver, Held, Stage};
+use crate::deployment::{Deployment, Driver, Held, Layout, Stage};
 use crate::event::Sink;
 use crate::event::redact::Hidden;
 use crate::private::PrivateDirectory;
@@ -129,7 +129,7 @@ impl Scene<'_> {
     /// Whether applying decrypts secrets.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
-        let path = crate::deployment::Layout(&self.deployment.name).secrets(self.stage);
+        let path = Layout(&self.deployment.name).secrets(&self.stage.name);
         matches!(self.stage.driver, Driver::Helm(_)) && self.root.join(path).exists()
     }
 }

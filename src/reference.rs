@@ -1,9 +1,10 @@
-//! Names and references, parsed once: missions, environments, digests, images, tests.
+//! Names and references, parsed once: missions, environments, deployments, digests, images, tests.
 //!
 //! After construction nobody handles the string: a value of one of these types is well formed.
 
 mod digest;
 mod image;
+mod stage;
 mod test;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::digest::{Digest, Hasher};
 pub use self::image::{ImageReference, ImageTag, RegistryHost, RegistryPath, Role};
+pub use self::stage::{DeploymentName, StageName};
 pub use self::test::{TestId, TestKind};
 use crate::fault::{Explained, Kind};
 

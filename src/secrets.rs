@@ -23,15 +23,6 @@ pub use self::exports::{Exports, exports};
 pub use self::login::login;
 pub use self::push::push;
 
-/// The encrypted file of a stage of a deployment, relative to the repository that defines both.
-#[must_use]
-pub fn of_stage(deployment: &str, stage: &str) -> PathBuf {
-    Path::new("deployments")
-        .join(deployment)
-        .join("secrets")
-        .join(format!("{stage}.yaml"))
-}
-
 /// What a call for a clone came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cloned {

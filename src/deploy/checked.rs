@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{DeployError, Refusal};
-use crate::deployment::{DeploymentName, StageName};
-use crate::reference::Digest;
+use crate::reference::{DeploymentName, Digest, StageName};
 use crate::state::{self, State};
 
 /// What the check of a stage said.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::gate::Withheld;
-use crate::deployment::{DeploymentError, DeploymentName, StageName};
+use crate::deployment::DeploymentError;
 use crate::fault::{Explained, Kind, Place};
 use crate::git::GitError;
-use crate::reference::Digest;
+use crate::reference::{DeploymentName, Digest, StageName};
 use crate::state::FileError;
 
 /// Why a stage is not changed, or what it runs is not known.
@@ -108,7 +108,7 @@ pub enum Refusal {
         /// The image.
         image: String,
     },
-    /// The image is not the one that its tag and ID say.
+    /// The stage before was not checked with the image.
     #[error("stage {before} was not checked with {digest}")]
     Unchecked {
         /// The deployment.
@@ -208,7 +208,7 @@ impl Refusal {
                 } else {
                     format!(" ({more} more are not either)")
                 };
-                format!("commit or stash it first{others}: what is not committed would not be promoted")
+                format!("commit or stash it first{others}: what is promoted and deployed is what git knows")
             }
             Self::NoImage { .. } => "write the field once by hand, as a text or as a map with name and tag".to_owned(),
             Self::Unpinned { stage, .. } => {

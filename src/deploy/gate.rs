@@ -1,9 +1,7 @@
 //! Why a stage is not deployed, checked or destroyed.
 
-use std::path::PathBuf;
-
 use super::guard::Guarded;
-use crate::deployment::StageName;
+use crate::reference::StageName;
 
 /// What keeps a stage from being deployed, checked or destroyed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +35,6 @@ pub enum Withheld {
         stage: StageName,
         /// Its branch.
         branch: String,
-    },
-    /// Nobody has committed the files as they are.
-    #[error("{} is not committed", .paths.first().map(|path| path.display().to_string()).unwrap_or_default())]
-    Loose {
-        /// The files.
-        paths: Vec<PathBuf>,
     },
     /// A reconciler cannot see what is not pushed.
     #[error("origin does not have {branch} as it is here, and stage {stage} is deployed from there")]
@@ -123,13 +115,6 @@ impl Withheld {
             Self::Elsewhere { branch, .. } => {
                 format!("`git switch {branch}`, and `git pull` where origin has more")
             }
-            Self::Loose { paths } => match paths.len() {
-                1 => "commit or stash it: what is deployed is what git knows".to_owned(),
-                all => format!(
-                    "commit or stash it and {} more: what is deployed is what git knows",
-                    all - 1
-                ),
-            },
             Self::NotPushed { branch, .. } => format!("`git push origin {branch}`"),
             Self::NoPlan { .. } => {
                 "`guard.plan` is a line that prints a plan as JSON, e.g. tofu plan -out=p >&2 && tofu show -json p"

@@ -89,7 +89,7 @@ pub fn plan(
         .iter()
         .find_map(|field| held(&merged, field).transpose())
         .transpose()?;
-    let path = layout.config(stage);
+    let path = layout.config(&stage.name);
     let old = tree.read(root, std::slice::from_ref(&path))?.remove(0);
     let old = old.ok_or_else(|| DeploymentError::FieldAbsent {
         path: path.clone(),

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::checked::Checked;
 use super::promotion::{Cause, Promotion};
-use crate::deployment::{Deployment, Held, Stage, StageName};
+use crate::deployment::{Deployment, Held, Stage};
+use crate::reference::StageName;
 use crate::sbom::Difference;
 
 /// What the text of a pull request is made from.

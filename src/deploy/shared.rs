@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::deployment::StageName;
-use crate::reference::Digest;
+use crate::reference::{Digest, StageName};
 use crate::values::{Entry, Field, Node, Value};
 
 /// Shorter texts are names and switches, not secrets.

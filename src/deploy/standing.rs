@@ -67,8 +67,8 @@ pub fn files(deployment: &Deployment, stage: &Stage) -> [PathBuf; 4] {
     [
         deployment.chart.join("values.yaml"),
         layout.common(),
-        layout.config(stage),
-        layout.secrets(stage),
+        layout.config(&stage.name),
+        layout.secrets(&stage.name),
     ]
 }
 

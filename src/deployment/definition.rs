@@ -8,9 +8,9 @@ use std::str::FromStr as _;
 use serde::Deserialize;
 
 use super::layout::{self, Layout};
-use super::{DeploymentError, DeploymentName, Stage};
+use super::{DeploymentError, Stage};
 use crate::fault::Place;
-use crate::reference::MissionName;
+use crate::reference::{DeploymentName, MissionName};
 use crate::values::Field;
 
 /// A deployment, as `deployment.yml` declares it.

@@ -3,9 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::stage::NameError;
-use super::{DeploymentName, StageName};
 use crate::fault::{Explained, Kind, Place};
+use crate::reference::{DeploymentName, ReferenceError, StageName};
 use crate::values::{Field, ValuesError};
 
 /// A deployment that is not declared well.
@@ -13,7 +12,7 @@ use crate::values::{Field, ValuesError};
 pub enum DeploymentError {
     /// A name is not well formed.
     #[error(transparent)]
-    Name(#[from] NameError),
+    Name(#[from] ReferenceError),
     /// There is none of this name.
     #[error("there is no deployment {name}: {} does not exist", path.display())]
     NoDeployment {

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{DeploymentError, DeploymentName, FILE, Layout, StageName};
+use super::{DeploymentError, FILE, Layout};
 use crate::fault::Place;
+use crate::reference::{DeploymentName, StageName};
 use crate::repository::{DEPLOYMENTS, MISSIONS};
 
 /// A `deployment.yml` that the files of a deployment imply.

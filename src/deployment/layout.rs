@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::{Deployment, DeploymentError, DeploymentName, Stage};
+use super::{Deployment, DeploymentError};
 use crate::fault::Place;
+use crate::reference::{DeploymentName, StageName};
 use crate::repository::DEPLOYMENTS;
 
 /// What declares a deployment, in its directory.
@@ -54,14 +55,14 @@ impl Layout<'_> {
 
     /// The values of a stage.
     #[must_use]
-    pub fn config(self, stage: &Stage) -> PathBuf {
-        self.directory().join(format!("config/{}.yaml", stage.name))
+    pub fn config(self, stage: &StageName) -> PathBuf {
+        self.directory().join(format!("config/{stage}.yaml"))
     }
 
     /// The secrets of a stage, encrypted by sops.
     #[must_use]
-    pub fn secrets(self, stage: &Stage) -> PathBuf {
-        self.directory().join(format!("secrets/{}.yaml", stage.name))
+    pub fn secrets(self, stage: &StageName) -> PathBuf {
+        self.directory().join(format!("secrets/{stage}.yaml"))
     }
 }
 
@@ -103,7 +104,7 @@ impl Deployment {
         let mut own = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
             let mut patterns = stage.files.clone();
-            for path in [layout.config(stage), layout.secrets(stage)] {
+            for path in [layout.config(&stage.name), layout.secrets(&stage.name)] {
                 patterns.push(globset::escape(&path.to_string_lossy()));
             }
             own.push(set(&patterns)?);

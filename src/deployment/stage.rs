@@ -1,85 +1,9 @@
 //! A stage of a deployment: one hub that runs an image.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::driver::Driver;
-
-/// A name of a deployment or a stage, which is also a part of paths and of names of branches.
-fn is_name(text: &str) -> bool {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
-    text.len() <= 100
-        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text.chars().all(allowed)
-        && !text.contains("..")
-        && !text.ends_with('.')
-        && !text.to_ascii_lowercase().ends_with(".lock")
-}
-
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text of this name.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NameError;
-
-            fn from_str(text: &str) -> Result<Self, NameError> {
-                if is_name(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(NameError(text.to_owned()))
-                }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
-    };
-}
-
-name!(
-    /// The name of a deployment: a directory below `deployments/`.
-    DeploymentName
-);
-name!(
-    /// The name of a stage of a deployment.
-    StageName
-);
-
-/// A text that is no name of a deployment or a stage.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name: use letters, digits, '.', '_' and '-', a letter or a digit first")]
-pub struct NameError(String);
+use crate::reference::StageName;
 
 /// A stage, as `deployment.yml` declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

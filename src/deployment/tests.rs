@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::reference::StageName;
 use crate::values::{self, Node};
 
 fn parsed(text: &str) -> Deployment {

@@ -54,7 +54,7 @@ impl<'a> Release<'a> {
         let mut command = self.command(words);
         command.arg(Path::new(".").join(&deployment.chart));
         let layout = Layout(&deployment.name);
-        for path in [layout.common(), layout.config(stage)] {
+        for path in [layout.common(), layout.config(&stage.name)] {
             if root.join(&path).exists() {
                 command.arg(format!("--values={}", path.display()));
             }
@@ -77,7 +77,9 @@ const SECRETS: &str = "secrets.yaml";
 impl Vault {
     /// Decrypts the secrets of a stage into the private directory, and masks each of their values.
     pub fn fill(&mut self, scene: &Scene<'_>) -> Result<(), DriverError> {
-        let path = scene.root.join(Layout(&scene.deployment.name).secrets(scene.stage));
+        let path = scene
+            .root
+            .join(Layout(&scene.deployment.name).secrets(&scene.stage.name));
         let plain = self.sops.decrypt(&path)?;
         let mut texts = Vec::new();
         if let Ok(value) = serde_yaml::from_slice(plain.as_bytes()) {

@@ -51,23 +51,26 @@ pub fn commit_beside(root: &Path, commit: &NewCommit<'_>) -> Result<String, GitE
         ])?;
         let mode = listed.split(' ').next().filter(|mode| mode.starts_with("100"));
         let mode = mode.ok_or_else(|| GitError::Failed(format!("{path} is no file of {}", commit.parent)))?;
-        let object = hash(bare(root).args(["hash-object", "-w", "--no-filters", "--stdin"]), text)?;
+        let object = hash(
+            bare(root).args(["hash-object", "-w", "--no-filters", "--stdin"]),
+            text.as_bytes(),
+        )?;
         with_index(&["update-index", "--cacheinfo", &format!("{mode},{object},{path}")])?;
     }
     let tree = with_index(&["write-tree"])?;
     let tree = tree.trim();
     let hash = hash(
         bare(root).args(["commit-tree", tree, "-p", commit.parent, "-F", "-"]),
-        commit.message,
+        commit.message.as_bytes(),
     )?;
     let none = "0".repeat(hash.len());
     git(root, &["update-ref", "-m", "floe", &reference, &hash, &none])?;
     Ok(hash)
 }
 
-/// The hash that git prints, given a text.
-fn hash(command: &mut Command, text: &str) -> Result<String, GitError> {
-    let printed = fed(command, text.as_bytes())?;
+/// The hash that git prints, given `bytes`.
+pub(super) fn hash(command: &mut Command, bytes: &[u8]) -> Result<String, GitError> {
+    let printed = fed(command, bytes)?;
     Ok(String::from_utf8_lossy(&printed).trim().to_owned())
 }
 

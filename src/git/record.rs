@@ -3,11 +3,11 @@
 //! The commit is made of the bytes of the file, by way of an index of its own: no filter, no hook and no other file that
 //! somebody has staged takes part. Only when the commit exists do the repository's index and branch move.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::apart::Apart;
+use super::commit::hash;
 use super::{GitError, bare, commit, git, guarded, said};
 
 /// Commits `bytes` as the file at `path`, relative to the top of the repository at `root`, on top of what is checked out.
@@ -17,7 +17,7 @@ use super::{GitError, bare, commit, git, guarded, said};
 pub fn commit_file(root: &Path, path: &str, bytes: &[u8], message: &str) -> Result<String, GitError> {
     let apart = Apart::from(root)?;
     let trimmed = |command: &mut Command| said(command).map(|text| text.trim().to_owned());
-    let blob = fed(
+    let blob = hash(
         apart.git().args(["hash-object", "-w", "--no-filters", "--stdin"]),
         bytes,
     )?;
@@ -51,7 +51,7 @@ pub fn commit_file(root: &Path, path: &str, bytes: &[u8], message: &str) -> Resu
         // The index as it was.
         let absent = format!("0 {} 0\t{path}\0", "0".repeat(blob.len()));
         let entry = if before.is_empty() { absent } else { before };
-        let _ = fed(
+        let _ = hash(
             indexed(root)?.args(["update-index", "-z", "--index-info"]),
             entry.as_bytes(),
         );
@@ -66,24 +66,4 @@ fn indexed(root: &Path) -> Result<Command, GitError> {
     let top = git(root, &["rev-parse", "--show-toplevel"]).unwrap_or_default();
     let top = Path::new(top.trim_end_matches('\n'));
     guarded(if top.as_os_str().is_empty() { root } else { top })
-}
-
-/// What git prints when it is given `bytes`.
-fn fed(command: &mut Command, bytes: &[u8]) -> Result<String, GitError> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // It may end before it has read all; what it says then is the error.
-        let _ = stdin.write_all(bytes);
-    }
-    let output = child.wait_with_output()?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    }
-    Err(GitError::Failed(
-        String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    ))
 }

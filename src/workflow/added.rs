@@ -10,7 +10,6 @@ use crate::reference::{EnvironmentName, MissionName};
 use crate::repository::{self, Repository};
 use crate::spec::env::named::{self, NamedPackage, NamedPackages};
 use crate::spec::env::{self, SpecError};
-use crate::spec::frozen::Frozen;
 use crate::state::FileError;
 
 /// The specs of a mission at some time.
@@ -20,9 +19,6 @@ pub enum SpecsAt {
     Now,
     /// As a commit has them, by any name of it.
     Commit(String),
-    /// As the frozen specs of an image say.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a stage runs is told by its image"))]
-    Frozen(BTreeMap<EnvironmentName, Frozen>),
     /// Before there were any.
     Never,
 }
@@ -93,12 +89,6 @@ fn packages(
     match at {
         SpecsAt::Never => Ok(BTreeMap::new()),
         SpecsAt::Now => Ok(of_files(repository, mission)?),
-        SpecsAt::Frozen(frozen) => {
-            let environments = frozen.iter();
-            Ok(environments
-                .map(|(name, frozen)| (name.clone(), named::of_frozen(frozen)))
-                .collect())
-        }
         SpecsAt::Commit(commit) => {
             let scratch = tempfile::tempdir().map_err(FileError::of(&std::env::temp_dir()))?;
             let paths = [repository::environments(mission), PathBuf::from(repository::COMMON_ENV)];
@@ -203,9 +193,6 @@ mod tests {
         assert_eq!(case.added(&head), ["e Sci_Py"]);
         case.write("common/common-env/all.pip", "ipykernel\ntqdm\n");
         assert_eq!(case.added(&head), ["base tqdm", "e Sci_Py", "e tqdm", "f tqdm"]);
-        let frozen = Frozen::default();
-        let before = SpecsAt::Frozen(BTreeMap::from([("e".parse().unwrap(), frozen)]));
-        assert!(case.added(&before).contains(&"e numpy".to_owned()));
     }
 
     #[test]

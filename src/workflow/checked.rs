@@ -7,9 +7,9 @@ use super::push::{registry, signing_key};
 use super::{WorkflowError, Workplace};
 use crate::attest::{self, Keys};
 use crate::deploy::{Checked, Target};
-use crate::deployment::{DeploymentName, StageName};
 use crate::event::Event;
 use crate::fault::Explained as _;
+use crate::reference::{DeploymentName, StageName};
 
 /// The type of what is attached.
 const CHECK: &str = "application/vnd.floe.check.v1+json";

@@ -204,9 +204,6 @@ pub(super) fn registry(
     host: &RegistryHost,
 ) -> Result<(Remote, Option<Credentials>), WorkflowError> {
     let credentials = (workplace.login)(host);
-    let ca = match &workplace.settings.site.ca {
-        Some(path) => Some(std::fs::read(path).map_err(FileError::of(path))?),
-        None => None,
-    };
+    let ca = workplace.certificates()?;
     Ok((Remote::new(host, credentials.clone(), ca.as_deref())?, credentials))
 }

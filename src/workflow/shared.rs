@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{WorkflowError, Workplace};
 use crate::deploy::{self, Secrets, Tree};
-use crate::deployment::{Deployment, Layout, Stage, StageName};
+use crate::deployment::{Deployment, Layout, Stage};
 use crate::event::Event;
-use crate::sops::{self, Sops};
+use crate::reference::StageName;
+use crate::sops;
 use crate::state::FileError;
 use crate::values;
 
@@ -25,7 +26,7 @@ pub(super) fn shared(
             Known::None => Vec::new(),
             Known::Plain => vec![format!(
                 "{} is in plain text; `sops encrypt --in-place` encrypts it, and what it holds is no secret any more",
-                Layout(&deployment.name).secrets(stage).display()
+                Layout(&deployment.name).secrets(&stage.name).display()
             )],
             Known::Secrets(secrets) => {
                 let shared = deploy::shared(&secrets, &known);
@@ -52,7 +53,7 @@ enum Known {
 
 fn secrets(workplace: &Workplace, deployment: &Deployment, stage: &Stage, asked: bool) -> Result<Known, WorkflowError> {
     let root = workplace.repository.root();
-    let path = Layout(&deployment.name).secrets(stage);
+    let path = Layout(&deployment.name).secrets(&stage.name);
     // A stage whose branch is not there is told by its standing.
     let Ok(tip) = deploy::tip(root, stage) else {
         return Ok(Known::None);
@@ -67,12 +68,7 @@ fn secrets(workplace: &Workplace, deployment: &Deployment, stage: &Stage, asked:
     let directory = tempfile::tempdir().map_err(FileError::of(&path))?;
     let copy = directory.path().join("secrets.yaml");
     std::fs::write(&copy, text).map_err(FileError::of(&copy))?;
-    let keys = workplace.settings.secrets.age_keys.as_ref();
-    let sops = Sops {
-        age_keys: keys.map(|keys| workplace.repository.path(keys)),
-        ..Sops::default()
-    };
-    let decrypted = sops.decrypt(&copy);
+    let decrypted = workplace.sops().decrypt(&copy);
     let read = decrypted.map_err(|error| error.to_string()).and_then(|plain| {
         let text = String::from_utf8_lossy(plain.as_bytes());
         // What is wrong with it quotes what it holds.

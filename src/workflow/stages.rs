@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::config::deployments;
 use super::status::{Behind, status};
 use super::{Freshness, WorkflowError, Workplace};
-use crate::deployment::{DeploymentName, Reach, StageName};
+use crate::deployment::Reach;
 use crate::git;
+use crate::reference::{DeploymentName, StageName};
 
 /// What would become of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -12,9 +12,9 @@ use super::shared::shared;
 use super::{WorkflowError, Workplace};
 use crate::attest;
 use crate::deploy::{self, Checked, DeployError, Recall, Target, Tree};
-use crate::deployment::{Deployment, DeploymentName, Held, Stage, StageName};
+use crate::deployment::{Deployment, Held, Stage};
 use crate::fault::Explained;
-use crate::reference::Digest;
+use crate::reference::{DeploymentName, Digest, StageName};
 use crate::sbom;
 
 /// What stages run.

@@ -19,7 +19,8 @@ use crate::memo::Memo;
 use crate::plan::{self, BuildPlan};
 use crate::reference::{MissionName, RegistryHost};
 use crate::repository::Repository;
-use crate::state::State;
+use crate::sops::Sops;
+use crate::state::{FileError, State};
 
 /// What connects to an engine, when the first step of a command needs one.
 #[async_trait]
@@ -153,6 +154,23 @@ impl Workplace {
             retries: builder::RETRY_INTERVALS.to_vec(),
             ..builder::Options::default()
         })
+    }
+
+    /// How sops is called here.
+    #[must_use]
+    pub fn sops(&self) -> Sops {
+        let keys = self.settings.secrets.age_keys.as_ref();
+        Sops {
+            age_keys: keys.map(|keys| self.repository.path(keys)),
+            ..Sops::default()
+        }
+    }
+
+    /// The site's certificates, as PEM, if it has some.
+    pub fn certificates(&self) -> Result<Option<Vec<u8>>, FileError> {
+        let path = self.settings.site.ca.as_ref();
+        path.map(|path| std::fs::read(path).map_err(FileError::of(path)))
+            .transpose()
     }
 
     /// A display for one step.

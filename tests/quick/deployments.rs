@@ -171,7 +171,7 @@ fn what_a_deployment_yml_says_wrong_is_told_with_its_line() {
         ("stages: []\n", "at least one stage"),
         ("stages:\n- name: a\n  protcted: true\n", "unknown field `protcted`"),
         ("images: ['a..b']\nstages: [{name: a}]\n", "names no field"),
-        ("stages:\n- name: ../x\n", "is no name"),
+        ("stages:\n- name: ../x\n", "stage name \"../x\" is not valid"),
         ("chart: ../..\nstages: [{name: a}]\n", "below the root"),
     ] {
         hub.write("deployments/pub/deployment.yml", text);

@@ -12,10 +12,11 @@ use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::{Flag, Session};
+use crate::deployment::Layout;
 use crate::fault::{Explained as _, Kind};
 use crate::private::PrivateDirectory;
 use crate::process::{self, Exit};
-use crate::reference::MissionName;
+use crate::reference::{DeploymentName, StageName};
 use crate::report::untrusted::Untrusted;
 use crate::secrets::{self, Cloned, Edited, Editing, SecretsError};
 use crate::sops::{Sops, SopsError};
@@ -66,9 +67,9 @@ struct CloneArgs {
 struct FileArgs {
     /// A deployment whose secrets are in this repository, as `deployments/DEPLOYMENT/secrets/STAGE.yaml`
     #[arg(requires = "stage")]
-    deployment: Option<MissionName>,
+    deployment: Option<DeploymentName>,
     /// Its stage
-    stage: Option<MissionName>,
+    stage: Option<StageName>,
     /// The clone, in the place of `SECRETS_DIR`
     #[arg(long, value_name = "DIR", conflicts_with = "deployment")]
     dir: Option<String>,
@@ -238,7 +239,7 @@ impl Place {
     fn file(&self, args: &FileArgs) -> Result<PathBuf, SecretsError> {
         let workplace = &self.session.workplace;
         if let (Some(deployment), Some(stage)) = (&args.deployment, &args.stage) {
-            let path = secrets::of_stage(deployment.as_str(), stage.as_str());
+            let path = Layout(deployment).secrets(stage);
             return Ok(workplace.repository.path(path));
         }
         let directory = self.directory();
@@ -261,11 +262,9 @@ impl Place {
     }
 
     fn sops(&self, variables: Vec<(String, String)>) -> Sops {
-        let workplace = &self.session.workplace;
-        let keys = workplace.settings.secrets.age_keys.as_ref();
         Sops {
-            age_keys: keys.map(|keys| workplace.repository.path(keys)),
             variables,
+            ..self.session.workplace.sops()
         }
     }
 }

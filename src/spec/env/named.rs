@@ -44,7 +44,7 @@ pub fn of_specs<'a>(specs: impl IntoIterator<Item = &'a PathBuf>) -> Result<Name
 
 /// What a frozen spec holds.
 #[must_use]
-pub fn of_frozen(frozen: &Frozen) -> NamedPackages {
+fn of_frozen(frozen: &Frozen) -> NamedPackages {
     let conda = frozen.conda.iter().map(|package| &package.name);
     let names = conda.chain(frozen.pip.iter().map(|package| &package.name));
     let mut found = NamedPackages::new();

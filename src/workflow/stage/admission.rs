@@ -32,7 +32,7 @@ impl OpenStage<'_> {
         };
         let paths = changed.iter().filter(is_ours).cloned().collect::<Vec<_>>();
         if !paths.is_empty() {
-            return Err(Withheld::Loose { paths }.into());
+            return Err(Refusal::Uncommitted { paths }.into());
         }
         let head = git::commit(root, "HEAD");
         if head.as_ref() != Some(&tip) {

@@ -10,7 +10,6 @@ use crate::event::Event;
 use crate::event::redact::Hidden;
 use crate::fault::{Explained as _, Kind};
 use crate::private::PrivateDirectory;
-use crate::sops::Sops;
 use crate::workflow::{Interrupts, WorkflowError, Workplace};
 
 /// A stage that passed every gate but its name.
@@ -171,12 +170,8 @@ impl OpenStage<'_> {
         if !scene.has_secrets() {
             return Ok(None);
         }
-        let keys = self.workplace.settings.secrets.age_keys.as_ref();
         let mut vault = Vault {
-            sops: Sops {
-                age_keys: keys.map(|keys| self.workplace.repository.path(keys)),
-                ..Sops::default()
-            },
+            sops: self.workplace.sops(),
             private: PrivateDirectory::create(runtime).map_err(driver::DriverError::from)?,
             hidden: Hidden::default(),
         };

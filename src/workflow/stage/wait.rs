@@ -13,7 +13,6 @@ use crate::driver::Live;
 use crate::event::{Event, Sink};
 use crate::fault::Explained;
 use crate::hub::HubClient;
-use crate::state::FileError;
 use crate::values::{self, Node, Value};
 use crate::workflow::{Interrupts, WorkflowError, Workplace};
 
@@ -102,10 +101,7 @@ impl OpenStage<'_> {
     }
 
     pub(super) fn hub_client(&self) -> Result<HubClient, WorkflowError> {
-        let ca = match &self.workplace.settings.site.ca {
-            Some(path) => Some(std::fs::read(path).map_err(FileError::of(path))?),
-            None => None,
-        };
+        let ca = self.workplace.certificates()?;
         Ok(HubClient::new(ca.as_deref())?)
     }
 
