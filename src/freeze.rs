@@ -190,7 +190,7 @@ async fn fetch(image: &Digest, name: &str, containers: &dyn Containers, destinat
 pub fn keep(
     repository: &Repository,
     file: &FrozenFile,
-    mut frozen: Frozen,
+    frozen: Frozen,
     floating: bool,
 ) -> Result<Option<Written>, FreezeError> {
     let path = repository.path(&file.path);
@@ -200,18 +200,34 @@ pub fn keep(
         // There is none, or one that somebody else wrote and that says less.
         Err(_) => None,
     };
-    frozen.specs = match &previous {
+    let (frozen, written) = compared(file, previous.as_ref(), frozen, floating);
+    if written.is_some() {
+        frozen.save(&path)?;
+    }
+    Ok(written)
+}
+
+/// What is frozen, as it is to be written to its place, and what is new in it beside `previous`; `None` where nothing is.
+#[must_use]
+pub fn compared(
+    file: &FrozenFile,
+    previous: Option<&Frozen>,
+    mut frozen: Frozen,
+    floating: bool,
+) -> (Frozen, Option<Written>) {
+    frozen.specs = match previous {
         Some(previous) if !floating => previous.specs.clone(),
         _ => Some(file.specs.clone()),
     };
-    if previous.as_ref() == Some(&frozen) {
-        return Ok(None);
+    if previous == Some(&frozen) {
+        return (frozen, None);
     }
-    frozen.save(&path)?;
-    Ok(Some(Written {
+    let nothing = Frozen::default();
+    let written = Written {
         path: file.path.clone(),
         new: previous.is_none(),
-        respecified: previous.as_ref().is_some_and(|previous| previous.specs != frozen.specs),
-        changes: Changes::between(&previous.unwrap_or_default(), &frozen),
-    }))
+        respecified: previous.is_some_and(|previous| previous.specs != frozen.specs),
+        changes: Changes::between(previous.unwrap_or(&nothing), &frozen),
+    };
+    (frozen, Some(written))
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use error::PlanError;
-pub use frozen::{FrozenFile, shared_specs};
+pub use frozen::{FrozenFile, floating, floating_base, shared_specs};
 pub use inputs::Inputs;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};

@@ -1,5 +1,6 @@
 //! The commands of the host. One file holds a command's arguments, help and execution; here they are listed and called.
 
+mod add;
 mod all;
 mod build;
 mod check;
@@ -11,9 +12,11 @@ mod diff;
 mod freeze;
 mod image;
 mod init;
+mod lock;
 mod plan;
 mod promote;
 mod push;
+mod remove;
 mod report;
 mod rollback;
 mod runs;
@@ -49,6 +52,9 @@ pub enum Command {
     Push(push::PushArgs),
     All(all::AllArgs),
     Plan(plan::PlanArgs),
+    Add(add::AddArgs),
+    Remove(remove::RemoveArgs),
+    Lock(lock::LockArgs),
     Freeze(freeze::FreezeArgs),
     Diff(diff::DiffArgs),
     Report(report::ReportArgs),
@@ -86,6 +92,9 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Push(args) => push::execute(global, &args).await,
         Command::All(args) => all::execute(global, &args).await,
         Command::Plan(args) => plan::execute(global, &args).await,
+        Command::Add(args) => add::execute(global, &args),
+        Command::Remove(args) => remove::execute(global, &args),
+        Command::Lock(args) => lock::execute(global, &args),
         Command::Freeze(args) => freeze::execute(global, &args).await,
         Command::Diff(args) => diff::execute(global, &args).await,
         Command::Report(args) => report::execute(global, &args),

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::args::When;
@@ -123,11 +123,16 @@ fn location(place: &Place) -> Location {
     }
 }
 
-/// Where a program is, by `PATH`.
+/// Where a program is: by `PATH`, else beside floe.
 #[must_use]
 pub fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // What is installed with floe, as by its wheel, lies beside it.
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| own.parent().map(Path::to_owned));
     std::env::split_paths(&path)
+        .chain(beside)
         .map(|directory| directory.join(name))
         .find(|program| program.is_file())
 }

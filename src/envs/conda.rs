@@ -36,7 +36,7 @@ use crate::spec::frozen::Frozen;
 pub use config::Config;
 pub use error::CondaError;
 pub(in crate::envs) use packages::installed;
-pub use solution::solve;
+pub use solution::{Question, solve};
 
 /// Whether conda packages are what the environment at `prefix` is made of.
 pub(super) fn is_environment(prefix: &Path) -> bool {

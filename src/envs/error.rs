@@ -128,6 +128,18 @@ pub enum EnvsError {
         /// The requirements that its words name.
         culprits: Vec<Culprit>,
     },
+    /// No set of packages is what the pip lists ask for, or nobody could tell one.
+    #[error("the lists of {name} have no solution{}", named(culprits))]
+    Unsolvable {
+        /// The environment.
+        name: EnvironmentName,
+        /// The lists.
+        files: Vec<PathBuf>,
+        /// The solver's words, which tell temporary failures from others.
+        stderr: String,
+        /// The requirements that those name.
+        culprits: Vec<Culprit>,
+    },
     /// A record of a conda package, or what a program tells of pip packages, is not what it should be.
     #[error("{path}: {message}")]
     Record {
@@ -180,8 +192,16 @@ impl Explained for EnvsError {
         match self {
             Self::Spec(error) => error.kind(),
             Self::Conda(error) => error.kind(),
-            Self::Install { stderr, .. } | Self::Index { stderr, .. } if is_temporary(stderr) => Kind::Temporary,
-            Self::Install { .. } | Self::Index { .. } | Self::Io { .. } | Self::Start { .. } => Kind::Build,
+            Self::Install { stderr, .. } | Self::Unsolvable { stderr, .. } | Self::Index { stderr, .. }
+                if is_temporary(stderr) =>
+            {
+                Kind::Temporary
+            }
+            Self::Install { .. }
+            | Self::Unsolvable { .. }
+            | Self::Index { .. }
+            | Self::Io { .. }
+            | Self::Start { .. } => Kind::Build,
             Self::FrozenAmongOthers { .. }
             | Self::OtherKind { .. }
             | Self::NoPython { .. }
@@ -232,11 +252,14 @@ impl Explained for EnvsError {
             Self::Index { .. } => Some(
                 "does the index that lists and settings name hold these packages, and answer from here?".to_owned(),
             ),
-            Self::Install { .. } if self.kind() == Kind::Temporary => Some(TRY_AGAIN.to_owned()),
+            Self::Install { .. } | Self::Unsolvable { .. } if self.kind() == Kind::Temporary => {
+                Some(TRY_AGAIN.to_owned())
+            }
             Self::Io { .. }
             | Self::UnknownKind { .. }
             | Self::Start { .. }
             | Self::Install { .. }
+            | Self::Unsolvable { .. }
             | Self::StageBase => None,
         }
     }
@@ -249,7 +272,7 @@ impl Explained for EnvsError {
             Self::UnknownKind { path } | Self::FrozenAmongOthers { path } | Self::OtherKind { path, .. } => {
                 Some(Place::of(path, None))
             }
-            Self::Install { culprits, files, .. } => {
+            Self::Install { culprits, files, .. } | Self::Unsolvable { culprits, files, .. } => {
                 let culprit = culprits.first().map(|culprit| Place::of(&culprit.file, culprit.line));
                 culprit.or_else(|| Some(Place::of(files.first()?, None)))
             }

@@ -10,7 +10,7 @@ use super::mission::Environment;
 use crate::config::{BaseImage, Settings};
 use crate::reference::{Digest, EnvironmentName};
 use crate::repository::{self, Repository};
-use crate::spec::env::{self, Lists, SpecError, pip};
+use crate::spec::env::{self, EnvironmentFiles, Lists, SpecError, pip};
 use crate::spec::frozen::{Frozen, Outline};
 
 /// An environment of an image, and where its frozen spec is kept.
@@ -61,7 +61,33 @@ pub(super) fn of_environment(
         pip::refuse_local(&lists.lines)?;
     }
     let path = files.directory.join(format!("{}-frozen.yml", files.name));
-    known(repository, files.name.clone(), &path, specs, settings)
+    known(repository, files.name.clone(), &path, specs, settings.use_frozen)
+}
+
+/// The frozen spec of an environment that is to be solved, from its own specs and those that all share.
+pub fn floating(
+    repository: &Repository,
+    files: &EnvironmentFiles,
+    shared: &[PathBuf],
+) -> Result<FrozenFile, SpecError> {
+    let lists = Lists::read(&files.floating().cloned().collect::<Vec<_>>())?;
+    let specs = env::digest_of_lists(files, &lists, &Lists::read(shared)?)?;
+    pip::refuse_local(&lists.lines)?;
+    let path = files.directory.join(format!("{}-frozen.yml", files.name));
+    known(repository, files.name.clone(), &path, specs, false)
+}
+
+/// The frozen spec of the base environment that is to be solved.
+pub fn floating_base(
+    repository: &Repository,
+    shared: &[PathBuf],
+    settings: &Settings,
+) -> Result<FrozenFile, SpecError> {
+    pip::refuse_local(&pip::all_lines(shared)?)?;
+    let path = repository.path(repository::base_frozen());
+    let specs = base_specs(repository, shared, settings)?;
+    let known = known(repository, EnvironmentName::base(), &path, specs, false)?;
+    Ok(FrozenFile { shared: true, ..known })
 }
 
 /// The frozen spec of the base environment, which the common image brings. In a frozen build it must be there.
@@ -84,6 +110,13 @@ pub(super) fn of_base(
     if !settings.use_frozen {
         pip::refuse_local(&pip::all_lines(shared)?)?;
     }
+    let specs = base_specs(repository, shared, settings)?;
+    let known = known(repository, EnvironmentName::base(), &path, specs, settings.use_frozen)?;
+    Ok(Some(FrozenFile { shared: true, ..known }))
+}
+
+/// The digest of all that the base environment is made from, as far as it is in the repository.
+fn base_specs(repository: &Repository, shared: &[PathBuf], settings: &Settings) -> Result<Digest, SpecError> {
     let mut read = shared.to_vec();
     let base = match &settings.base_image {
         BaseImage::Debian => {
@@ -92,9 +125,7 @@ pub(super) fn of_base(
         }
         BaseImage::Reference(reference) => reference.as_str(),
     };
-    let specs = env::digest_of(&read, base)?;
-    let known = known(repository, EnvironmentName::base(), &path, specs, settings)?;
-    Ok(Some(FrozenFile { shared: true, ..known }))
+    env::digest_of(&read, base)
 }
 
 fn known(
@@ -102,19 +133,17 @@ fn known(
     environment: EnvironmentName,
     path: &Path,
     specs: Digest,
-    settings: &Settings,
+    use_frozen: bool,
 ) -> Result<FrozenFile, SpecError> {
     let mut key = None;
     let stale = if path.exists() {
         match Outline::read(path) {
             Ok(outline) => {
-                key = outline.key.filter(|_| settings.use_frozen);
-                outline
-                    .specs
-                    .map_or(!settings.use_frozen, |made_from| made_from != specs)
+                key = outline.key.filter(|_| use_frozen);
+                outline.specs.map_or(!use_frozen, |made_from| made_from != specs)
             }
             // A floating build replaces it, whatever it holds.
-            Err(_) if !settings.use_frozen => true,
+            Err(_) if !use_frozen => true,
             // Somebody else wrote it, and did not say from what.
             Err(SpecError::Floating { .. }) => false,
             Err(error) => return Err(error),

@@ -94,6 +94,16 @@ pub enum SpecError {
         /// Why.
         reason: String,
     },
+    /// A spec file in which a requirement cannot be edited without touching others.
+    #[error("{path}{}: {reason}", .line.map(|line| format!(":{line}")).unwrap_or_default())]
+    NotEdited {
+        /// The spec file.
+        path: PathBuf,
+        /// The line, counted from 1, where it is known.
+        line: Option<usize>,
+        /// Why.
+        reason: String,
+    },
     /// A frozen build was asked for, without a frozen spec.
     #[error("{path} is missing, and USE_FROZEN=1 builds from frozen specs only")]
     NotFrozen {
@@ -128,6 +138,9 @@ impl Explained for SpecError {
                 "name it by an index, by an https: address or by a commit of a git repository that others reach"
                     .to_owned(),
             ),
+            Self::NotEdited { .. } => {
+                Some("edit it by hand; `floe lock` then writes what the environment comes to".to_owned())
+            }
             Self::Read { .. }
             | Self::Malformed { .. }
             | Self::Name { .. }
@@ -139,6 +152,7 @@ impl Explained for SpecError {
         match self {
             Self::Malformed { path, line, .. }
             | Self::Floating { path, line, .. }
+            | Self::NotEdited { path, line, .. }
             | Self::NotFreezable { path, line, .. } => Some(Place::of(path, *line)),
             Self::Read { path, .. }
             | Self::Name { path, .. }

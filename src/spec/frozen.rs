@@ -12,15 +12,14 @@ mod outline;
 mod yml;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rattler_conda_types::RepoDataRecord;
 use url::Url;
 
-use super::SpecError;
+use super::{SpecError, draft};
 use crate::reference::Digest;
 
 pub use outline::Outline;
@@ -145,13 +144,16 @@ impl Frozen {
 
     /// Writes the frozen spec to `yml` and its lock beside it: both are there before either takes its place.
     pub fn save(&self, yml: &Path) -> Result<(), SpecError> {
-        let lock = Self::lock_path(yml);
-        // The lock first: a yml whose lock is of another day is refused, and so is noticed.
-        let written = [(&*lock, self.to_lock()?), (yml, self.to_yml())].map(|(path, text)| Draft::write(path, &text));
-        let [lock, yml] = written;
-        let (lock, yml) = (lock?, yml?);
-        lock.publish()?;
-        yml.publish()
+        draft::replace(&self.files(yml)?)
+    }
+
+    /// The two files, in the order in which they are to be written: a yml whose lock is of another day is refused, and so is
+    /// noticed.
+    pub fn files(&self, yml: &Path) -> Result<Vec<(PathBuf, String)>, SpecError> {
+        Ok(vec![
+            (Self::lock_path(yml), self.to_lock()?),
+            (yml.to_owned(), self.to_yml()),
+        ])
     }
 
     /// Puts the packages into their order and their names into one spelling, whoever wrote them. A name that is there twice
@@ -191,48 +193,6 @@ pub fn hex(bytes: &[u8]) -> String {
 fn twice(names: impl Iterator<Item = String>) -> Option<String> {
     let mut seen = BTreeSet::new();
     names.into_iter().find(|name| !seen.insert(name.clone()))
-}
-
-/// A file written beside the one that it is to replace, and removed if it never does.
-struct Draft {
-    draft: PathBuf,
-    path: PathBuf,
-}
-
-impl Draft {
-    fn write(path: &Path, text: &str) -> Result<Self, SpecError> {
-        let mut name = OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}", std::process::id()));
-        let draft = Self {
-            draft: path.with_file_name(name),
-            path: path.to_owned(),
-        };
-        let written = fs::File::create(&draft.draft).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(|source| draft.failed(source))?;
-        Ok(draft)
-    }
-
-    fn publish(self) -> Result<(), SpecError> {
-        fs::rename(&self.draft, &self.path).map_err(|source| self.failed(source))
-    }
-
-    fn failed(&self, source: io::Error) -> SpecError {
-        SpecError::Read {
-            path: self.path.clone(),
-            source,
-        }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // After publishing there is nothing left to remove.
-        let _ = fs::remove_file(&self.draft);
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Interrupt, StageError};
+use super::{Interrupt, SpecifyError, StageError};
 use crate::attest::ProofError;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
@@ -60,6 +60,9 @@ pub enum WorkflowError {
     /// Frozen specs could not be taken out of an image.
     #[error(transparent)]
     Freeze(#[from] FreezeError),
+    /// Specs cannot be changed as they were asked to be.
+    #[error(transparent)]
+    Specify(#[from] SpecifyError),
     /// An environment could not be solved.
     #[error(transparent)]
     Solve(#[from] EnvsError),
@@ -335,6 +338,7 @@ impl WorkflowError {
             Self::Engine(error) => error,
             Self::Build(error) => error,
             Self::Freeze(error) => error,
+            Self::Specify(error) => error,
             Self::Solve(error) => error,
             Self::Publish(error) => error,
             Self::Registry(error) => error,

@@ -4,6 +4,7 @@ mod channel;
 mod conda;
 mod corpus;
 mod faults;
+mod locking;
 mod place;
 mod prefix;
 mod server;

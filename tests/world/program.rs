@@ -93,6 +93,15 @@ impl Ended {
         self
     }
 
+    /// Fails the test unless floe printed each of `parts` on standard output.
+    #[track_caller]
+    pub fn prints(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.stdout.contains(part), "{part:?} is not in:\n{}", self.stdout);
+        }
+        self
+    }
+
     /// Fails the test unless floe said each of `parts` on standard error.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {

@@ -1,4 +1,4 @@
-//! `floe freeze`: the frozen specs of environments, from what an image holds or from floating specs alone.
+//! `floe freeze`: the frozen specs of environments, from what an image holds.
 
 use clap::Args;
 
@@ -14,31 +14,13 @@ use crate::workflow;
 pub struct FreezeArgs {
     #[command(flatten)]
     missions: Missions,
-    /// Solve the floating specs on this machine for the images' platform, without building an image
-    #[arg(long)]
-    solve: bool,
 }
 
 /// Freezes the images of missions as they were built, and the common image.
 pub async fn execute(global: &Global, args: &FreezeArgs) -> Result<(), Failure> {
-    if args.solve {
-        return solve(global, args);
-    }
     let session = Session::open(global, &[])?;
     let missions = args.missions.of(&session.workplace)?;
     let written = workflow::freeze(&session.workplace, &missions, &session.interrupts).await?;
-    output::result(&shown(&written))
-}
-
-/// Solves the floating specs, without building an image.
-fn solve(global: &Global, args: &FreezeArgs) -> Result<(), Failure> {
-    let session = Session::open(global, &[("USE_FROZEN", "0".to_owned())])?;
-    let missions = args.missions.of(&session.workplace)?;
-    let written = workflow::solve(&session.workplace, &missions, output::program("uv"))?;
-    output::say(
-        "solved, not built: only a build shows that packages install, that what comes as sources asks for what it says \
-         here, and that conda packages are what pip packages ask for",
-    );
     output::result(&shown(&written))
 }
 

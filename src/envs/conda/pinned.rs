@@ -17,6 +17,33 @@ pub(super) async fn records(
     platform: Subdir,
     packages: &[CondaPackage],
 ) -> Result<Vec<RepoDataRecord>, CondaError> {
+    let found = found(session, channels, platform, packages).await?;
+    let records = found.into_iter().zip(packages).map(|(record, package)| {
+        record.ok_or_else(|| CondaError::Gone {
+            package: shown(package),
+            channels: channels.names(),
+        })
+    });
+    records.collect()
+}
+
+/// The records of those packages that are still to be had.
+pub(super) async fn kept(
+    session: &Session<'_>,
+    channels: &Channels,
+    platform: Subdir,
+    packages: &[CondaPackage],
+) -> Result<Vec<RepoDataRecord>, CondaError> {
+    let found = found(session, channels, platform, packages).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn found(
+    session: &Session<'_>,
+    channels: &Channels,
+    platform: Subdir,
+    packages: &[CondaPackage],
+) -> Result<Vec<Option<RepoDataRecord>>, CondaError> {
     let mut unlocked = Vec::new();
     for package in packages.iter().filter(|package| package.record.is_none()) {
         let name = package
@@ -37,27 +64,21 @@ pub(super) async fn records(
     } else {
         solution::index(session, channels, [platform, Subdir::NoArch], unlocked, false).await?
     };
-    let mut found = BTreeMap::<&str, Vec<&RepoDataRecord>>::new();
+    let mut by_name = BTreeMap::<&str, Vec<&RepoDataRecord>>::new();
     for record in index.iter().flat_map(RepoData::iter) {
         let name = record.package_record.name.as_normalized();
-        found.entry(name).or_default().push(record);
+        by_name.entry(name).or_default().push(record);
     }
     let records = packages.iter().map(|package| {
         if let Some(record) = &package.record {
-            return Ok(record.clone());
+            return Some(record.clone());
         }
-        let candidates = found.get(package.name.as_str()).into_iter().flatten();
+        let candidates = by_name.get(package.name.as_str()).into_iter().flatten();
         // The channels are in their order; one build may be there in two formats, of which only one has the hash.
         let mut fitting = candidates.filter(|record| fits(package, record));
-        fitting
-            .next()
-            .map(|record| (*record).clone())
-            .ok_or_else(|| CondaError::Gone {
-                package: shown(package),
-                channels: channels.names(),
-            })
+        fitting.next().map(|record| (*record).clone())
     });
-    records.collect()
+    Ok(records.collect())
 }
 
 fn fits(package: &CondaPackage, record: &RepoDataRecord) -> bool {

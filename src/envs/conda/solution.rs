@@ -13,9 +13,10 @@ use super::channels::{self, Channels};
 use super::error::{broke_off, status};
 use super::request::{Request, named_in};
 use super::session::Session;
-use super::{CondaError, Config, runtime};
+use super::{CondaError, Config, pinned, runtime};
 use crate::event::{Event, Sink};
 use crate::spec::env::CondaSpec;
+use crate::spec::frozen::CondaPackage;
 
 /// How many names are offered for one that no channel has.
 const OFFERED: usize = 5;
@@ -40,29 +41,40 @@ pub(super) struct Problem<'a> {
     pub(super) machine: Vec<GenericVirtualPackage>,
 }
 
-/// Chooses packages for `specs` on `platform`, where no environment is concerned.
-///
-/// The channels are `named`, then those that are configured. The machine is described by its virtual packages.
-pub fn solve(
-    config: &Config,
-    platform: Subdir,
-    named: &[String],
-    specs: &[CondaSpec],
-    machine: Vec<GenericVirtualPackage>,
-    sink: &dyn Sink,
-) -> Result<Vec<RepoDataRecord>, CondaError> {
-    let mut channels = Channels::new(config, named)?;
-    let requests = specs.iter().map(|spec| Request::parse(spec, &mut channels));
+/// What is asked where no environment is concerned.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// Where packages come from beside what the specs name.
+    pub config: &'a Config,
+    /// The platform to solve for.
+    pub platform: Subdir,
+    /// The channels that are named; those that are configured come behind them.
+    pub named: &'a [String],
+    /// What is asked for.
+    pub specs: &'a [CondaSpec],
+    /// What the machine itself offers, such as `__glibc`.
+    pub machine: Vec<GenericVirtualPackage>,
+    /// What stays where it can.
+    pub kept: Vec<CondaPackage>,
+}
+
+/// Chooses packages where no environment is concerned.
+pub fn solve(question: Question<'_>, sink: &dyn Sink) -> Result<Vec<RepoDataRecord>, CondaError> {
+    let mut channels = Channels::new(question.config, question.named)?;
+    let requests = question.specs.iter().map(|spec| Request::parse(spec, &mut channels));
     let requests = requests.collect::<Result<Vec<_>, _>>()?;
-    let problem = Problem {
-        requests: &requests,
-        constraints: Vec::new(),
-        installed: Vec::new(),
-        platform,
-        machine,
-    };
-    let session = Session::open(config, channels.access.clone(), sink)?;
-    runtime(solution(&session, &channels, &problem))?
+    let session = Session::open(question.config, channels.access.clone(), sink)?;
+    runtime(async {
+        let kept = pinned::kept(&session, &channels, question.platform, &question.kept).await?;
+        let problem = Problem {
+            requests: &requests,
+            constraints: Vec::new(),
+            installed: kept.iter().collect(),
+            platform: question.platform,
+            machine: question.machine,
+        };
+        solution(&session, &channels, &problem).await
+    })?
 }
 
 /// The packages that solve the problem, in the order of their names.

@@ -46,7 +46,7 @@ pub(in crate::envs) fn complete(
     wheels: &BTreeMap<String, Wheel>,
     sink: &dyn Sink,
 ) -> Result<(), EnvsError> {
-    let asks = |package: &PipPackage| package.is_from_index() || package.url.is_some() && package.sha256.is_none();
+    let asks = |package: &PipPackage| package.sha256.is_none() && (package.is_from_index() || package.url.is_some());
     let asked = packages.iter().filter(|package| asks(package));
     let pins = asked
         .flat_map(|package| [package.requirement.as_str(), "\n"])

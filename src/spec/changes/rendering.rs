@@ -31,20 +31,29 @@ impl Changes {
     /// One aligned line for each change, and the summary.
     #[must_use]
     pub fn to_text(&self) -> String {
+        let rows = self.rows(|_| String::new());
+        let rows = rows.iter().map(|row| format!("{row}\n")).collect::<String>();
+        format!("{rows}{}\n", self.summary())
+    }
+
+    /// One aligned line for each change, and behind it what `note` says of it.
+    pub fn rows(&self, note: impl Fn(&Change) -> String) -> Vec<String> {
         let width = |cells: &dyn Fn(&Change) -> usize| self.0.iter().map(cells).max().unwrap_or_default();
         let kinds = width(&|change| change.kind.word().len());
         let names = width(&|change| printable(&change.name).chars().count());
         let parts = width(&|change| word(change.of).len());
-        let mut text = String::new();
-        for change in &self.0 {
-            let (kind, name, part) = (change.kind.word(), printable(&change.name), word(change.of));
+        let sides = |change: &Change| {
             let sides = [&change.from, &change.to].map(|side| side.as_deref().map(printable));
-            let sides = sides.into_iter().flatten().collect::<Vec<_>>().join(" → ");
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{kind:kinds$}  {name:names$}  {part:parts$}  {sides}");
-        }
-        let _ = writeln!(text, "{}", self.summary());
-        text
+            sides.into_iter().flatten().collect::<Vec<_>>().join(" → ")
+        };
+        let both = width(&|change| sides(change).chars().count());
+        let row = |change: &Change| {
+            let (kind, name, part) = (change.kind.word(), printable(&change.name), word(change.of));
+            let (sides, note) = (sides(change), printable(&note(change)));
+            let row = format!("{kind:kinds$}  {name:names$}  {part:parts$}  {sides:both$}  {note}");
+            row.trim_end().to_owned()
+        };
+        self.0.iter().map(row).collect()
     }
 
     /// A table, and the summary.

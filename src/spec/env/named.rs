@@ -104,7 +104,7 @@ fn conda_packages(spec: &Path) -> Result<Vec<CondaSpec>, SpecError> {
 
 /// The package that a line asks for, and whether under a condition. `None` for options, and where nothing but the archive
 /// knows its name.
-fn requirement(line: &PipLine) -> Option<(String, bool)> {
+pub(in crate::spec) fn requirement(line: &PipLine) -> Option<(String, bool)> {
     let text = match line.option() {
         Some(("--editable", source)) => source,
         Some(_) => return None,

@@ -107,28 +107,34 @@ fn is_local(source: &str) -> bool {
 
 /// The lines of one list or of the pip list of a yml; none of any other file.
 pub fn lines(spec: &Path) -> Result<Vec<PipLine>, SpecError> {
+    if SpecKind::of(spec) == Some(SpecKind::Conda) {
+        return Ok(Vec::new());
+    }
+    let bytes = fs::read(spec).map_err(|source| SpecError::Read {
+        path: spec.to_owned(),
+        source,
+    })?;
+    lines_of(&String::from_utf8_lossy(&bytes), spec)
+}
+
+/// The same of a file of the text `text`.
+pub fn lines_of(text: &str, spec: &Path) -> Result<Vec<PipLine>, SpecError> {
     let line = |line, text: &str| PipLine {
         file: spec.to_owned(),
         line,
         text: without_comment(text).to_owned(),
     };
-    let read = || {
-        let bytes = fs::read(spec).map_err(|source| SpecError::Read {
-            path: spec.to_owned(),
-            source,
-        })?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
     // A constraint or another list may have any name; only the two other kinds are no lists.
     let lines = match SpecKind::of(spec) {
         Some(SpecKind::Conda) => Vec::new(),
         Some(SpecKind::Yml) => {
-            let text = read()?;
-            let pip = EnvironmentSpec::parse(&text, spec)?.pip;
-            pip.iter().map(|item| line(yml::line_of(&text, item), item)).collect()
+            let pip = EnvironmentSpec::parse(text, spec)?.pip;
+            pip.iter()
+                .map(|item| line(yml::line_of(text, item), item))
+                .collect::<Vec<_>>()
         }
         Some(SpecKind::Pip) | None => {
-            let joined = joined(&read()?);
+            let joined = joined(text);
             joined.iter().map(|(number, text)| line(Some(*number), text)).collect()
         }
     };
@@ -145,7 +151,7 @@ fn joined(text: &str) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
-        let continues = line.ends_with('\\') && !line.trim_start().starts_with('#');
+        let continues = continues(line);
         let part = if continues { &line[..line.len() - 1] } else { line };
         match joined.last_mut().filter(|_| open) {
             Some((_, whole)) => whole.push_str(part),
@@ -156,11 +162,20 @@ fn joined(text: &str) -> Vec<(usize, String)> {
     joined
 }
 
-/// The line without its comment, which begins at a `#` with a blank or nothing before it.
+/// Whether the next line belongs to this one.
+pub(in crate::spec) fn continues(line: &str) -> bool {
+    line.ends_with('\\') && !line.trim_start().starts_with('#')
+}
+
+/// The line without its comment.
 fn without_comment(line: &str) -> &str {
+    line[..comment(line).unwrap_or(line.len())].trim()
+}
+
+/// Where the comment of a line begins: at a `#` with a blank or nothing before it.
+pub(in crate::spec) fn comment(line: &str) -> Option<usize> {
     let mut hashes = line.match_indices('#').map(|(at, _)| at);
-    let comment = hashes.find(|at| line[..*at].chars().next_back().is_none_or(char::is_whitespace));
-    line[..comment.unwrap_or(line.len())].trim()
+    hashes.find(|at| line[..*at].chars().next_back().is_none_or(char::is_whitespace))
 }
 
 /// What must not be in lists whose environment is frozen after the build: what nobody else could install. The error

@@ -185,7 +185,7 @@ fn document(text: &str) -> Result<Document, serde_yaml::Error> {
 }
 
 /// The same lines, where those that hold only a tab or a comment behind one are empty: YAML forbids what editors leave there.
-fn without_stray_tabs(text: &str) -> String {
+pub(in crate::spec) fn without_stray_tabs(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
         let rest = line.trim_start();
         let indent = &line[..line.len() - rest.len()];

@@ -121,8 +121,8 @@ fn a_package_is_the_same_however_its_name_is_spelled() {
 #[test]
 fn the_yml_is_one_that_conda_reads() {
     insta::assert_snapshot!(example().to_yml(), @r#"
-    # Written by `floe freeze`: exactly what the environment held. The lock beside it belongs to it.
-    # Not to be edited: change the other spec files and freeze again.
+    # Written by floe: exactly what the environment holds. The lock beside it belongs to it.
+    # Not to be edited: change the other spec files, then `floe lock`.
     # specs: sha256:71e863f2514567a567b33cb5e15eb92233376e56a6a927bc2b897d8c38e13961
     name: roman-cal
     channels:

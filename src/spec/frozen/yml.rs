@@ -12,8 +12,8 @@ use crate::spec::env::{CondaSpec, EnvironmentSpec};
 use crate::spec::error::SpecError;
 
 const HEADER: &str = "\
-# Written by `floe freeze`: exactly what the environment held. The lock beside it belongs to it.
-# Not to be edited: change the other spec files and freeze again.
+# Written by floe: exactly what the environment holds. The lock beside it belongs to it.
+# Not to be edited: change the other spec files, then `floe lock`.
 ";
 
 /// Begins the line that holds the digest of the floating spec files.

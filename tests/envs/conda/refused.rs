@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use floe::envs::conda::{CondaError, Config, solve};
+use floe::envs::conda::{CondaError, Config, Question, solve};
 use floe::event::Memory;
 use floe::fault::{Explained as _, Kind};
 use floe::spec::env::CondaSpec;
@@ -82,7 +82,15 @@ fn a_solution_needs_no_environment() {
     });
     let machine = vec![];
     let sink = Memory::default();
-    let records = solve(&config, Subdir::Linux64, &[], &specs[..1], machine, &sink).unwrap();
+    let question = Question {
+        config: &config,
+        platform: Subdir::Linux64,
+        named: &[],
+        specs: &specs[..1],
+        machine,
+        kept: Vec::new(),
+    };
+    let records = solve(question, &sink).unwrap();
     let names = records.iter().map(|record| record.package_record.name.as_normalized());
     assert_eq!(names.collect::<Vec<_>>(), ["app-old", "fixlib"]);
 }

@@ -33,7 +33,7 @@ fn solve(place: &Place, root: &Path) -> (i32, String) {
     };
     let path = std::env::var("PATH").unwrap();
     let output = world::floe()
-        .args(["freeze", "m", "--solve"])
+        .args(["lock", "m"])
         .current_dir(root)
         .env("CONDA_CHANNELS", Channel::shared().file_url())
         .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
@@ -49,10 +49,7 @@ fn what_is_solved_is_what_an_installation_holds() {
     let repository = repository(YML);
     let (code, said) = solve(&place, repository.path());
     assert_eq!(code, 0, "{said}");
-    assert!(
-        said.contains("x-frozen.yml: new, ") && said.contains("solved, not built"),
-        "{said}"
-    );
+    assert!(said.contains("x-frozen.yml: new, "), "{said}");
     let solved = Frozen::load(&repository.path().join("missions/m/environments/x/x-frozen.yml")).unwrap();
 
     place.create("x", YML).unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use floe::envs::conda::{Config, solve};
+use floe::envs::conda::{Config, Question, solve};
 use floe::event::Memory;
 use floe::spec::env::CondaSpec;
 use floe::spec::frozen::{CondaPackage, Frozen, hex};
@@ -231,7 +231,15 @@ pub fn frozen(url: &str, packages: &[&str]) -> Frozen {
         version: "2.36".parse().unwrap(),
         build_string: "0".parse().unwrap(),
     };
-    let records = solve(&config, Subdir::Linux64, &[], &specs, vec![glibc], &Memory::default()).unwrap();
+    let question = Question {
+        config: &config,
+        platform: Subdir::Linux64,
+        named: &[],
+        specs: &specs,
+        machine: vec![glibc],
+        kept: Vec::new(),
+    };
+    let records = solve(question, &Memory::default()).unwrap();
     let conda = records.into_iter().map(|record| CondaPackage {
         name: record.package_record.name.as_normalized().to_owned(),
         version: record.package_record.version.to_string(),

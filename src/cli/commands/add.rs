@@ -1,0 +1,55 @@
+//! `floe add`: packages put into an environment's specs, solved and frozen in one step.
+
+use clap::Args;
+
+use super::lock::Solving;
+use super::remove::specified;
+use crate::cli::args::Global;
+use crate::cli::failure::Failure;
+use crate::reference::{EnvironmentName, MissionName};
+use crate::spec::edit::PackageKind;
+use crate::workflow::{Change, Specify};
+
+/// Add packages to an environment: its specs, its frozen spec and its lock, in seconds and without a build
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The environment
+    #[arg(value_name = "ENV")]
+    environment: EnvironmentName,
+    /// What to add, as a list would say it: `numpy`, `numpy>=2`, `name @ https://…`
+    #[arg(value_name = "PACKAGE", required = true)]
+    packages: Vec<String>,
+    /// The mission, if `setup-env` names none or another
+    #[arg(long)]
+    mission: Option<MissionName>,
+    /// As conda packages, which an environment with a yml of its own gets by itself
+    #[arg(long)]
+    conda: bool,
+    /// As pip packages
+    #[arg(long, conflicts_with = "conda")]
+    pip: bool,
+    /// The spec file to put them into, by its name beside the others; it may be new
+    #[arg(long, value_name = "FILE")]
+    file: Option<String>,
+    #[command(flatten)]
+    solving: Solving,
+}
+
+/// Adds packages to an environment.
+pub fn execute(global: &Global, args: &AddArgs) -> Result<(), Failure> {
+    let kind = match (args.conda, args.pip) {
+        (true, _) => Some(PackageKind::Conda),
+        (_, true) => Some(PackageKind::Pip),
+        _ => None,
+    };
+    let wanted = Specify {
+        mission: args.mission.clone(),
+        environment: args.environment.clone(),
+        change: Change::Add(args.packages.clone()),
+        kind,
+        file: args.file.clone(),
+        upgrade: args.solving.upgrade(),
+        dry_run: args.solving.dry_run,
+    };
+    specified(global, &wanted, &args.solving)
+}
