@@ -8,6 +8,7 @@ pub mod seal;
 mod verdict;
 pub mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -226,6 +227,9 @@ pub struct RunStarted {
     /// The digest of the files that define the tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definitions: Option<Digest>,
+    /// How long expected tests took when they last ran, in seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub earlier: BTreeMap<TestId, f64>,
 }
 
 impl RunStarted {
@@ -242,6 +246,7 @@ impl RunStarted {
             part: None,
             selected: None,
             definitions: None,
+            earlier: BTreeMap::new(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod definitions;
 pub mod discover;
+pub mod expression;
 pub mod listing;
 pub mod notebook;
 pub mod options;

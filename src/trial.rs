@@ -230,7 +230,10 @@ pub fn run_nothing(trial: &Trial, events: &dyn Sink) -> Ended {
 }
 
 fn begun(trial: &Trial) -> RunStarted {
+    let known = trial.request.known.iter();
+    let earlier = known.filter(|(id, _)| trial.expected.contains(id));
     RunStarted {
+        earlier: earlier.map(|(id, known)| (id.clone(), known.seconds)).collect(),
         reference: trial.reference.clone(),
         part: trial.part,
         selected: trial.selected.clone(),

@@ -27,6 +27,7 @@ mod stage;
 mod stages;
 mod status;
 mod test;
+mod watch;
 mod workplace;
 
 pub use all::{Milestone, all};
@@ -51,6 +52,7 @@ pub use stage::{
 pub use stages::{StageOutlook, stages};
 pub use status::{Behind, StageStatus, Status, status};
 pub use test::{decisive, test};
+pub use watch::watch;
 pub use workplace::{Connect, Workplace};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::expression::Expression;
 use crate::event::Part;
 use crate::reference::{Digest, EnvironmentName, TestId, TestKind};
 
@@ -21,6 +22,9 @@ pub struct Selection {
     /// The kinds, one of which must be the test's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<TestKind>,
+    /// An expression that must name the test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expression: Option<Expression>,
     /// The tests themselves, one of which it must be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tests: Option<Vec<TestId>>,
@@ -53,6 +57,7 @@ impl Selection {
         (self.filters.is_empty() || held(&id.to_string()))
             && (self.environments.is_empty() || self.environments.iter().any(|name| name.as_str() == id.owner))
             && (self.kinds.is_empty() || self.kinds.contains(&id.kind))
+            && self.expression.as_ref().is_none_or(|expression| expression.names(id))
             && self.tests.as_ref().is_none_or(|tests| tests.contains(id))
     }
 
@@ -126,6 +131,7 @@ mod tests {
             filters: vec!["x y\n\"".to_owned()],
             environments: vec!["cal".parse().unwrap()],
             kinds: vec![TestKind::Notebook],
+            expression: Some("env(cal) or kind(test)".parse().unwrap()),
             tests: Some(ids(&["a::notebooks::é.ipynb"])),
             part: Some(Part { index: 2, of: 3 }),
         };

@@ -24,12 +24,13 @@ pub enum Milestone<'a> {
     Pushed(&'a Built, Pushed),
 }
 
-/// Builds, tests, freezes and pushes the images of `missions`, if their registry would take them. An image that has evidence is not tested again; what is
-/// frozen has passed its tests. The first run that does not pass is the end of the call, and is returned.
+/// Builds, tests, freezes and pushes the images of `missions`, if their registry would take them. An image that has evidence
+/// is not tested again, unless some of its tests alone are asked for; what is frozen and pushed has passed all of them. The first run that does not pass is the end of the call, and is returned.
 pub async fn all(
     workplace: &Workplace,
     missions: &[MissionName],
     options: BuildOptions,
+    asked: &Asked,
     interrupts: &Interrupts,
     mut reached: impl FnMut(Milestone<'_>),
 ) -> Result<Option<Observed>, WorkflowError> {
@@ -41,19 +42,19 @@ pub async fn all(
         let demand = demand(workplace, mission)?;
         let earlier = publish::evidence(&image.role, &image.id, &demand, &workplace.state);
         let tested = earlier.is_err();
-        if let Ok(statement) = earlier {
+        if let (Ok(statement), true) = (&earlier, asked.is_complete()) {
             let run = workplace.state.run(statement.run());
             reached(Milestone::PassedBefore(image, run));
         } else {
-            let asked = Asked::default();
-            let choice = choose(workplace, mission, &asked)?;
-            let observed = test::one(workplace, &choice, image, &asked, interrupts).await?;
+            let choice = choose(workplace, mission, asked)?;
+            let observed = test::one(workplace, &choice, image, asked, interrupts).await?;
             reached(Milestone::Tested(&observed));
             if !observed.passed() {
                 return Ok(Some(observed));
             }
         }
-        if !workplace.settings.use_frozen {
+        // What ran only a part of its tests is not frozen, and is refused below.
+        if !workplace.settings.use_frozen && (asked.is_complete() || !tested) {
             let missions = std::slice::from_ref(mission);
             let written = freeze::write_due(workplace, &images, missions, options, interrupts).await?;
             if tested || !written.is_empty() {

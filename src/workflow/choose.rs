@@ -25,6 +25,8 @@ pub struct Asked {
     pub rerun_failed: bool,
     /// How to run them, as far as the call says.
     pub options: RunOptions,
+    /// Whether an image that is not up to date is refused, and not built.
+    pub no_build: bool,
 }
 
 impl Asked {
@@ -131,10 +133,13 @@ fn refuse_idle(workplace: &Workplace, choices: &[Choice], selection: &Selection)
         .kinds
         .iter()
         .filter(|kind| !ids.iter().any(|id| id.kind == **kind));
+    let expression = selection.expression.as_ref();
+    let predicates = expression.map(|expression| expression.idle(&ids)).unwrap_or_default();
     let idle = filters
         .map(|filter| format!("`{filter}`"))
         .chain(unknown.map(|name| format!("--env {name}")))
         .chain(kinds.map(|kind| format!("--kind {}", kind.word())))
+        .chain(predicates.into_iter().map(str::to_owned))
         .collect::<Vec<_>>();
     if idle.is_empty() {
         return Ok(());

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 
 use super::added::{Added, SpecsAt, added, before_last_change};
 use super::observe::observe;
+use super::test::current;
 use super::workplace::image_of;
-use super::{Asked, End, Interrupts, Nothing, Observed, WorkflowError, Workplace};
+use super::{Asked, BuiltPlan, End, Interrupts, Nothing, Observed, WorkflowError, Workplace};
 use crate::builder::Built;
 use crate::context::{Context, Overlay};
 use crate::engine::{Container, ContainerRequest, Containers, EngineError};
@@ -65,8 +66,7 @@ pub async fn test_added(
         return Err(Nothing::NotAdded { since }.into());
     }
     let missions = found.iter().map(|(mission, _)| (*mission).clone()).collect::<Vec<_>>();
-    let plan = workplace.plan(&missions)?;
-    let built = workplace.built(&plan).await?;
+    let BuiltPlan { plan, built } = current(workplace, &missions, asked.no_build, interrupts).await?;
     let mut runs = Vec::new();
     for (mission, added) in found {
         let image = image_of(&plan, &built, mission);

@@ -2,13 +2,13 @@
 
 use super::observe::observe;
 use super::workplace::image_of;
-use super::{Asked, Choice, End, Interrupts, Observed, WorkflowError, Workplace};
-use crate::builder::Built;
+use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
+use crate::builder::{BuildError, Built};
 use crate::engine::{EngineError, Image};
 use crate::event::Event;
 use crate::fault::Trouble;
 use crate::image;
-use crate::reference::{TestId, TestKind};
+use crate::reference::{MissionName, TestId, TestKind};
 use crate::run::evidence::Statement;
 use crate::run::history;
 use crate::server;
@@ -16,7 +16,7 @@ use crate::state::Task;
 use crate::suite::request::Request;
 use crate::trial::{Stage, Trial};
 
-/// Tests the images of the missions that were chosen for, as they were built.
+/// Tests the images of the missions that were chosen for, which are built first where they are not up to date.
 ///
 /// That tests of a mission fail keeps no other mission from being tested. A run that came to another end, or in which
 /// no test ran, is the last one. `observed` is given each run when it has ended.
@@ -28,8 +28,7 @@ pub async fn test(
     mut observed: impl FnMut(&Observed),
 ) -> Result<Vec<Observed>, WorkflowError> {
     let missions = choices.iter().map(|choice| choice.mission.clone()).collect::<Vec<_>>();
-    let plan = workplace.plan(&missions)?;
-    let built = workplace.built(&plan).await?;
+    let BuiltPlan { plan, built } = current(workplace, &missions, asked.no_build, interrupts).await?;
     let mut runs = Vec::new();
     for choice in choices {
         let image = image_of(&plan, &built, &choice.mission);
@@ -42,6 +41,23 @@ pub async fn test(
         }
     }
     Ok(runs)
+}
+
+/// The images of the missions as their files are now. Those that are not up to date are built, unless that is refused.
+pub(super) async fn current(
+    workplace: &Workplace,
+    missions: &[MissionName],
+    no_build: bool,
+    interrupts: &Interrupts,
+) -> Result<BuiltPlan, WorkflowError> {
+    let plan = workplace.plan(missions)?;
+    match workplace.built(&plan).await {
+        Ok(built) => Ok(BuiltPlan { plan, built }),
+        Err(WorkflowError::Build(BuildError::NotBuilt { .. })) if !no_build => {
+            images(workplace, missions, BuildOptions::default(), interrupts).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The run that decides what becomes of a call, unless all passed. One that kept others from going on tells more than

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use crate::event::Part;
 use crate::quantity::{Limit, MemoryLimit};
 use crate::reference::{EnvironmentName, TestKind};
+use crate::suite::expression::Expression;
 use crate::suite::options::RunOptions;
 use crate::suite::selection::Selection;
 
@@ -20,6 +21,12 @@ pub struct SelectionArgs {
     /// Only tests of this kind; may be given several times
     #[arg(long = "kind", value_name = "KIND", value_parser = kind())]
     kinds: Vec<TestKind>,
+    /// Only tests that an expression names, e.g. `env(cal) and not kind(notebooks)`
+    ///
+    /// Predicates: env(NAME), kind(KIND), test(TEXT), all(), none(); a text begins with `=` to be the whole, with `#` to be a
+    /// pattern, or stands between slashes to be a regular expression. Operators: not, and, or, and brackets.
+    #[arg(short = 'E', long = "filterset", value_name = "EXPRESSION")]
+    expression: Option<Expression>,
     /// Only one of N parts that hold each test once, e.g. 1/4; the same parts on every machine
     #[arg(long, value_name = "I/N", value_parser = part)]
     partition: Option<Part>,
@@ -71,6 +78,7 @@ impl SelectionArgs {
             filters,
             environments: self.environments.clone(),
             kinds: self.kinds.clone(),
+            expression: self.expression.clone(),
             tests: None,
             part: self.partition,
         }

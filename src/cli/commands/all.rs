@@ -5,17 +5,24 @@ use clap::Args;
 use super::freeze;
 use super::push;
 use super::test;
+use crate::cli::args::run::{RunArgs, SelectionArgs};
 use crate::cli::args::{BuildArgs, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::workflow::{self, Milestone};
+use crate::workflow::{self, Asked, Milestone};
 
 /// Build, test and push; stop at the first failure with its exit code
+///
+/// Where some tests alone are asked for, they run in any case; the image is pushed only if it has passed all of them before.
 #[derive(Debug, Args)]
 pub struct AllArgs {
     #[command(flatten)]
     build: BuildArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 /// Builds, tests and pushes the images of missions.
@@ -23,11 +30,17 @@ pub async fn execute(global: &Global, args: &AllArgs) -> Result<(), Failure> {
     let session = Session::open(global, &[])?;
     let workplace = &session.workplace;
     let missions = args.build.missions.of(workplace)?;
+    let asked = Asked {
+        selection: args.selection.selection(Vec::new()),
+        options: args.run.options(),
+        ..Asked::default()
+    };
     let mut printed = Ok(());
     let failed = workflow::all(
         workplace,
         &missions,
         args.build.options(),
+        &asked,
         &session.interrupts,
         |milestone| match milestone {
             Milestone::PassedBefore(image, run) => {

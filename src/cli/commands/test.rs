@@ -14,7 +14,7 @@ use crate::engine::EngineError;
 use crate::quantity::Size;
 use crate::reference::{EnvironmentName, ImageReference};
 use crate::report::location::Locations;
-use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, Workplace};
+use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, WorkflowError, Workplace};
 
 /// Run the tests of missions' images in containers
 #[derive(Debug, Args)]
@@ -31,11 +31,17 @@ pub struct TestArgs {
     all_missions: bool,
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Only the tests that failed or did not run in the mission's last run
-    #[arg(long)]
+    /// Only the tests whose last result is a failure, or that did not run when they were last to
+    #[arg(long, visible_alias = "last-failed")]
     rerun_failed: bool,
+    /// Refuse an image that is not up to date, in place of building it first
+    #[arg(long)]
+    no_build: bool,
     #[command(flatten)]
     addition: AdditionArgs,
+    /// Stay, and test again what each edit touches, on an image with the edit
+    #[arg(long, conflicts_with_all = ["list", "added", "image"])]
+    watch: bool,
     /// Print the IDs of the tests, in the order in which they would begin, and run nothing
     #[arg(long)]
     list: bool,
@@ -88,7 +94,7 @@ struct ForeignArgs {
     server: bool,
 }
 
-/// Tests the images of missions, as they were built, or any other image.
+/// Tests the images of missions, or any other image.
 pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
     let memory = args.container_memory.map(|size| ("CONTAINER_MEMORY", size.to_string()));
     let flags = Vec::from_iter(memory);
@@ -115,6 +121,14 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
         let since = args.addition.since.as_deref();
         let runs = workflow::test_added(workplace, &missions, since, &asked, &session.interrupts, said).await?;
         return workflow::decisive(runs).map_or(Ok(()), verdict);
+    }
+    if args.watch {
+        let told = |told: Result<&Observed, WorkflowError>| match told {
+            Ok(observed) => say(workplace, observed),
+            Err(error) => output::failure(&error.into()),
+        };
+        let how = workflow::watch(workplace, &missions, &asked, &session.interrupts, told).await?;
+        return Err(Failure::shown(how.into()));
     }
     let choices = workflow::choose_all(workplace, &missions, &asked)?;
     if args.list {
@@ -148,6 +162,7 @@ impl TestArgs {
             selection: self.selection.selection(filters),
             rerun_failed: self.rerun_failed,
             options: self.run.options(),
+            no_build: self.no_build,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The display of a test run.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -8,9 +9,14 @@ use super::live::Screen;
 use super::model::{Bar, Task};
 use super::paint::{self, Ink, bytes, count, seconds};
 use crate::event::{Cause, CauseKind, Event, RunStarted, TestFinished, Verdict};
+use crate::reference::TestId;
+use crate::report::amounts::duration;
 use crate::report::location;
 use crate::run::account;
 use crate::run::outcome::{Outcome, Tally};
+
+/// Less than this is not worth telling, in seconds.
+const LEAST_LEFT: f64 = 2.0;
 
 /// What is known of the run on display.
 #[derive(Default)]
@@ -18,6 +24,10 @@ pub(super) struct RunDisplay {
     tally: Tally,
     /// Whether the run was begun by a host, which then ends it; otherwise each set of tests stands for itself.
     of_a_host: bool,
+    /// How long the tests that have not ended took when they last ran, in seconds.
+    earlier: BTreeMap<TestId, f64>,
+    /// How many tests run at a time.
+    jobs: usize,
 }
 
 impl RunDisplay {
@@ -31,11 +41,20 @@ impl RunDisplay {
         self.tally.take(event);
         match event {
             Event::RunStarted(begun) => {
+                self.earlier.clone_from(&begun.earlier);
                 screen.lines(&[show.paint.labelled(Ink::Good, "Testing", &beginning(begun, show))]);
                 self.begin(screen);
             }
             Event::SuiteStarted { tests, jobs, .. } => {
-                let rest = format!("{}, {jobs} at a time", count(tests.len(), "test"));
+                self.jobs = *jobs;
+                let left = self
+                    .left()
+                    .map(|left| format!(", about {} by earlier runs", about(left)));
+                let rest = format!(
+                    "{}, {jobs} at a time{}",
+                    count(tests.len(), "test"),
+                    left.unwrap_or_default()
+                );
                 screen.lines(&[show.paint.labelled(Ink::Good, "Starting", &rest)]);
                 self.begin(screen);
             }
@@ -85,6 +104,7 @@ impl RunDisplay {
             }
             Event::TestFinished(test) => {
                 let key = test.id.to_string();
+                self.earlier.remove(&test.id);
                 screen.update(|model| model.tasks.retain(|task| task.key != key));
                 self.progress(screen);
                 screen.lines(&finished(test, show));
@@ -99,6 +119,18 @@ impl RunDisplay {
             }
             _ => {}
         }
+    }
+
+    /// How long what has not ended will take, by earlier runs, in seconds: all of it on as many workers as there are, and no
+    /// less than the longest test. `None` where too little is known, or nearly nothing is left.
+    fn left(&self) -> Option<f64> {
+        let received = self.tally.received();
+        let open = self.tally.expected().saturating_sub(received.ran() + received.skipped);
+        let together = self.earlier.values().sum::<f64>();
+        let longest = self.earlier.values().copied().fold(0.0, f64::max);
+        #[expect(clippy::cast_precision_loss, reason = "few workers")]
+        let left = (together / self.jobs.max(1) as f64).max(longest);
+        (self.earlier.len() * 5 >= open * 4 && left >= LEAST_LEFT).then_some(left)
     }
 
     fn begin(&self, screen: &Screen) {
@@ -118,6 +150,7 @@ impl RunDisplay {
     fn progress(&self, screen: &Screen) {
         let (received, expected) = (self.tally.received(), self.tally.expected());
         let done = received.ran() + received.skipped;
+        let left = self.left().filter(|_| self.jobs > 0);
         screen.update(|model| {
             let running = model.tasks.len();
             if let Some(bar) = &mut model.bar {
@@ -130,8 +163,20 @@ impl RunDisplay {
                         let _ = write!(bar.text, ", {number} {word}");
                     }
                 }
+                if let Some(left) = left {
+                    let _ = write!(bar.text, ", about {} left", about(left));
+                }
             }
         });
+    }
+}
+
+/// A duration that is known by experience alone: `12 s`, `2 min 05 s`.
+fn about(seconds: f64) -> String {
+    if seconds < 59.5 {
+        format!("{seconds:.0} s")
+    } else {
+        duration(seconds)
     }
 }
 

@@ -56,6 +56,28 @@ fn suite(tests: &[TestId]) -> Event {
     }
 }
 
+#[test]
+fn how_long_a_run_takes_is_told_by_earlier_runs_where_most_tests_are_known() {
+    let ids = ["a", "b", "c", "d", "e"].map(|name| TestId::import("cal", name));
+    let begun = |seconds: &[f64]| {
+        let mut begun = RunStarted::new("20300101-1200", "roman", Digest::of(b"image"), ids.to_vec());
+        begun.earlier = ids.iter().cloned().zip(seconds.iter().copied()).collect();
+        Event::RunStarted(begun)
+    };
+    for (seconds, said) in [
+        (
+            &[10.0, 10.0, 10.0, 10.0][..],
+            "5 tests, 2 at a time, about 20 s by earlier runs",
+        ),
+        (&[100.0, 1.0, 1.0, 1.0, 1.0], "about 1 min 40 s by earlier runs"),
+        (&[10.0, 10.0, 10.0], "5 tests, 2 at a time\n"),
+        (&[0.1, 0.1, 0.1, 0.1, 0.1], "5 tests, 2 at a time\n"),
+    ] {
+        let text = shown(PLAIN, &[begun(seconds), suite(&ids)]);
+        assert!(text.contains(said), "{text}");
+    }
+}
+
 fn ended(id: &TestId, verdict: Verdict, output: &str) -> Event {
     Event::TestFinished(TestFinished {
         seconds: 0.8125,

@@ -134,18 +134,30 @@ impl Case {
 
     /// Builds, tests and pushes; returns the milestones, each in one word, and what ended the call early.
     pub async fn all(&self) -> (Vec<&'static str>, Result<Option<Observed>, WorkflowError>) {
+        self.all_of(&Asked::default()).await
+    }
+
+    /// The same, where some tests alone may be asked for.
+    pub async fn all_of(&self, asked: &Asked) -> (Vec<&'static str>, Result<Option<Observed>, WorkflowError>) {
         let mut reached = Vec::new();
         let options = BuildOptions::default();
         let missions = [m()];
-        let ended = workflow::all(&self.workplace, &missions, options, &self.interrupts, |milestone| {
-            reached.push(match milestone {
-                Milestone::PassedBefore(..) => "passed before",
-                Milestone::Tested(_) => "tested",
-                Milestone::Frozen([]) => "frozen already",
-                Milestone::Frozen(_) => "frozen",
-                Milestone::Pushed(..) => "pushed",
-            });
-        });
+        let ended = workflow::all(
+            &self.workplace,
+            &missions,
+            options,
+            asked,
+            &self.interrupts,
+            |milestone| {
+                reached.push(match milestone {
+                    Milestone::PassedBefore(..) => "passed before",
+                    Milestone::Tested(_) => "tested",
+                    Milestone::Frozen([]) => "frozen already",
+                    Milestone::Frozen(_) => "frozen",
+                    Milestone::Pushed(..) => "pushed",
+                });
+            },
+        );
         let ended = ended.await;
         (reached, ended)
     }

@@ -7,6 +7,7 @@ use super::case::{Case, failed, filtered, numpy, run};
 use crate::engine::fake::Run;
 use crate::engine::{ContainerExit, EngineError};
 use crate::event::{Event, Sink, Verdict};
+use crate::fault::{Explained as _, Kind};
 use crate::reference::TestId;
 use crate::workflow::{Asked, End, Interrupt};
 
@@ -29,6 +30,47 @@ async fn a_run_of_some_tests_is_no_evidence() {
     case.next_run_passes();
     assert!(case.test(&filtered("numpy")).await.unwrap().passed());
     assert!(!case.has_evidence().await);
+}
+
+#[tokio::test]
+async fn a_call_for_some_tests_pushes_only_what_has_passed_all_before() {
+    let case = Case::new();
+    case.next_run_passes();
+    let (reached, ended) = case.all_of(&filtered("numpy")).await;
+    assert_eq!(reached, ["tested"]);
+    assert_eq!(ended.unwrap_err().kind(), Kind::Refused);
+
+    case.next_run_passes();
+    case.next_export_holds("2.0");
+    assert_eq!(case.all().await.0, ["tested", "frozen", "pushed"]);
+    case.next_run_passes();
+    let (reached, _) = case.all_of(&filtered("numpy")).await;
+    assert_eq!(reached.first(), Some(&"tested"), "what was asked for did not run");
+    assert_eq!(reached.last(), Some(&"pushed"));
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_of_the_present_files_is_built_before_it_is_tested_or_refused_where_that_is_asked_for() {
+    let case = Case::new();
+    let refusing = Asked {
+        no_build: true,
+        ..Asked::default()
+    };
+    let error = case.test(&refusing).await.unwrap_err();
+    assert!(error.to_string().contains("not built"), "{error}");
+    case.next_run_passes();
+    assert!(case.test(&Asked::default()).await.unwrap().passed());
+    case.next_run_passes();
+    assert!(case.test(&refusing).await.unwrap().passed());
+
+    case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
+    case.test(&refusing).await.unwrap_err();
+    case.next_run_passes();
+    case.test(&Asked::default()).await.unwrap();
+    assert!(
+        case.has_evidence().await,
+        "another image than the one of now was tested"
+    );
 }
 
 #[tokio::test]

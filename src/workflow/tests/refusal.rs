@@ -65,16 +65,6 @@ async fn an_image_with_evidence_is_not_tested_again() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_built_from_the_present_files_is_not_tested() {
-    let case = Case::new();
-    case.build().await;
-    case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
-    let refused = case.test(&Asked::default()).await;
-    assert!(matches!(refused, Err(WorkflowError::Build(_))));
-    assert_eq!(case.containers(), 0);
-}
-
-#[tokio::test]
 async fn containers_of_a_floe_that_is_gone_are_removed_before_a_run() {
     let case = Case::new();
     case.build().await;
