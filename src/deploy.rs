@@ -20,7 +20,7 @@ pub use self::promotion::{Cause, Promotion, Target, commit, plan};
 pub use self::pull_request::{Known, PullRequest};
 pub use self::recalled::{Recall, admit, recalled};
 pub use self::shared::{Secrets, shared};
-pub use self::standing::{Tree, config, files, image, tip};
+pub use self::standing::{Tree, config, files, image, known_config, tip};
 
 #[cfg(test)]
 mod tests;

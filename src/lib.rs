@@ -5,6 +5,7 @@
 pub(crate) mod address;
 pub mod attest;
 pub(crate) mod builder;
+pub(crate) mod chart;
 pub mod cli;
 pub(crate) mod compose;
 pub mod config;

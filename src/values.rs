@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use self::edit::{Edit, edited};
 pub use self::error::ValuesError;
 pub use self::field::{Field, Step};
-pub use self::merge::{Layer, Merged, Remark, merged};
+pub use self::merge::{Layer, Merged, Remark, is_near, merged};
 pub use self::read::read;
 pub use self::scalar::Number;
 pub use self::shown::{json, yaml};
@@ -53,6 +53,8 @@ pub enum Value {
 pub struct Entry {
     /// The key, as text.
     pub key: String,
+    /// Where that is written.
+    pub at: Source,
     /// The value.
     pub node: Node,
 }

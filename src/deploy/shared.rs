@@ -24,7 +24,7 @@ impl Secrets {
     fn collect(&mut self, node: &Node, at: &Field) {
         match &node.value {
             Value::Map(entries) => {
-                for Entry { key, node } in entries {
+                for Entry { key, node, .. } in entries {
                     self.collect(node, &at.key(key));
                 }
             }

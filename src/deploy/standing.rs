@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{DeployError, Refusal};
+use crate::chart;
 use crate::deployment::{Deployment, DeploymentError, Held, Layout, Stage, held};
 use crate::git::{self, Tip};
-use crate::values::{self, Layer, Merged, Node, Value};
+use crate::values::{self, Layer, Merged, Node, Remark, Value};
 
 /// The state of a repository's files that is meant.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +87,25 @@ pub fn config(root: &Path, tree: Tree<'_>, deployment: &Deployment, stage: &Stag
     Ok(values::merged(&layers.chart, &layers.own))
 }
 
+/// The same, where keys that nobody knows are found by what the chart knows, as it lies in the working tree. Where that is not
+/// known they are found by their names alone.
+pub fn known_config(
+    root: &Path,
+    tree: Tree<'_>,
+    deployment: &Deployment,
+    stage: &Stage,
+) -> Result<Merged, DeployError> {
+    let layers = layers(root, tree, deployment, stage)?;
+    let mut merged = values::merged(&layers.chart, &layers.own);
+    if let Some(chart) = chart::load(&root.join(&deployment.chart)) {
+        let by_name = |remark: &Remark| matches!(remark, Remark::Unknown { field, .. } if chart.judges(field));
+        merged.remarks.retain(|remark| !by_name(remark));
+        let files = std::iter::once(&layers.chart.values).chain(&layers.own);
+        merged.remarks.extend(files.flat_map(|file| chart.unknown(file)));
+    }
+    Ok(merged)
+}
+
 /// Reads what the values of a stage are merged from.
 pub fn layers(root: &Path, tree: Tree<'_>, deployment: &Deployment, stage: &Stage) -> Result<Layers, DeployError> {
     let mut paths = files(deployment, stage).to_vec();
@@ -100,23 +120,13 @@ pub fn layers(root: &Path, tree: Tree<'_>, deployment: &Deployment, stage: &Stag
     Ok(Layers {
         chart: Layer {
             values: read(0)?,
-            children: children(&read(4)?),
+            children: chart::dependencies(&read(4)?)
+                .iter()
+                .map(|dependency| dependency.key().to_owned())
+                .collect(),
         },
         own: [read(1)?, read(2)?, secrets],
     })
-}
-
-/// The names under which a chart keeps the values of the charts that it depends on.
-fn children(about: &Node) -> Vec<String> {
-    let listed = match about.get("dependencies").map(|node| &node.value) {
-        Some(Value::List(listed)) => listed.as_slice(),
-        _ => &[],
-    };
-    let named = |node: &Node| {
-        let name = node.get("alias").or_else(|| node.get("name"))?;
-        name.text().map(str::to_owned)
-    };
-    listed.iter().filter_map(named).collect()
 }
 
 /// The image of a stage by its values: the same in all fields that hold one. `None` if no field holds any.

@@ -46,14 +46,14 @@ pub enum Remark {
         /// The one that does not.
         replaced: Source,
     },
-    /// A key that nobody knows beside one of nearly the same name that is known.
+    /// A key that nobody knows.
     Unknown {
         /// The field.
         field: Field,
         /// Where it is.
         by: Source,
-        /// The known key.
-        meant: String,
+        /// A known key of nearly the same name.
+        meant: Option<String>,
     },
 }
 
@@ -163,10 +163,11 @@ impl Merging {
         let (Value::Map(entries), Value::Map(defaults)) = (&mut values.value, &default.value) else {
             return;
         };
-        for Entry { key, node: default } in defaults {
+        for Entry { key, at, node: default } in defaults {
             let Some(index) = entries.iter().position(|entry| entry.key == *key) else {
                 entries.push(Entry {
                     key: key.clone(),
+                    at: at.clone(),
                     node: default.clone(),
                 });
                 continue;
@@ -207,8 +208,8 @@ impl Merging {
                     if let Some(meant) = near.find(|name| file.get(name).is_none()) {
                         merging.remarks.push(Remark::Unknown {
                             field: merging.at.clone(),
-                            by: entry.node.source.clone(),
-                            meant: (*meant).to_owned(),
+                            by: entry.at.clone(),
+                            meant: Some((*meant).to_owned()),
                         });
                     }
                 } else {
@@ -220,7 +221,8 @@ impl Merging {
 }
 
 /// Whether two names differ as a slip of the hand makes them differ.
-fn is_near(name: &str, other: &str) -> bool {
+#[must_use]
+pub fn is_near(name: &str, other: &str) -> bool {
     let most = match name.len().min(other.len()) {
         0..=3 => 0,
         4..=6 => 1,

@@ -92,8 +92,8 @@ enum Held {
 
 /// What comes before a value of a map.
 enum Key {
-    /// Its name, and the byte behind its text.
-    Name(String, usize),
+    /// Its name, and where that is written.
+    Name(String, Source),
     /// `<<`, whose value is merged into the map.
     Merge,
 }
@@ -197,21 +197,22 @@ impl Reading<'_> {
                 place: node.source.place(),
                 reason: "a key of a map is text".to_owned(),
             })?;
-            self.key(Key::Name(name, node.source.span.1));
+            self.key(Key::Name(name, node.source));
             return Ok(());
         }
         match self.open.last_mut().map(|open| &mut open.held) {
             None => self.root = Some(node),
             Some(Held::List(nodes)) => nodes.push(node),
             Some(Held::Map { entries, key }) => match key.take() {
-                Some(Key::Name(key, end)) => {
+                Some(Key::Name(key, at)) => {
+                    let end = at.span.1;
                     let (from, to) = node.source.span;
                     if from == to && node.value == Value::Null {
                         // Nothing stands behind the colon.
                         let colon = self.text[end..].find(':').map_or(end, |at| end + at + 1);
                         node.source.span = (colon, colon);
                     }
-                    put(entries, Entry { key, node });
+                    put(entries, Entry { key, at, node });
                 }
                 Some(Key::Merge) => merge(entries, node)?,
                 None => {}

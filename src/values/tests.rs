@@ -191,7 +191,7 @@ fn a_key_that_nobody_knows_beside_a_known_one_is_told() {
         &["singleuser:\n  memry: {limit: 2G}\n  image: {Tag: c}\n  gpu: 1\n  other: 2\n"],
     );
     let told = told.iter().map(|remark| match remark {
-        Remark::Unknown { field, meant, .. } => format!("{field}: {meant}"),
+        Remark::Unknown { field, meant, .. } => format!("{field}: {}", meant.as_deref().unwrap_or_default()),
         other => panic!("{other:?}"),
     });
     assert_eq!(

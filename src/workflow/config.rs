@@ -53,7 +53,7 @@ pub fn config(workplace: &Workplace, deployment: &Deployment, stage: &Stage) -> 
         faults: index
             .and_then(|index| faults.into_iter().nth(index))
             .unwrap_or_default(),
-        merged: deploy::config(root, tree, deployment, stage)?,
+        merged: deploy::known_config(root, tree, deployment, stage)?,
         secrets,
         commit,
     })

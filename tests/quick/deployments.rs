@@ -115,6 +115,33 @@ fn config_shows_where_each_value_comes_from_and_hides_secrets() {
 }
 
 #[test]
+fn config_names_the_keys_that_the_chart_does_not_know_with_file_and_line() {
+    let hub = Hub::new();
+    hub.write(
+        "hub/Chart.yaml",
+        "name: hub\nversion: 1.0.0\ndependencies:\n- {name: jupyterhub, version: 3.3.7}\n- {name: gone, version: 1.0.0}\n",
+    );
+    hub.write("hub/charts/jupyterhub/Chart.yaml", "name: jupyterhub\nversion: 3.3.7\n");
+    hub.write(
+        "hub/charts/jupyterhub/values.schema.json",
+        r#"{"additionalProperties": false, "properties": {"singleuser": {"additionalProperties": false, "properties": {"image": {}}}}}"#,
+    );
+    hub.write(
+        "deployments/pub/config/common.yaml",
+        "jupyterhub:\n  singleuser:\n    imagePullPolicy: Always\ngone: {anything: 1}\nsingleuser: {cpu: 2}\n",
+    );
+    let ended = hub.floe(&["config", "pub", "prod"]).expect(0);
+    let warnings = ended.stderr.lines().filter(|line| line.contains("nobody knows"));
+    assert_eq!(
+        warnings.collect::<Vec<_>>(),
+        [
+            "warning: deployments/pub/config/common.yaml:3: nobody knows jupyterhub.singleuser.imagePullPolicy",
+            "warning: deployments/pub/config/prod.yaml:3: nobody knows singleuser.image",
+        ]
+    );
+}
+
+#[test]
 fn a_repository_of_hubploys_layout_is_read_as_it_is() {
     let hub = Hub::new();
     hub.git(&["branch", "staging"]);

@@ -10,6 +10,9 @@ use crate::values::{self, Remark, Source};
 use crate::workflow;
 
 /// Show the values of a stage as Helm merges them, and the file and line that each comes from
+///
+/// Lists that replace others, and keys that nobody knows, are named. What the chart knows, its schema and its values say, and
+/// those of the charts in its `charts/`, where `helm dependency build` puts them.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// The deployment
@@ -79,7 +82,8 @@ fn say(remark: &Remark) -> String {
             replaced.place()
         ),
         Remark::Unknown { field, by, meant } => {
-            format!("{}: nobody knows {field}; is {meant} meant?", by.place())
+            let meant = meant.as_ref().map(|meant| format!("; is {meant} meant?"));
+            format!("{}: nobody knows {field}{}", by.place(), meant.unwrap_or_default())
         }
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{OpenStage, StageError, Wanted};
+use crate::chart::{self, Dependency};
 use crate::deploy::{DeployError, Refusal, Tree};
 use crate::deployment::{DeploymentError, Driver};
 use crate::driver::Live;
 use crate::event::{Event, Sink};
 use crate::fault::Explained;
 use crate::hub::HubClient;
-use crate::values::{self, Node, Value};
+use crate::values;
 use crate::workflow::{Interrupts, WorkflowError, Workplace};
 
 /// How soon what is not there is looked for again; each time twice as long, up to [`LONGEST_INTERVAL`].
@@ -122,12 +123,12 @@ impl OpenStage<'_> {
         let paths = ["Chart.lock", "Chart.yaml"].map(|name| chart.join(name));
         let texts = Tree::Here.read(self.root(), &paths);
         let texts = texts.map_err(|error| Lack::Ever(Box::new(error.into())))?;
-        let mut needed = BTreeSet::new();
+        let mut needed = Vec::new();
         for (path, text) in paths.iter().zip(texts) {
             let Some(text) = text else { continue };
             let about = values::read(&text, &Arc::from(path.as_path()));
             let about = about.map_err(|error| Lack::Ever(Box::new(DeploymentError::from(error).into())))?;
-            needed = archives(&about);
+            needed = chart::dependencies(&about);
             // The lock says what the chart itself leaves open.
             if !needed.is_empty() {
                 break;
@@ -139,14 +140,18 @@ impl OpenStage<'_> {
             .filter_map(|entry| entry.file_name().into_string().ok())
             .map(|name| name.strip_suffix(".tgz").map_or(name.clone(), str::to_owned))
             .collect::<BTreeSet<_>>();
-        let is_there = |(name, version): &(String, String)| {
+        let is_there = |needed: &Dependency| {
+            let name = &needed.name;
             there.contains(name)
-                || there.contains(&format!("{name}-{version}"))
-                || version.is_empty() && there.iter().any(|file| file.starts_with(&format!("{name}-")))
+                || match needed.exact_version() {
+                    Some(version) => there.contains(&format!("{name}-{version}")),
+                    None => there.iter().any(|file| file.starts_with(&format!("{name}-"))),
+                }
         };
         match needed.iter().find(|&needed| !is_there(needed)) {
             None => Ok(()),
-            Some((name, version)) => {
+            Some(needed) => {
+                let (name, version) = (&needed.name, needed.exact_version().unwrap_or("*"));
                 let path = chart.join("charts").join(format!("{name}-{version}.tgz"));
                 Err(Lack::Yet {
                     reason: format!("{} is not there", path.display()),
@@ -171,24 +176,6 @@ impl OpenStage<'_> {
             Err(error) => Err(Lack::Ever(Box::new(error))),
         }
     }
-}
-
-/// The archives that a chart's `dependencies` stand for: name and version, which is empty where it is a range.
-fn archives(about: &Node) -> BTreeSet<(String, String)> {
-    let listed = match about.get("dependencies").map(|node| &node.value) {
-        Some(Value::List(listed)) => listed.as_slice(),
-        _ => &[],
-    };
-    let text = |node: &Node, key: &str| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
-    let exact = |version: &String| version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c));
-    listed
-        .iter()
-        .map(|node| (text(node, "name"), text(node, "version")))
-        .map(|(name, version)| {
-            let version = Some(version).filter(exact).unwrap_or_default();
-            (name, version)
-        })
-        .collect()
 }
 
 async fn hub_answers(client: &HubClient, url: &str) -> Result<String, Lack> {
@@ -264,26 +251,5 @@ fn shown(limit: Duration) -> String {
         format!("{} min", seconds / 60)
     } else {
         format!("{seconds} s")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_names_exact_archives_and_a_chart_alone_may_leave_them_open() {
-        let read =
-            |text: &str| archives(&values::read(text, &Arc::from(std::path::PathBuf::from("Chart.yaml"))).unwrap());
-        let one = |name: &str, version: &str| BTreeSet::from([(name.to_owned(), version.to_owned())]);
-        assert_eq!(
-            read("dependencies:\n- {name: jupyterhub, version: 3.3.7, repository: 'https://x/'}\n"),
-            one("jupyterhub", "3.3.7")
-        );
-        assert_eq!(
-            read("dependencies:\n- {name: jupyterhub, version: '>=3.0 <4', repository: 'https://x/'}\n"),
-            one("jupyterhub", "")
-        );
-        assert_eq!(read("name: hub\n"), BTreeSet::new());
     }
 }

@@ -13,6 +13,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("image", &["reference"]),
     ("repository", &["fault", "reference"]),
     ("values", &["fault"]),
+    ("chart", &["values"]),
     ("spec", &["address", "fault", "image", "reference", "repository"]),
     ("compose", &["fault", "image", "reference"]),
     ("config", &["address", "fault", "quantity", "reference", "suite"]),
@@ -145,7 +146,16 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("secrets", &["address", "fault", "git", "private", "sops"]),
     (
         "deploy",
-        &["deployment", "fault", "git", "reference", "sbom", "state", "values"],
+        &[
+            "chart",
+            "deployment",
+            "fault",
+            "git",
+            "reference",
+            "sbom",
+            "state",
+            "values",
+        ],
     ),
     ("run", &["event", "fault", "reference", "state", "suite"]),
     ("report", &["event", "fault", "reference", "run"]),
@@ -154,6 +164,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "attest",
             "builder",
+            "chart",
             "compose",
             "config",
             "context",
