@@ -47,7 +47,8 @@ pub use push::{Pushed, push};
 pub use rollback::{RollBack, rollback};
 pub use specify::{Change, Specified, Specify, SpecifyError, specify};
 pub use stage::{
-    CheckOptions, Deployed, StageError, Unchanged, WaitOptions, Waited, check, doomed, ready, unchanged, wait,
+    CheckOptions, Deployed, StageError, Told, Unchanged, WaitOptions, Waited, check, doomed, live, ready, unchanged,
+    wait,
 };
 pub use stages::{StageOutlook, stages};
 pub use status::{Behind, StageStatus, Status, status};

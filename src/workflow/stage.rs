@@ -2,9 +2,9 @@
 
 mod admission;
 mod check;
-
 mod destroy;
 mod error;
+mod live;
 mod release;
 mod wait;
 
@@ -15,6 +15,7 @@ use rustix::process::Signal;
 pub use self::check::{CheckOptions, check};
 pub use self::destroy::doomed;
 pub use self::error::StageError;
+pub use self::live::{Told, live};
 pub use self::release::{Deployed, Unchanged, ready, unchanged};
 pub use self::wait::{WaitOptions, Waited, wait};
 use super::{Interrupt, Interrupts, WorkflowError, Workplace};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::promote::{pinned, proven};
 use super::push::registry;
 use super::shared::shared;
-use super::{WorkflowError, Workplace};
+use super::{Told, WorkflowError, Workplace};
 use crate::attest;
 use crate::deploy::{self, Checked, DeployError, Recall, Target, Tree};
 use crate::deployment::{Deployment, Held, Stage};
@@ -46,6 +46,8 @@ pub struct StageStatus {
     pub url: Option<String>,
     /// Whether its check passed with the image, as far as this machine remembers.
     pub checked: Option<bool>,
+    /// What its driver says that it runs; `None` where that is not asked for.
+    pub live: Option<Told>,
     /// What does not hold. Only what git and files tell is looked at, unless it is asked for.
     pub faults: Vec<String>,
 }
@@ -174,6 +176,7 @@ fn standing(
         differing: None,
         url: stage.check.as_ref().and_then(|check| check.url.clone()),
         checked: None,
+        live: None,
         faults: Vec::new(),
     };
     let read = || -> Result<(String, Option<Held>), DeployError> {

@@ -1,4 +1,4 @@
-//! `floe wait`, `check`, `deploy` and `destroy` with real programs: make, terraform, helm, git, a registry, and a hub's
+//! `floe wait`, `check`, `deploy`, `destroy` and `status --live` with real programs: make, terraform, helm, git, a registry, and a hub's
 //! address.
 
 mod checking;
@@ -7,5 +7,6 @@ mod guarding;
 mod helm;
 mod interrupted;
 mod lines;
+mod live;
 mod place;
 mod waiting;

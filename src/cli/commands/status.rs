@@ -10,10 +10,16 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::Session;
+use crate::deployment::Held;
+use crate::driver::Live;
+use crate::quantity::{self, Limit};
 use crate::report::amounts::{count, duration};
-use crate::workflow::{self, Behind, StageStatus, Status};
+use crate::workflow::{self, Behind, StageStatus, Status, Told};
 
 /// Show what each stage of each deployment runs
+///
+/// By itself it reads git and files alone. With --live the driver of each stage is asked, too, with the credentials that are in
+/// use: a release of Helm for its values, others for what their status line prints.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// The deployments; all otherwise
@@ -22,6 +28,12 @@ pub struct StatusArgs {
     /// Ask registries for each image and history for the order of stages, and end with 102 if anything does not hold
     #[arg(long)]
     verify: bool,
+    /// Ask the driver of each stage what really runs
+    #[arg(long)]
+    live: bool,
+    /// With --live: how long each driver may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::parsed::<Limit>, requires = "live")]
+    timeout: Limit,
     /// How to print it
     #[arg(long, default_value = "text")]
     format: Format,
@@ -39,7 +51,11 @@ pub async fn execute(global: &Global, args: &StatusArgs) -> Result<(), Failure> 
         );
         return Err(failure.hint("`floe init --deployments` writes one for each that hubploy knows"));
     }
-    let status = workflow::status(workplace, &deployments, args.verify).await?;
+    let mut status = workflow::status(workplace, &deployments, args.verify).await?;
+    if args.live {
+        let limit = args.timeout.0;
+        workflow::live(workplace, &session.interrupts, &deployments, &mut status, limit).await?;
+    }
     let shown = match args.format {
         Format::Text => output::visible(&text(&status)),
         Format::Json => format!("{:#}\n", json(&status)),
@@ -54,7 +70,9 @@ pub async fn execute(global: &Global, args: &StatusArgs) -> Result<(), Failure> 
 }
 
 fn text(status: &Status) -> String {
-    let mut rows = vec![["STAGE", "IMAGE", "SINCE", "CHECK", "BESIDE THE STAGE BEFORE"].map(str::to_owned)];
+    let is_live = status.stages.iter().any(|stage| stage.live.is_some());
+    let live = if is_live { "LIVE" } else { "" };
+    let mut rows = vec![["STAGE", "IMAGE", "SINCE", "CHECK", "BESIDE THE STAGE BEFORE", live].map(str::to_owned)];
     for stage in &status.stages {
         let name = format!(
             "{}/{}{}",
@@ -62,15 +80,8 @@ fn text(status: &Status) -> String {
             stage.stage,
             if stage.protected { " *" } else { "" }
         );
-        let image = stage.image.as_ref().map(|image| {
-            let tag = image.tag.as_deref().unwrap_or("-");
-            let digest = image.digest.as_ref().map(|digest| format!("@{}", digest.short()));
-            format!(
-                "{}:{tag}{}",
-                image.repository.rsplit('/').next().unwrap_or_default(),
-                digest.unwrap_or_default()
-            )
-        });
+        let image = stage.image.as_ref().map(short);
+        let live = stage.live.as_ref().map(|told| beside(told, stage));
         let since = stage
             .since
             .as_ref()
@@ -89,9 +100,17 @@ fn text(status: &Status) -> String {
             },
         };
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        rows.push([name, or_none(image), or_none(since), check.to_owned(), behind]);
+        rows.push([
+            name,
+            or_none(image),
+            or_none(since),
+            check.to_owned(),
+            behind,
+            live.unwrap_or_default(),
+        ]);
     }
-    let widths = [0, 1, 2, 3, 4].map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let widths: [usize; 6] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();
     for row in &rows {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
@@ -108,6 +127,34 @@ fn text(status: &Status) -> String {
         }
     }
     text
+}
+
+/// An image as people tell it from others: the end of its name, its tag, and the first digits of its digest.
+fn short(image: &Held) -> String {
+    let tag = image.tag.as_deref().unwrap_or("-");
+    let digest = image.digest.as_ref().map(|digest| format!("@{}", digest.short()));
+    let name = image.repository.rsplit('/').next().unwrap_or_default();
+    format!("{name}:{tag}{}", digest.unwrap_or_default())
+}
+
+/// What runs, beside what the files name.
+fn beside(told: &Told, stage: &StageStatus) -> String {
+    match (told, told.is(stage.image.as_ref())) {
+        (Told::Live(_), Some(true)) => "the same".to_owned(),
+        (Told::Live(Live::Nothing), _) => "nothing".to_owned(),
+        (Told::Live(Live::Runs { image, digest }), _) => {
+            let name = image.split('@').next().unwrap_or_default();
+            let name = name.rsplit('/').next().unwrap_or_default();
+            match digest {
+                // It may be named by its digest alone.
+                Some(digest) if name == digest.as_str() => digest.short().to_owned(),
+                Some(digest) => format!("{name}@{}", digest.short()),
+                None => name.to_owned(),
+            }
+        }
+        (Told::Unable, _) => "no status line".to_owned(),
+        (Told::Silent(reason), _) => format!("not known: {}", reason.lines().next().unwrap_or_default()),
+    }
 }
 
 /// How long ago a time in seconds since 1970 was.
@@ -130,7 +177,7 @@ fn json(status: &Status) -> serde_json::Value {
             "deployment": stage.deployment.as_str(),
             "stage": stage.stage.as_str(),
             "protected": stage.protected,
-            "image": stage.image.as_ref().map(crate::deployment::Held::reference),
+            "image": stage.image.as_ref().map(Held::reference),
             "digest": stage.image.as_ref().and_then(|image| image.digest.as_ref()).map(ToString::to_string),
             "commit": stage.since.as_ref().map(|(commit, _)| commit),
             "since": stage.since.as_ref().map(|(_, time)| time),
@@ -142,8 +189,29 @@ fn json(status: &Status) -> serde_json::Value {
             },
             "packages-differing": stage.differing,
             "url": stage.url,
+            "live": stage.live.as_ref().map(|told| live(told, stage)),
             "faults": stage.faults,
         })
     };
     json!({ "stages": status.stages.iter().map(stage).collect::<Vec<_>>() })
+}
+
+fn live(told: &Told, stage: &StageStatus) -> serde_json::Value {
+    let mut value = json!({ "state": null, "image": null, "digest": null, "reason": null });
+    value["as-wanted"] = json!(told.is(stage.image.as_ref()));
+    let state = match told {
+        Told::Live(Live::Runs { image, digest }) => {
+            value["image"] = json!(image);
+            value["digest"] = json!(digest.as_ref().map(ToString::to_string));
+            "runs"
+        }
+        Told::Live(Live::Nothing) => "nothing",
+        Told::Unable => "no-status",
+        Told::Silent(reason) => {
+            value["reason"] = json!(reason);
+            "not-known"
+        }
+    };
+    value["state"] = json!(state);
+    value
 }

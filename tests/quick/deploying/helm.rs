@@ -172,6 +172,11 @@ fn what_runs_is_what_the_release_was_made_with() {
         .says(&["it runs", "hub/one:0"]);
     let new = release(&place, &format!("1@{}", place.digest), "");
     floe(&place, &cluster(Some(&new)), &wait).expect(0).says(&["is there"]);
+    let status = ["status", "--live"];
+    let shown = |release| floe(&place, &cluster(release), &status).expect(0).stdout;
+    assert!(shown(Some(&new)).contains("  the same"), "{}", shown(Some(&new)));
+    assert!(shown(Some(&old)).contains("  one:0"), "{}", shown(Some(&old)));
+    assert!(shown(None).contains("  nothing"), "{}", shown(None));
 }
 
 #[test]

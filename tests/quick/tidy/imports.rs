@@ -211,6 +211,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "config",
             "deployment",
             "engine",
+            "driver",
             "envs",
             "event",
             "fault",
