@@ -13,7 +13,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub use self::commit::{NewCommit, Tip, commit_beside, file_here, has_branch, history, tip, uncommitted};
+pub use self::commit::{
+    NewCommit, Tip, commit_beside, file_here, has_branch, history, is_the_same_change, make_branch, tip, uncommitted,
+};
 use crate::fault::{Explained, Kind};
 
 /// What git refused or could not do.

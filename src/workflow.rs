@@ -42,7 +42,7 @@ pub use interrupts::{Interrupt, Interrupts};
 pub use lock::{LockOptions, Locked, lock};
 pub use observe::{End, Observed};
 pub use outlook::{Freshness, MissionOutlook, Outlook, Part, outlook};
-pub use promote::{Moved, Promote, promote};
+pub use promote::{Extent, Moved, Promote, promote};
 pub use push::{Pushed, push};
 pub use rollback::{RollBack, rollback};
 pub use specify::{Change, Specified, Specify, SpecifyError, specify};

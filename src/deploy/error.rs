@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::gate::Withheld;
 use crate::deployment::DeploymentError;
-use crate::fault::{Explained, Kind, Place};
+use crate::fault::{Explained, Kind, Place, TRY_AGAIN};
 use crate::git::GitError;
+use crate::git::remote::RemoteError;
 use crate::reference::{DeploymentName, Digest, StageName};
 use crate::state::FileError;
 
@@ -24,6 +25,14 @@ pub enum DeployError {
     /// A gate refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A branch could not be pushed.
+    #[error("{branch} is not pushed, and nothing was changed: {source}")]
+    Push {
+        /// The branch.
+        branch: String,
+        /// Why.
+        source: RemoteError,
+    },
     /// A stage is not deployed, checked or destroyed.
     #[error(transparent)]
     Withheld(#[from] Withheld),
@@ -154,6 +163,15 @@ pub enum Refusal {
         /// The branch.
         branch: String,
     },
+    /// There is a branch of the promotion's name with something else, where it is to be pushed.
+    #[error("origin has a branch {branch} already, with another change")]
+    BranchTakenThere {
+        /// The branch.
+        branch: String,
+    },
+    /// There is nowhere to push to.
+    #[error("there is no remote origin to push to")]
+    NoOrigin,
     /// The first stage was given no image, and none is known.
     #[error("{deployment} has no mission whose image could go into its first stage, {stage}")]
     NoMission {
@@ -170,6 +188,7 @@ impl Explained for DeployError {
             Self::Deployment(error) => error.kind(),
             Self::Git(error) => error.kind(),
             Self::File(error) => error.kind(),
+            Self::Push { source, .. } => source.kind(),
             Self::Refused(_) | Self::Withheld(_) => Kind::Refused,
         }
     }
@@ -179,6 +198,10 @@ impl Explained for DeployError {
             Self::Deployment(error) => error.hint(),
             Self::Git(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::Push { source, .. } => Some(match source.kind() {
+                Kind::Temporary => TRY_AGAIN.to_owned(),
+                _ => "without --push the branch stays here, to be pushed by hand".to_owned(),
+            }),
             Self::Refused(refusal) => Some(refusal.way_out()),
             Self::Withheld(withheld) => Some(withheld.way_out()),
         }
@@ -236,6 +259,10 @@ impl Refusal {
             Self::BranchTaken { branch } => {
                 format!("somebody promotes already, or did: review it, or remove it by `git branch -D {branch}`")
             }
+            Self::BranchTakenThere { branch } => {
+                format!("review that one first, or remove it by `git push origin --delete {branch}`")
+            }
+            Self::NoOrigin => "`git remote add origin ADDRESS` names it".to_owned(),
             Self::NoMission { .. } => "`--image REPOSITORY@DIGEST` names the image".to_owned(),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::{DeployError, Refusal};
 use super::standing::{self, Tree};
 use crate::deployment::{Deployment, DeploymentError, Held, Layout, Stage, edits, held};
+use crate::git::remote::{self, RemoteError};
 use crate::git::{self, NewCommit};
 use crate::reference::{Digest, ImageReference, ImageTag, ReferenceError};
 use crate::values;
@@ -163,19 +164,46 @@ fn message(deployment: &Deployment, stage: &Stage, before: Option<&Held>, target
 }
 
 /// Makes the commit of a promotion, on its own branch. Returns its hash. What is checked out stays as it is.
-pub fn commit(root: &Path, promotion: &Promotion) -> Result<String, DeployError> {
+///
+/// With `push` the branch goes to `origin` first: one that is not taken there is not made here either, and a call that is
+/// killed leaves nothing that the next one would stumble over.
+pub fn commit(root: &Path, promotion: &Promotion, push: bool) -> Result<String, DeployError> {
     let branch = &promotion.branch;
     if git::has_branch(root, branch) {
         return Err(Refusal::BranchTaken { branch: branch.clone() }.into());
     }
-    let hash = git::commit_beside(
+    let made = git::commit_beside(
         root,
         &NewCommit {
-            branch,
             parent: &promotion.parent,
             files: &[(promotion.path.clone(), promotion.new.clone())],
             message: &promotion.message,
         },
     )?;
+    let hash = if push { pushed(root, branch, made)? } else { made };
+    git::make_branch(root, branch, &hash)?;
+    if push {
+        git::standing::remember(root, branch, &hash)?;
+    }
     Ok(hash)
+}
+
+/// Pushes a commit to a branch of `origin`. Returns the commit that the branch is at: one that makes the same change may be
+/// there already, by another machine or a call that was killed.
+fn pushed(root: &Path, branch: &str, commit: String) -> Result<String, DeployError> {
+    let failed = |source: RemoteError| DeployError::Push {
+        branch: branch.to_owned(),
+        source,
+    };
+    let address = git::standing::pushed_to(root).ok_or(Refusal::NoOrigin)?;
+    match remote::push(root, &address, &commit, branch, &[]) {
+        Ok(()) => Ok(commit),
+        Err(RemoteError::Moved { .. }) => {
+            let there = remote::fetch(root, &address, branch, &[]).map_err(failed)?;
+            let same = there.filter(|there| git::is_the_same_change(root, there, &commit));
+            let branch = branch.to_owned();
+            Ok(same.ok_or(Refusal::BranchTakenThere { branch })?)
+        }
+        Err(error) => Err(failed(error)),
+    }
 }

@@ -1,4 +1,5 @@
-//! A commit that is made beside what is checked out: neither the index nor a file of the working tree is touched.
+//! A commit that is made beside what is checked out: neither the index nor a file of the working tree is touched. It is made
+//! first, and a branch leads to it only then.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,10 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::{GitError, bare, git, said};
 
-/// A commit to make on a branch of its own.
+/// A commit to make.
 pub struct NewCommit<'a> {
-    /// The branch to make, which must not be there yet.
-    pub branch: &'a str,
     /// The commit that it begins from.
     pub parent: &'a str,
     /// Files below the root with their new texts. Each must be a file of the parent.
@@ -19,12 +18,9 @@ pub struct NewCommit<'a> {
     pub message: &'a str,
 }
 
-/// Makes a commit in the repository at `root`. Returns its hash. Where anything fails nothing but unnamed objects, which
-/// git removes in time, is left.
+/// Makes a commit in the repository at `root` that no branch leads to. Returns its hash. Where anything fails, and where no
+/// branch is made of it, nothing but unnamed objects is left, which git removes in time.
 pub fn commit_beside(root: &Path, commit: &NewCommit<'_>) -> Result<String, GitError> {
-    let reference = format!("refs/heads/{}", commit.branch);
-    git(root, &["check-ref-format", &reference])
-        .map_err(|_| GitError::Failed(format!("\"{}\" is no name of a branch", commit.branch)))?;
     let prefix = git(root, &["rev-parse", "--show-prefix"])?;
     let prefix = Path::new(prefix.trim_end_matches('\n'));
     let directory = git(root, &["rev-parse", "--absolute-git-dir"])?;
@@ -59,13 +55,32 @@ pub fn commit_beside(root: &Path, commit: &NewCommit<'_>) -> Result<String, GitE
     }
     let tree = with_index(&["write-tree"])?;
     let tree = tree.trim();
-    let hash = hash(
+    hash(
         bare(root).args(["commit-tree", tree, "-p", commit.parent, "-F", "-"]),
         commit.message.as_bytes(),
-    )?;
-    let none = "0".repeat(hash.len());
-    git(root, &["update-ref", "-m", "floe", &reference, &hash, &none])?;
-    Ok(hash)
+    )
+}
+
+/// Makes a branch of the repository at `root` that leads to a commit. One of its name must not be there yet.
+pub fn make_branch(root: &Path, branch: &str, commit: &str) -> Result<(), GitError> {
+    let reference = format!("refs/heads/{branch}");
+    git(root, &["check-ref-format", &reference])
+        .map_err(|_| GitError::Failed(format!("\"{branch}\" is no name of a branch")))?;
+    let none = "0".repeat(commit.len());
+    git(root, &["update-ref", "-m", "floe", &reference, commit, &none]).map(drop)
+}
+
+/// Whether two commits hold the same files and have the same parents.
+#[must_use]
+pub fn is_the_same_change(root: &Path, one: &str, other: &str) -> bool {
+    let told = |commit: &str| {
+        git(
+            root,
+            &["show", "--no-patch", "--no-show-signature", "--format=%T %P", commit],
+        )
+        .ok()
+    };
+    told(one).is_some_and(|one| Some(one) == told(other))
 }
 
 /// The hash that git prints, given `bytes`.

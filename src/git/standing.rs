@@ -33,6 +33,19 @@ pub fn origin(root: &Path) -> Option<String> {
     Some(address.trim_end_matches('\n').to_owned())
 }
 
+/// The address that pushes to the remote `origin` go to, if there is one.
+#[must_use]
+pub fn pushed_to(root: &Path) -> Option<String> {
+    let address = git(root, &["config", "--get", "remote.origin.pushurl"]).ok();
+    let address = address.map(|address| address.trim_end_matches('\n').to_owned());
+    let address = address.or_else(|| origin(root))?;
+    if address.contains(':') || Path::new(&address).is_absolute() {
+        return Some(address);
+    }
+    // A path is meant from the top of the work tree.
+    Some(top(root)?.join(address).display().to_string())
+}
+
 /// What somebody has begun here and not ended, as git calls it: `merge`, `rebase` and the like.
 #[must_use]
 pub fn unfinished(root: &Path) -> Option<&'static str> {

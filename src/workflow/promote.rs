@@ -19,8 +19,19 @@ use crate::state;
 pub struct Promote<'a> {
     /// The image, `REPOSITORY:TAG@DIGEST`, for the first stage; otherwise that of the stage before counts.
     pub image: Option<&'a str>,
-    /// Whether only to say what would be done.
-    pub dry_run: bool,
+    /// How far to go.
+    pub extent: Extent,
+}
+
+/// How far a promotion or a rollback goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Nothing is done; what would be is said.
+    Plan,
+    /// A commit is made on a branch of its own.
+    Commit,
+    /// The branch is pushed to `origin`, too.
+    Push,
 }
 
 /// What became of a promotion or a rollback.
@@ -36,6 +47,8 @@ pub enum Moved {
         promotion: Box<Promotion>,
         /// The commit.
         commit: String,
+        /// Whether `origin` has it, too.
+        pushed: bool,
         /// The file with the text of the pull request.
         text: PathBuf,
     },
@@ -79,7 +92,7 @@ pub async fn promote(
         image,
         checked: checked.as_ref().map(|(before, checked)| (*before, checked)),
     };
-    carry_out(workplace, promotion.clone(), facts.text(), options.dry_run)
+    carry_out(workplace, promotion.clone(), facts.text(), options.extent)
 }
 
 /// Makes the commit of a promotion and writes the text of its pull request, or says what would be done.
@@ -87,18 +100,26 @@ pub(super) fn carry_out(
     workplace: &Workplace,
     promotion: Promotion,
     text: String,
-    dry_run: bool,
+    extent: Extent,
 ) -> Result<Moved, WorkflowError> {
     let promotion = Box::new(promotion);
-    if dry_run {
+    if extent == Extent::Plan {
         return Ok(Moved::Planned(promotion, text));
     }
     let path = workplace.state.promotion(&promotion.branch);
+    let was_there = path.exists();
     state::write_text(&path, &text)?;
-    let commit = deploy::commit(workplace.repository.root(), &promotion)?;
+    let pushed = extent == Extent::Push;
+    let made = deploy::commit(workplace.repository.root(), &promotion, pushed);
+    if made.is_err() && !was_there {
+        // There is nothing that it would be the text of.
+        let _ = std::fs::remove_file(&path);
+    }
+    let commit = made?;
     Ok(Moved::Committed {
         promotion,
         commit,
+        pushed,
         text: path,
     })
 }

@@ -1,6 +1,6 @@
 //! Rolling back: the image that a stage ran before goes into its files again.
 
-use super::promote::{carry_out, pinned, proven};
+use super::promote::{Extent, carry_out, pinned, proven};
 use super::{Moved, WorkflowError, Workplace};
 use crate::deploy::{self, Cause, PullRequest, Refusal, Tree};
 use crate::deployment::{Deployment, Held, Stage};
@@ -10,8 +10,8 @@ use crate::deployment::{Deployment, Held, Stage};
 pub struct RollBack<'a> {
     /// The image by its digest, or the first digits of that; the last other one that is not recalled otherwise.
     pub to: Option<&'a str>,
-    /// Whether only to say what would be done.
-    pub dry_run: bool,
+    /// How far to go.
+    pub extent: Extent,
 }
 
 /// Rolls a stage back. The stage before need not run it, nor have been checked with it: this stage ran it
@@ -59,5 +59,5 @@ pub async fn rollback(
         checked: None,
     }
     .text();
-    carry_out(workplace, promotion, text, options.dry_run)
+    carry_out(workplace, promotion, text, options.extent)
 }

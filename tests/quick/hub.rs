@@ -53,12 +53,16 @@ impl Hub {
     }
 
     pub fn floe_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Ended {
-        let mut command = self.repository.command(words);
+        let mut command = self.command(words);
         command.envs(variables.iter().copied());
-        for (name, value) in IDENTITY {
-            command.env(name, value);
-        }
         Ended::of(command.output().unwrap())
+    }
+
+    /// The call of floe, not yet started.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.repository.command(words);
+        command.envs(IDENTITY.iter().copied());
+        command
     }
 
     pub fn path(&self) -> &std::path::Path {

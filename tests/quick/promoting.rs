@@ -204,3 +204,108 @@ fn a_stage_goes_back_to_what_it_ran_before_but_to_nothing_recalled() {
     let message = hub.git(&["log", "-1", "--format=%s", branch.trim()]);
     assert_eq!(message, "pub: roll staging back to 1\n");
 }
+
+/// A bare repository that is the hub's `origin`.
+fn origin(hub: &Hub) -> tempfile::TempDir {
+    let origin = tempfile::tempdir().unwrap();
+    let path = origin.path().to_str().unwrap();
+    hub.git(&["init", "-q", "--bare", path]);
+    hub.git(&["remote", "add", "origin", path]);
+    origin
+}
+
+/// A hub whose staging runs a checked image that prod does not.
+fn ready() -> Hub {
+    let hub = Hub::new();
+    let image = hub.image("1.0");
+    hub.runs("staging", &image);
+    hub.checked("staging", &image, None);
+    hub
+}
+
+/// All references of the hub, and the texts of pull requests.
+fn kept(hub: &Hub) -> String {
+    let texts = std::fs::read_dir(hub.path().join(".floe/promotions"))
+        .into_iter()
+        .flatten();
+    let texts = texts.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    hub.state() + &hub.git(&["for-each-ref"]) + &texts.collect::<String>()
+}
+
+const PUSH: [&str; 4] = ["promote", "pub", "prod", "--push"];
+
+#[test]
+fn a_promotion_is_pushed_where_it_is_asked_for_and_what_another_machine_pushed_is_taken() {
+    let hub = ready();
+    hub.floe(&PUSH).expect(102).says(&["there is no remote origin"]);
+    let origin = origin(&hub);
+    let before = hub.state();
+    let ended = hub.floe(&PUSH).expect(0);
+    let branch = ended.stdout.trim().to_owned();
+    ended.says(&["origin has branch floe/promote/pub-prod-"]);
+    assert_eq!(hub.state(), before);
+    let path = origin.path().to_str().unwrap();
+    let there = hub.git(&["--git-dir", path, "rev-parse", &branch]);
+    let tracked = hub.git(&["rev-parse", &format!("refs/remotes/origin/{branch}")]);
+    assert_eq!([&there, &tracked], [&hub.git(&["rev-parse", &branch]); 2]);
+    // Another machine, or a call that was killed right after the push.
+    hub.git(&["branch", "-q", "-D", &branch]);
+    let later = [("GIT_COMMITTER_DATE", "2001-01-01T00:00:00Z")];
+    hub.floe_with(&PUSH, &later).expect(0);
+    assert_eq!(hub.git(&["rev-parse", &branch]), there);
+    // What goes on from another commit is another change.
+    hub.git(&["branch", "-q", "-D", &branch]);
+    hub.write("notes.txt", "");
+    hub.commit("main goes on");
+    let before = kept(&hub);
+    hub.floe(&PUSH)
+        .expect(102)
+        .says(&["origin has a branch", "with another change", "git push origin --delete"]);
+    assert_eq!(kept(&hub), before);
+}
+
+#[test]
+fn a_push_that_is_refused_or_killed_leaves_everything_as_it_was() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let hub = ready();
+    let origin = origin(&hub);
+    let hook = origin.path().join("hooks/pre-receive");
+    let started = origin.path().join("started");
+    let hooked = |script: &str| {
+        std::fs::write(&hook, format!("#! /bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let before = kept(&hub);
+    hooked("echo only on Mondays; exit 1");
+    hub.floe(&PUSH).expect(102).says(&[
+        "is not pushed, and nothing was changed",
+        "only on Mondays",
+        "without --push",
+    ]);
+    assert_eq!(kept(&hub), before);
+    hub.git(&["remote", "set-url", "origin", "http://127.0.0.1:9/x.git"]);
+    hub.floe(&PUSH).expect(75).says(&["cannot be reached"]);
+    assert_eq!(kept(&hub), before);
+    hub.git(&["remote", "set-url", "origin", origin.path().to_str().unwrap()]);
+
+    hooked(&format!("touch '{}'; sleep 1000", started.display()));
+    let mut command = hub.command(&PUSH);
+    let mut floe = command.process_group(0).spawn().unwrap();
+    while !started.exists() {
+        assert!(floe.try_wait().unwrap().is_none(), "it ended before the push");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    world::run(std::process::Command::new("kill").args(["-KILL", "--", &format!("-{}", floe.id())]));
+    floe.wait().unwrap();
+    let refs = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("refs/"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(refs(&kept(&hub)), refs(&before));
+    std::fs::remove_file(&hook).unwrap();
+    hub.floe(&PUSH).expect(0);
+}

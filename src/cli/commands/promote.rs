@@ -8,7 +8,7 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::deployment::Stage;
 use crate::repository::Repository;
-use crate::workflow::{self, Moved, Promote};
+use crate::workflow::{self, Extent, Moved, Promote};
 
 /// Put the image that the stage before runs into a stage's files, as a commit on a branch of its own
 #[derive(Debug, Args)]
@@ -22,9 +22,29 @@ pub struct PromoteArgs {
     /// For the first stage: this image, `REPOSITORY:TAG` or `REPOSITORY@DIGEST`; the mission's as it was pushed otherwise
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    #[command(flatten)]
+    extent: ExtentArgs,
+}
+
+/// How far to go.
+#[derive(Debug, Args)]
+pub(super) struct ExtentArgs {
     /// Only show what would change
     #[arg(long)]
     dry_run: bool,
+    /// Push the branch to `origin`, too; one that is not taken there is not made here
+    #[arg(long, conflicts_with = "dry_run")]
+    push: bool,
+}
+
+impl ExtentArgs {
+    pub(super) fn extent(&self) -> Extent {
+        match (self.dry_run, self.push) {
+            (true, _) => Extent::Plan,
+            (false, true) => Extent::Push,
+            (false, false) => Extent::Commit,
+        }
+    }
 }
 
 /// Promotes into a stage, and prints the branch with the commit.
@@ -35,7 +55,7 @@ pub async fn execute(global: &Global, args: &PromoteArgs) -> Result<(), Failure>
     let stage = deployment.stage(&args.stage)?;
     let options = Promote {
         image: args.image.as_deref(),
-        dry_run: args.dry_run,
+        extent: args.extent.extent(),
     };
     let moved = workflow::promote(workplace, &deployment, stage, options).await?;
     show(&workplace.repository, stage, &moved)
@@ -60,6 +80,7 @@ pub(super) fn show(repository: &Repository, stage: &Stage, moved: &Moved) -> Res
         Moved::Committed {
             promotion,
             commit,
+            pushed,
             text,
         } => {
             let onto = stage
@@ -76,7 +97,11 @@ pub(super) fn show(repository: &Repository, stage: &Stage, moved: &Moved) -> Res
                 "the text of the pull request is in {}",
                 repository.relative(text).display()
             ));
-            output::say(&format!("next: git push -u origin {}", promotion.branch));
+            output::say(&if *pushed {
+                format!("origin has branch {} now; next: its pull request", promotion.branch)
+            } else {
+                format!("next: git push -u origin {}", promotion.branch)
+            });
             output::result(&format!("{}\n", promotion.branch))
         }
     }

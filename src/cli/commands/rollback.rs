@@ -20,9 +20,8 @@ pub struct RollbackArgs {
     /// An earlier image of the stage, by its digest or the first digits of that; otherwise the last one that is not recalled
     #[arg(long, value_name = "DIGEST")]
     to: Option<String>,
-    /// Only show what would change
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    extent: promote::ExtentArgs,
 }
 
 /// Rolls a stage back, and prints the branch with the commit.
@@ -33,7 +32,7 @@ pub async fn execute(global: &Global, args: &RollbackArgs) -> Result<(), Failure
     let stage = deployment.stage(&args.stage)?;
     let options = RollBack {
         to: args.to.as_deref(),
-        dry_run: args.dry_run,
+        extent: args.extent.extent(),
     };
     let moved = workflow::rollback(workplace, &deployment, stage, options).await?;
     promote::show(&workplace.repository, stage, &moved)
