@@ -13,6 +13,9 @@ pub struct Checked {
     pub digest: Digest,
     /// Each test, and why it failed if it did.
     pub tests: Vec<CheckedTest>,
+    /// What should have been tested and was not, with the reason, a sentence each. It decides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<String>,
     /// When it ended, in seconds since 1970.
     pub time: i64,
 }

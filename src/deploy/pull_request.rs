@@ -73,6 +73,9 @@ impl PullRequest<'_> {
             for test in &checked.tests {
                 let _ = writeln!(text, "- [x] {}", test.name);
             }
+            for untested in &checked.untested {
+                let _ = writeln!(text, "- [ ] {untested}");
+            }
         }
         let _ = writeln!(text, "\n## Before this is merged\n");
         for (done, item) in self.checklist() {

@@ -13,6 +13,7 @@ fn checked(digest: &Digest, failed: &[Option<&str>]) -> Checked {
     Checked {
         digest: digest.clone(),
         tests: tests.collect(),
+        untested: Vec::new(),
         time: 0,
     }
 }

@@ -1,11 +1,14 @@
 //! A registry on the network.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde::Deserialize;
 
 use super::artifact::{Descriptor, Form, INDEX, MANIFEST};
 use super::blobs::{place, upload};
@@ -35,6 +38,18 @@ pub(super) struct Raw {
     pub bytes: Bytes,
     pub digest: Digest,
     pub media_type: String,
+}
+
+/// The configuration of an image, as far as its labels go.
+#[derive(Deserialize)]
+struct Configuration {
+    config: Option<Labelled>,
+}
+
+#[derive(Deserialize)]
+struct Labelled {
+    #[serde(rename = "Labels")]
+    labels: Option<BTreeMap<String, String>>,
 }
 
 impl Remote {
@@ -137,6 +152,45 @@ impl Remote {
         self.requests.patiently(attempt).await
     }
 
+    /// The manifest of the image that `image` names, that for this machine where it is for several kinds: its digest, what
+    /// describes its configuration, and the whole.
+    async fn for_this_machine(
+        &self,
+        image: &ImageReference,
+    ) -> Result<Option<(Digest, Descriptor, Form)>, RegistryError> {
+        let mut named = image.clone();
+        // An index names no other one that anybody would pull.
+        for _ in 0..2 {
+            let Some(raw) = self.raw(&named).await? else {
+                return Ok(None);
+            };
+            let form = serde_json::from_slice::<Form>(&raw.bytes).map_err(|error| unclear(&named, &error))?;
+            if let Some(config) = form.config.clone() {
+                return Ok(Some((raw.digest, config, form)));
+            }
+            let mut manifests = form.manifests.iter();
+            let Some(ours) = manifests.find(|manifest| is_ours(manifest)) else {
+                let reason = "it holds no image for this machine's kind";
+                return Err(unclear(&named, &reason));
+            };
+            named = named.beside(&format!("@{}", ours.digest));
+        }
+        Err(unclear(&named, &"it is a list of lists"))
+    }
+
+    /// The labels of the image that `image` names; `None` if there is nothing of that name.
+    pub async fn labels(&self, image: &ImageReference) -> Result<Option<BTreeMap<String, String>>, RegistryError> {
+        let Some((_, config, _)) = self.for_this_machine(image).await? else {
+            return Ok(None);
+        };
+        if config.size > LARGEST_ARTIFACT {
+            return Err(unclear(image, &"its configuration is too long"));
+        }
+        let bytes = self.blob(image, &config).await?;
+        let read = serde_json::from_slice::<Configuration>(&bytes).map_err(|error| unclear(image, &error))?;
+        Ok(Some(read.config.and_then(|config| config.labels).unwrap_or_default()))
+    }
+
     /// The same, where it must be there.
     async fn present(&self, image: &ImageReference) -> Result<Raw, RegistryError> {
         self.raw(image).await?.ok_or_else(|| RegistryError {
@@ -187,28 +241,12 @@ const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 #[async_trait]
 impl Registry for Remote {
     async fn manifest(&self, image: &ImageReference) -> Result<Option<Manifest>, RegistryError> {
-        let mut named = image.clone();
-        // An index names no other one that anybody would pull.
-        for _ in 0..2 {
-            let Some(raw) = self.raw(&named).await? else {
-                return Ok(None);
-            };
-            let form = serde_json::from_slice::<Form>(&raw.bytes).map_err(|error| unclear(&named, &error))?;
-            if let Some(config) = form.config {
-                return Ok(Some(Manifest {
-                    digest: raw.digest,
-                    config: config.digest,
-                    size: form.layers.iter().map(|layer| layer.size).sum(),
-                }));
-            }
-            let mut manifests = form.manifests.iter();
-            let Some(ours) = manifests.find(|manifest| is_ours(manifest)) else {
-                let reason = "it holds no image for this machine's kind";
-                return Err(unclear(&named, &reason));
-            };
-            named = named.beside(&format!("@{}", ours.digest));
-        }
-        Err(unclear(&named, &"it is a list of lists"))
+        let found = self.for_this_machine(image).await?;
+        Ok(found.map(|(digest, config, form)| Manifest {
+            digest,
+            config: config.digest,
+            size: form.layers.iter().map(|layer| layer.size).sum(),
+        }))
     }
 
     async fn tag(&self, image: &ImageReference, tag: &str) -> Result<Digest, RegistryError> {

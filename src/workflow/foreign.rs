@@ -95,17 +95,7 @@ impl ForeignTests {
         asked: &Asked,
         interrupts: &Interrupts,
     ) -> Result<Observed, WorkflowError> {
-        let reference = &self.foreign.reference;
-        let engine = workplace.engine().await?;
-        let image = if let Some(image) = engine.image(reference.as_str()).await? {
-            image
-        } else {
-            let display = workplace.display();
-            engine
-                .pull(reference, (workplace.login)(&reference.registry()), display.as_ref())
-                .await?
-        };
-        runs_here(reference, &image)?;
+        let image = here(workplace, &self.foreign.reference).await?;
         observe(workplace, &self.prepare(workplace, asked, &image)?, interrupts).await
     }
 
@@ -161,6 +151,21 @@ impl ForeignTests {
         let given = |stage: Stage| stage.with_tests(environment, self.files.clone());
         stages.into_iter().map(given).collect()
     }
+}
+
+/// The image that `reference` names, in which the agent can run. It is pulled where the engine does not have it.
+pub(super) async fn here(workplace: &Workplace, reference: &ImageReference) -> Result<Image, WorkflowError> {
+    let engine = workplace.engine().await?;
+    let image = if let Some(image) = engine.image(reference.as_str()).await? {
+        image
+    } else {
+        let display = workplace.display();
+        engine
+            .pull(reference, (workplace.login)(&reference.registry()), display.as_ref())
+            .await?
+    };
+    runs_here(reference, &image)?;
+    Ok(image)
 }
 
 /// The notebooks at a path, relative to the directory that goes with them.

@@ -12,14 +12,13 @@ use super::observe::observe;
 use super::test::current;
 use super::workplace::image_of;
 use super::{Asked, BuiltPlan, End, Interrupts, Nothing, Observed, WorkflowError, Workplace};
-use crate::builder::Built;
 use crate::context::{Context, Overlay};
 use crate::engine::{Container, ContainerRequest, Containers, EngineError};
 use crate::envs::{Importable, MOST_MODULES, is_module};
 use crate::event::Event;
 use crate::fault::Trouble;
 use crate::image::{self, AGENT, applet};
-use crate::reference::{EnvironmentName, MissionName, TestId};
+use crate::reference::{Digest, EnvironmentName, MissionName, TestId};
 use crate::run::history;
 use crate::state::FileError;
 use crate::suite::request::Request;
@@ -70,7 +69,12 @@ pub async fn test_added(
     let mut runs = Vec::new();
     for (mission, added) in found {
         let image = image_of(&plan, &built, mission);
-        let run = one(workplace, mission, image, &added, asked, interrupts).await?;
+        let subject = Subject {
+            mission,
+            id: &image.id,
+            name: &image.reference.to_string(),
+        };
+        let run = of_image(workplace, subject, &added, asked, interrupts).await?;
         observed(&run);
         let goes_on = run.lets_others_go_on();
         runs.push(run);
@@ -81,15 +85,27 @@ pub async fn test_added(
     Ok(runs)
 }
 
-async fn one(
+/// An image whose modules are imported.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// The mission that it is of.
+    pub mission: &'a MissionName,
+    /// Its ID.
+    pub id: &'a Digest,
+    /// What people call it.
+    pub name: &'a str,
+}
+
+/// Imports what was added in an image that the engine has. That there is nothing to import is an error.
+pub(super) async fn of_image(
     workplace: &Workplace,
-    mission: &MissionName,
-    image: &Built,
+    image: Subject<'_>,
     added: &[Added],
     asked: &Asked,
     interrupts: &Interrupts,
 ) -> Result<Observed, WorkflowError> {
-    let told = ask(workplace, mission, image, added).await?;
+    let mission = image.mission;
+    let told = ask(workplace, image, added).await?;
     let modules = modules(workplace, mission, added, &told)?;
     if modules.is_empty() {
         let mission = mission.clone();
@@ -114,7 +130,7 @@ async fn one(
     let scratch = tempfile::tempdir().map_err(FileError::of(&std::env::temp_dir()))?;
     let engine = workplace.engine().await?;
     let inspected = engine.image(image.id.as_str()).await?;
-    let inspected = inspected.ok_or_else(|| vanished(image))?;
+    let inspected = inspected.ok_or_else(|| vanished(image.name))?;
     let mut stage = Stage::suite(&inspected.entrypoint);
     for (environment, modules) in &modules {
         let directory = scratch.path().join(environment.as_str());
@@ -137,7 +153,7 @@ async fn one(
     let trial = Trial {
         mission: mission.to_string(),
         image: image.id.clone(),
-        reference: image.reference.to_string(),
+        reference: image.name.to_owned(),
         part: None,
         selected: Some(TestId::digest(&tests)),
         stages: vec![stage],
@@ -156,7 +172,7 @@ async fn one(
     let observed = observe(workplace, &trial, interrupts).await?;
     // What cannot be imported is not to be pushed on the strength of an earlier run.
     if matches!(observed.end, End::Complete) && !observed.outcome.passed {
-        workplace.state.withdraw_evidence(&image.id)?;
+        workplace.state.withdraw_evidence(image.id)?;
     }
     Ok(observed)
 }
@@ -200,12 +216,7 @@ fn modules(
 }
 
 /// Asks the agent, in a container of the image, what can be imported of what was added.
-async fn ask(
-    workplace: &Workplace,
-    mission: &MissionName,
-    image: &Built,
-    added: &[Added],
-) -> Result<Told, WorkflowError> {
+async fn ask(workplace: &Workplace, image: Subject<'_>, added: &[Added]) -> Result<Told, WorkflowError> {
     let wanted = added.iter().map(|Added { environment, packages }| {
         let names = packages.iter().map(|package| package.name.clone());
         (environment.clone(), names.collect::<Vec<_>>())
@@ -215,7 +226,7 @@ async fn ask(
     let owner = Owner::current();
     let mark = Mark {
         run: "modules",
-        mission: mission.as_str(),
+        mission: image.mission.as_str(),
         owner: &owner,
     };
     let request = ContainerRequest {
@@ -237,7 +248,7 @@ async fn ask(
     checked(&said, &wanted).ok_or_else(|| {
         let said = String::from_utf8_lossy(&said[..said.len().min(1000)]).trim().to_owned();
         EngineError::Request {
-            action: format!("ask what can be imported in {}", image.reference),
+            action: format!("ask what can be imported in {}", image.name),
             reason: format!("the agent said nothing that makes sense: {said}"),
             trouble: Trouble::Foreign,
         }
@@ -284,9 +295,9 @@ fn checked(said: &[u8], wanted: &BTreeMap<EnvironmentName, Vec<String>>) -> Opti
     (complete && sound).then_some(told)
 }
 
-fn vanished(image: &Built) -> EngineError {
+fn vanished(name: &str) -> EngineError {
     EngineError::Request {
-        action: format!("test {}", image.reference),
+        action: format!("test {name}"),
         reason: "the image has been removed".to_owned(),
         trouble: Trouble::Vanished,
     }

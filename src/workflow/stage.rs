@@ -4,6 +4,7 @@ mod admission;
 mod check;
 mod destroy;
 mod error;
+mod imports;
 mod live;
 mod release;
 mod wait;

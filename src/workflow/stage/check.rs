@@ -1,9 +1,11 @@
-//! Checking a stage: its hub is asked and its own tests run, and what they say of the image is remembered.
+//! Checking a stage: what was added to its image is imported, its hub is asked and its own tests run, and what they say of
+//! the image is remembered.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::timeout;
 
+use super::imports::{self, Imported};
 use super::{OpenStage, StageError, Wanted};
 use crate::deploy::{Checked, CheckedTest, DeployError, Withheld};
 use crate::driver::{self, Live};
@@ -17,6 +19,8 @@ use crate::workflow::{Interrupts, WorkflowError, Workplace, checked};
 pub struct CheckOptions {
     /// How long each test may take.
     pub limit: Duration,
+    /// Whether what was added is imported in the image.
+    pub imports: bool,
 }
 
 /// How many of the last lines of a failed test are shown.
@@ -43,7 +47,22 @@ pub async fn check(
     }
     let wanted = open.wanted()?;
     open.runs_what_is_wanted(&wanted).await?;
-    let mut results = Vec::new();
+    let (mut results, mut untested) = (Vec::new(), Vec::new());
+    let imported = if options.imports {
+        open.imported(&wanted, options.limit).await?
+    } else {
+        Imported::Untested("they were left out".to_owned())
+    };
+    match imported {
+        Imported::Tested(test) => results.push(test),
+        Imported::Untested(reason) => {
+            let text = format!("{}: not run: {reason}", imports::NAME);
+            let text = workplace.hidden.mask(&text);
+            workplace.display().emit(Event::Warning { text: text.clone() });
+            untested.push(text);
+        }
+        Imported::Nothing => {}
+    }
     if let Some(url) = &url {
         results.push(open.asked(url).await?);
     }
@@ -53,6 +72,7 @@ pub async fn check(
     let checked = Checked {
         digest: wanted.digest.clone(),
         tests: results,
+        untested,
         time: seconds_since_1970(),
     };
     let (deployment, stage) = (&open.deployment.name, &open.stage().name);
@@ -144,7 +164,7 @@ impl OpenStage<'_> {
         })
     }
 
-    fn told(&self, test: &CheckedTest) {
+    pub(super) fn told(&self, test: &CheckedTest) {
         let verdict = if test.failed.is_none() { "passed" } else { "failed" };
         self.workplace.display().emit(Event::Note {
             text: format!("{verdict}: {}", test.name),

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
+use world::{Ended, LocalRegistry};
+
 use super::{last, mission};
+use crate::workshop::Workshop;
 
 #[test]
 fn what_was_added_is_imported_by_the_names_under_which_the_image_holds_it() {
@@ -32,4 +35,69 @@ fn what_was_added_is_imported_by_the_names_under_which_the_image_holds_it() {
         .expect(4)
         .says(&["nothing was added since HEAD"]);
     repository.floe(&["test", "adding", "--added"]).expect(0);
+}
+
+/// Builds, tests and pushes the mission, and commits that the stage `staging` runs the result.
+fn release(repository: &Workshop, registry: &LocalRegistry) {
+    let mut all = repository.command(&["all", "arriving"]);
+    all.env("REGISTRY", registry.address("hub"));
+    let printed = Ended::of(all.output().unwrap()).expect(0).stdout;
+    let (name, digest) = printed.trim().split_once('@').unwrap();
+    let values = format!("singleuser:\n  image: {name}:1@{digest}\n");
+    repository.write("deployments/hub/config/staging.yaml", &values);
+    commit(repository);
+}
+
+fn commit(repository: &Workshop) {
+    let git = |words: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        let mut command = Command::new("git");
+        world::run(command.arg("-C").arg(repository.path()).args(identity).args(words));
+    };
+    git(&["init", "-q"]);
+    git(&["add", "common", "missions", "deployments"]);
+    git(&["commit", "-qm", "all"]);
+}
+
+#[test]
+fn a_check_imports_what_was_added_since_the_image_that_the_stage_ran_before() {
+    let (repository, registry) = (mission("arriving"), LocalRegistry::start());
+    let deployment = "mission: arriving\nstages:\n- name: staging\n  check: {tests: ['true']}\n- name: prod\n";
+    repository.write("deployments/hub/deployment.yml", deployment);
+    let prod = format!("singleuser:\n  image: {}:none\n", registry.address("hub/arriving"));
+    repository.write("deployments/hub/config/prod.yaml", &prod);
+    commit(&repository);
+    release(&repository, &registry);
+    let check = ["check", "hub", "staging"];
+    // Before that it ran none, so that everything was added.
+    let first = repository.floe(&check).expect(0);
+    first.says(&[
+        "passed: imports of what was added: ",
+        "iniconfig in small",
+        "2 of 2 passed",
+    ]);
+    repository.write(
+        "missions/arriving/environments/small/small.pip",
+        "iniconfig\npython-dateutil\n",
+    );
+    commit(&repository);
+    release(&repository, &registry);
+    repository
+        .floe(&check)
+        .expect(0)
+        .says(&["passed: imports of what was added: python-dateutil in small"]);
+    let ids = last(&repository).tests.into_iter().map(|test| test.id.to_string());
+    assert_eq!(ids.collect::<Vec<_>>(), ["small::imports::dateutil"]);
+    let promote = ["promote", "hub", "prod", "--dry-run"];
+    let text = repository.floe(&promote).expect(0).stdout;
+    assert!(
+        text.contains("- [x] imports of what was added: python-dateutil in small"),
+        "{text}"
+    );
+    repository.floe(&["check", "hub", "staging", "--no-imports"]).expect(0);
+    let text = repository.floe(&promote).expect(0).stdout;
+    assert!(
+        text.contains("- [ ] imports of what was added: not run: they were left out"),
+        "{text}"
+    );
 }

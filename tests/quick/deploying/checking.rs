@@ -86,3 +86,25 @@ fn what_one_machine_checked_another_one_promotes() {
     place.git(&["config", "user.email", "t@example.org"]);
     place.floe(&["promote", "hub", "prod"]).expect(0);
 }
+
+#[test]
+fn imports_that_cannot_be_run_are_told_and_stay_open_in_the_pull_request() {
+    let place = Place::new(&["name: staging, check: {tests: ['true']}", "name: prod"]);
+    let stages = std::fs::read_to_string(place.path().join("deployments/hub/deployment.yml")).unwrap();
+    place.write("deployments/hub/deployment.yml", &format!("mission: m\n{stages}"));
+    place.names("prod", &place.registry.image("hub/one", "other"));
+    place.commit();
+    let check = ["check", "hub", "staging"];
+    place
+        .floe(&check)
+        .expect(0)
+        .says(&["not run: mission m is not in this repository", "1 of 1 passed"]);
+    place.write("missions/m/environments/e/e.pip", "numpy\n");
+    place.commit();
+    place
+        .floe(&check)
+        .expect(0)
+        .says(&["does not say which commit it was built from"]);
+    let text = place.floe(&["promote", "hub", "prod", "--dry-run"]).expect(0).stdout;
+    assert!(text.contains("- [ ] imports of what was added: not run: "), "{text}");
+}
