@@ -16,6 +16,8 @@ use crate::process::Running;
 pub struct Call {
     running: Running,
     what: &'static str,
+    /// What it says where there was nothing to do.
+    absent: Option<&'static str>,
     /// What it reads lives as long as it does.
     vault: Option<Vault>,
 }
@@ -45,8 +47,17 @@ impl Call {
         Ok(Self {
             running: Running::spawn_heard(command, hear)?,
             what,
+            absent: None,
             vault,
         })
+    }
+
+    /// The same; a failure that says this in its last words is none, for what it should end is not there.
+    pub(super) fn or_absent(self, words: &'static str) -> Self {
+        Self {
+            absent: Some(words),
+            ..self
+        }
     }
 
     /// Waits until it ends by itself.
@@ -59,10 +70,16 @@ impl Call {
         self.running.signal(signal);
     }
 
-    /// Ends what is left of it. An error if it failed.
-    pub async fn end(self) -> Result<(), DriverError> {
+    /// Ends what is left of it. Returns whether there was anything to do; an error if it failed.
+    pub async fn end(self) -> Result<bool, DriverError> {
         let ended = self.running.end().await;
         let hidden = self.vault.map(|vault| vault.hidden).unwrap_or_default();
-        failure::of(self.what, ended.exit, &hidden.mask(&ended.output))
+        match failure::of(self.what, ended.exit, &hidden.mask(&ended.output)) {
+            Ok(()) => Ok(true),
+            Err(DriverError::Failed { cause, .. }) if self.absent.is_some_and(|words| cause.contains(words)) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }

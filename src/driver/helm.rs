@@ -119,7 +119,8 @@ pub(super) fn destroy(scene: &Scene<'_>, helm: &Helm, sink: Arc<dyn Sink>) -> Re
     let release = Release::of(scene, helm);
     let mut command = release.command(&["uninstall"]);
     command.arg("--wait").arg(release.timeout());
-    Call::start(command, "helm uninstall", None, sink)
+    let call = Call::start(command, "helm uninstall", None, sink)?;
+    Ok(call.or_absent(ABSENT))
 }
 
 /// The image in the values that a release was made with. Those that are secret are read into memory alone.
@@ -134,9 +135,11 @@ pub(super) async fn live(scene: &Scene<'_>, helm: &Helm) -> Result<Live, DriverE
     named(&text, scene)
 }
 
-/// Helm says that there is no such release.
+/// How Helm says that there is no such release.
+const ABSENT: &str = "release: not found";
+
 fn is_absent(error: &DriverError) -> bool {
-    matches!(error, DriverError::Failed { cause, .. } if cause.contains("release: not found"))
+    matches!(error, DriverError::Failed { cause, .. } if cause.contains(ABSENT))
 }
 
 fn named(text: &str, scene: &Scene<'_>) -> Result<Live, DriverError> {

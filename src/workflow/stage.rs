@@ -154,8 +154,8 @@ impl<'a> OpenStage<'a> {
     }
 
     /// Waits until a driver has ended. An interrupt is passed on to it, and it is waited for: what it has begun it ends in its
-    /// own way. The second interrupt kills it.
-    async fn carried_out(&self, call: Call) -> Result<(), WorkflowError> {
+    /// own way. The second interrupt kills it. Returns whether there was anything to do.
+    async fn carried_out(&self, call: Call) -> Result<bool, WorkflowError> {
         let how = tokio::select! {
             () = call.exited() => return Ok(call.end().await?),
             how = self.interrupts.first() => how,

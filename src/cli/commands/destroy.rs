@@ -34,7 +34,12 @@ pub async fn execute(global: &Global, args: &DestroyArgs) -> Result<(), Failure>
         }
         confirm => confirm.clone(),
     };
-    doomed.destroy(typed.as_deref()).await?;
-    output::tell(&format!("{deployment} {stage}: destroyed"));
+    let was_there = doomed.destroy(typed.as_deref()).await?;
+    let end = if was_there {
+        "destroyed"
+    } else {
+        "nothing was there to destroy"
+    };
+    output::tell(&format!("{deployment} {stage}: {end}"));
     Ok(())
 }

@@ -25,8 +25,8 @@ pub async fn doomed<'a>(
 }
 
 impl Doomed<'_> {
-    /// Destroys it. Its name must have been typed.
-    pub async fn destroy(self, typed: Typed<'_>) -> Result<(), WorkflowError> {
+    /// Destroys it. Its name must have been typed. Returns whether there was anything to destroy.
+    pub async fn destroy(self, typed: Typed<'_>) -> Result<bool, WorkflowError> {
         let open = &self.0;
         let name = &open.stage().name;
         open.named(typed, format!("everything of stage {name} would be destroyed"))?;

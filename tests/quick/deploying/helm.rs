@@ -234,3 +234,14 @@ fn secrets_reach_helm_and_are_neither_shown_nor_left() {
     }
     assert_eq!(left(), Vec::<std::path::PathBuf>::new());
 }
+
+#[test]
+fn a_release_that_is_not_there_is_destroyed_already() {
+    let place = place();
+    let destroy = ["destroy", "hub", "staging", "--confirm", "staging"];
+    floe(&place, &cluster(None), &destroy)
+        .expect(0)
+        .says(&["hub staging: nothing was there to destroy"]);
+    // A cluster that does not answer is something else.
+    floe(&place, "http://127.0.0.1:9", &destroy).expect(75);
+}
