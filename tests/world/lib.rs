@@ -5,6 +5,7 @@
 
 pub mod channel;
 mod command;
+mod evidence;
 mod index;
 mod kubectl;
 mod notebook;
@@ -17,6 +18,7 @@ mod sops;
 mod venv;
 
 pub use command::{mounted, run, through};
+pub use evidence::statement;
 pub use index::PackageIndex;
 pub use kubectl::{helm, kubectl};
 pub use notebook::notebook;
