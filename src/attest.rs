@@ -5,6 +5,7 @@
 //! cosign 2.5 writes that with a wrong type in the list of referrers (`application/vnd.oci.empty.v1+json`, seen), so what
 //! is listed without a type of its own is looked at, too.
 
+mod bill;
 mod error;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
+pub use self::bill::bill;
 pub use self::error::ProofError;
 use crate::dsse::{ENVELOPE_MEDIA_TYPE, Envelope, KeyError, PublicKey, SigningKey};
 use crate::fault::Trouble;
@@ -74,7 +76,7 @@ pub struct Evidence<'a> {
     pub statement: Option<&'a Statement>,
     /// What it holds, as SPDX.
     pub sbom: Option<&'a [u8]>,
-    /// What signs the statement.
+    /// What signs both.
     pub key: Option<&'a SigningKey>,
 }
 
@@ -89,23 +91,37 @@ pub async fn attach(
     evidence: &Evidence<'_>,
 ) -> Result<usize, RegistryError> {
     let mut sent = 0;
+    let mut statements = Vec::new();
     if let Some(statement) = evidence.statement {
-        let text = statement.to_json();
+        statements.push((TEST_RESULT, statement.to_json()));
+    }
+    if let Some(sbom) = evidence.sbom {
+        // As it is, for whoever reads bills of materials; and as a statement, where it can be signed.
+        let part = Content::new(SBOM_MEDIA_TYPE, Bytes::copy_from_slice(sbom));
+        sent += usize::from(registry.attach(image, &Artifact::of(part)).await?.sent);
+        statements.extend(
+            evidence
+                .key
+                .and(bill::statement(image, sbom))
+                .map(|text| (bill::SPDX, text)),
+        );
+    }
+    let mut signed = Vec::new();
+    for (predicate, text) in statements {
         let part = match evidence.key {
             None => Content::new(STATEMENT_MEDIA_TYPE, text),
             Some(key) => {
                 let envelope = Envelope::sign(STATEMENT_MEDIA_TYPE, &text, key);
-                let envelope = serde_json::to_vec(&envelope).expect("strings are JSON");
-                sent += usize::from(append(registry, image, &envelope.clone().into()).await?);
+                let envelope = Bytes::from(serde_json::to_vec(&envelope).expect("strings are JSON"));
+                signed.push((predicate, envelope.clone()));
                 Content::new(ENVELOPE_MEDIA_TYPE, envelope)
             }
         };
-        let part = part.annotated("in-toto.io/predicate-type", TEST_RESULT);
+        let part = part.annotated("in-toto.io/predicate-type", predicate);
         sent += usize::from(registry.attach(image, &Artifact::of(part)).await?.sent);
     }
-    if let Some(sbom) = evidence.sbom {
-        let part = Content::new(SBOM_MEDIA_TYPE, Bytes::copy_from_slice(sbom));
-        sent += usize::from(registry.attach(image, &Artifact::of(part)).await?.sent);
+    if !signed.is_empty() {
+        sent += usize::from(append(registry, image, &signed).await?);
     }
     Ok(sent)
 }
@@ -138,18 +154,6 @@ pub async fn proof(registry: &dyn Registry, image: &ImageReference, keys: &Keys)
         }
     }
     Err(best)
-}
-
-/// The bill of materials that is attached to what `image` names by its digest, if there is one.
-pub async fn bill(registry: &dyn Registry, image: &ImageReference) -> Result<Option<Bytes>, RegistryError> {
-    for referrer in registry.referrers(image, Some(SBOM_MEDIA_TYPE)).await? {
-        let reference = image.beside(&format!("@{}", referrer.digest));
-        let artifact = readable(registry.artifact(&reference).await)?;
-        if let Some(part) = artifact.and_then(|artifact| artifact.layers.into_iter().next()) {
-            return Ok(Some(part.bytes));
-        }
-    }
-    Ok(None)
 }
 
 /// Attaches a document of a type of its own to what `image` names by its digest, signed where there is a key.
@@ -312,8 +316,13 @@ fn attestations(image: &ImageReference, digest: &Digest) -> ImageReference {
     image.beside(&format!(":{}.att", digest.as_str().replace(':', "-")))
 }
 
-/// Adds an envelope to the attestations that cosign 2 keeps, unless it is among them. Returns whether it had to be.
-async fn append(registry: &dyn Registry, image: &ImageReference, envelope: &Bytes) -> Result<bool, RegistryError> {
+/// Adds envelopes, each with the type of its predicate, to the attestations that cosign 2 keeps, unless they are among them.
+/// Returns whether any had to be.
+async fn append(
+    registry: &dyn Registry,
+    image: &ImageReference,
+    envelopes: &[(&str, Bytes)],
+) -> Result<bool, RegistryError> {
     let Some(digest) = image.digest() else {
         return Ok(false);
     };
@@ -330,12 +339,18 @@ async fn append(registry: &dyn Registry, image: &ImageReference, envelope: &Byte
         // That of the empty artifact stands for nothing.
         kept.layers.retain(|layer| layer.media_type != EMPTY);
         kept.annotations.clear();
-        if kept.layers.iter().any(|layer| layer.bytes == *envelope) {
+        let before = kept.layers.len();
+        for (predicate, envelope) in envelopes {
+            if kept.layers.iter().any(|layer| layer.bytes == *envelope) {
+                continue;
+            }
+            let layer = Content::new(ENVELOPE_MEDIA_TYPE, envelope.clone());
+            let layer = layer.annotated("dev.cosignproject.cosign/signature", "");
+            kept.layers.push(layer.annotated("predicateType", predicate));
+        }
+        if kept.layers.len() == before {
             return Ok(attempt > 0);
         }
-        let layer = Content::new(ENVELOPE_MEDIA_TYPE, envelope.clone());
-        let layer = layer.annotated("dev.cosignproject.cosign/signature", "");
-        kept.layers.push(layer.annotated("predicateType", TEST_RESULT));
         kept.config = configuration(&kept.layers);
         registry.put(&place, &kept).await?;
     }

@@ -149,7 +149,7 @@ async fn what_was_attached_is_proof_of_exactly_that_digest_and_is_attached_once(
     for key in [None, Some(key(1))] {
         let registry = Held::default();
         let first = attached(&registry, &passed(), key.as_ref()).await;
-        assert_eq!(first, if key.is_some() { 3 } else { 2 });
+        assert_eq!(first, if key.is_some() { 4 } else { 2 });
         assert_eq!(attached(&registry, &passed(), key.as_ref()).await, 0);
         let keys = key.as_ref().map(requiring).unwrap_or_default();
         let found = proof(&registry, &image(), &keys).await.unwrap();
@@ -205,10 +205,25 @@ async fn attestations_of_others_stay_where_one_is_added() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(kept.layers.len(), 2);
+    assert_eq!(kept.layers.len(), 4, "a statement and a bill of each");
     // Whoever knows cosign's place alone finds both.
     registry.referrers.lock().unwrap().clear();
     for seed in [1, 2] {
         assert!(proof(&registry, &image(), &requiring(&key(seed))).await.is_ok());
     }
+}
+
+#[tokio::test]
+async fn where_a_key_is_required_a_bill_counts_that_it_signed_and_no_other() {
+    let registry = Held::default();
+    attached(&registry, &passed(), None).await;
+    let bill_for = async |keys: &Keys| bill(&registry, &image(), keys).await.unwrap();
+    assert_eq!(bill_for(&Keys::default()).await.as_deref(), Some(&b"{}"[..]));
+    assert_eq!(bill_for(&requiring(&key(1))).await, None);
+    attached(&registry, &passed(), Some(&key(1))).await;
+    assert_eq!(bill_for(&requiring(&key(1))).await.as_deref(), Some(&b"{}"[..]));
+    assert_eq!(bill_for(&requiring(&key(2))).await, None);
+    // Not even in the name of the same image, if it is about another one.
+    let other = image().beside(&format!("@{}", Digest::of(b"other")));
+    assert_eq!(bill(&registry, &other, &requiring(&key(1))).await.unwrap(), None);
 }

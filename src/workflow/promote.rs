@@ -224,9 +224,9 @@ pub(super) async fn proven(
     })?;
     let keys = Keys::of(workplace.settings.signing.verify.as_deref())?;
     let proof = attest::proof(&registry, &reference, &keys).await?;
-    let bill = attest::bill(&registry, &reference).await?;
+    let bill = attest::bill(&registry, &reference, &keys).await?;
     let before = match before.and_then(pinned) {
-        Some(before) => earlier(workplace, &before).await,
+        Some(before) => earlier(workplace, &before, &keys).await,
         None => None,
     };
     let (size, old) = before.unzip();
@@ -243,10 +243,10 @@ pub(super) async fn proven(
 
 /// The size of an earlier image, and its bill of materials. What is gone, or in a registry that does not answer, is not
 /// known: it decides nothing.
-async fn earlier(workplace: &Workplace, image: &Target) -> Option<(u64, Option<Bytes>)> {
+async fn earlier(workplace: &Workplace, image: &Target, keys: &Keys) -> Option<(u64, Option<Bytes>)> {
     let reference = image.reference().ok()?;
     let (registry, _) = registry(workplace, &reference.registry()).ok()?;
     let manifest = registry.manifest(&reference).await.ok()??;
-    let bill = attest::bill(&registry, &reference).await.ok()?;
+    let bill = attest::bill(&registry, &reference, keys).await.ok()?;
     Some((manifest.size, bill))
 }

@@ -10,7 +10,7 @@ use super::promote::{pinned, proven};
 use super::push::registry;
 use super::shared::shared;
 use super::{Told, WorkflowError, Workplace};
-use crate::attest;
+use crate::attest::{self, Keys};
 use crate::deploy::{self, Checked, DeployError, Recall, Target, Tree};
 use crate::deployment::{Deployment, Held, Stage};
 use crate::fault::Explained;
@@ -121,7 +121,8 @@ async fn differing(
 async fn bill(workplace: &Workplace, image: &Held) -> Option<Bytes> {
     let reference = pinned(image)?.reference().ok()?;
     let (registry, _) = registry(workplace, &reference.registry()).ok()?;
-    attest::bill(&registry, &reference).await.ok()?
+    let keys = Keys::of(workplace.settings.signing.verify.as_deref()).ok()?;
+    attest::bill(&registry, &reference, &keys).await.ok()?
 }
 
 /// Looks at the stages of one deployment.

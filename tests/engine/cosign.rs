@@ -46,13 +46,17 @@ impl Cosign {
     }
 
     fn verify(&self, image: &ImageReference, key: &str) -> Ended {
+        self.verify_type(image, key, TEST_RESULT)
+    }
+
+    fn verify_type(&self, image: &ImageReference, key: &str, predicate: &str) -> Ended {
         let how = [
             "verify-attestation",
             "--key",
             key,
             "--insecure-ignore-tlog",
             "--type",
-            TEST_RESULT,
+            predicate,
         ];
         self.run(&[&how[..], &[image.as_str()]].concat())
     }
@@ -140,5 +144,50 @@ async fn what_cosign_attached_is_believed_wherever_it_put_it() {
         let proof = cosign.proof(&case).await.unwrap();
         assert_eq!(proof.digest, case.image().digest().unwrap());
         assert_eq!(proof.statement.tests().collect::<Vec<_>>(), [&TestId::script("m")]);
+    }
+}
+
+#[tokio::test]
+async fn cosign_verifies_the_bill_of_materials_that_floe_signed() {
+    let (cosign, other) = (Cosign::new(), Cosign::new());
+    let case = Case::new().await;
+    let image = case.image();
+    let bill = b"{\"spdxVersion\": \"SPDX-2.3\"}";
+    let key = cosign.key();
+    let evidence = Evidence {
+        statement: Some(&statement(&image)),
+        sbom: Some(bill),
+        key: Some(&key),
+    };
+    assert_eq!(attest::attach(&case.remote, &image, &evidence).await.unwrap(), 4);
+    assert_eq!(attest::attach(&case.remote, &image, &evidence).await.unwrap(), 0);
+    let verified = cosign.verify_type(&image, "cosign.pub", "spdxjson").expect(0);
+    assert!(verified.stdout.contains("payload"), "{}", verified.stdout);
+    cosign.verify(&image, "cosign.pub").expect(0);
+    let public = other.files.path().join("cosign.pub");
+    cosign
+        .verify_type(&image, public.to_str().unwrap(), "spdxjson")
+        .expect(1);
+    // What cosign attests itself counts as well.
+    std::fs::write(other.files.path().join("bill"), bill).unwrap();
+    let attest = [
+        "attest",
+        "--tlog-upload=false",
+        "--yes",
+        "--predicate",
+        "bill",
+        "--type",
+        "spdxjson",
+    ];
+    other
+        .run(&[&attest[..], &["--key", "cosign.key", image.as_str()]].concat())
+        .expect(0);
+    for known in [&cosign, &other] {
+        let keys = Keys {
+            verify: Some(known.public()),
+        };
+        let found = attest::bill(&case.remote, &image, &keys).await.unwrap().unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&found).unwrap();
+        assert_eq!(read["spdxVersion"], "SPDX-2.3");
     }
 }
