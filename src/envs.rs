@@ -26,7 +26,7 @@ mod work;
 pub use activation::activated;
 pub use clone::env_clone;
 pub use error::EnvsError;
-pub use export::env_export;
+pub use export::{env_export, licences};
 pub use kernelspec::kernel_setup;
 pub use layout::Layout;
 pub use make::{env_create, env_update, frozen_spec, has_common_frozen, install_common, leave_frozen, not_frozen};

@@ -8,17 +8,22 @@ use std::path::{Path, PathBuf};
 use crate::builder::Built;
 use crate::engine::{ContainerRequest, Containers, Engine, EngineError, Wanted};
 use crate::fault::{Explained, Kind, Place};
+use crate::image::applet;
 use crate::plan::{BuildPlan, ImagePlan};
+use crate::reference::EnvironmentName;
 use crate::repository::Repository;
 use crate::sbom::debian::{self, DebianPackage, Distribution};
-use crate::sbom::{self, Contents};
+use crate::sbom::{self, Contents, Licences, Recorded};
 use crate::spec::SpecError;
 use crate::spec::frozen::Frozen;
 use crate::state::{FileError, State};
-use crate::trial::{Mark, Owner};
+use crate::trial::{Mark, Owner, Question};
 
 /// More than this is read of no directory, in bytes.
 const LIMIT: u64 = 512 << 20;
+
+/// More than this is no answer about licences, in bytes.
+const LONGEST: usize = 16 << 20;
 
 /// Stock that cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,7 @@ pub async fn bill(
     repository: &Repository,
     engine: &dyn Engine,
     state: &State,
+    agent: &Path,
 ) -> Result<PathBuf, InventoryError> {
     let path = state.bill(&image.id, sbom::FORMAT);
     if path.is_file() {
@@ -96,17 +102,53 @@ pub async fn bill(
     if system.is_none() {
         unknown.push("No list of Debian packages was found in the image.".to_owned());
     }
+    let licences = licences(image, &environments, engine, agent).await?;
+    if licences.is_none() {
+        unknown.push("What the pip packages say of their licences could not be read.".to_owned());
+    }
     let about = engine.image(image.id.as_str()).await?;
     let text = sbom::document(&Contents {
         name: &image.reference.repository,
         id: &image.id,
         created: about.and_then(|about| about.created),
         environments: &environments,
+        licences: &licences.unwrap_or_default(),
         system,
         unknown: &unknown,
     });
     keep(&path, &text)?;
     Ok(path)
+}
+
+/// What the pip packages in an image say of their licences. `None` where no agent can tell.
+async fn licences(
+    image: &Built,
+    environments: &[(EnvironmentName, Frozen)],
+    engine: &dyn Engine,
+    agent: &Path,
+) -> Result<Option<Licences>, InventoryError> {
+    let with_pip = environments.iter().filter(|(_, frozen)| !frozen.pip.is_empty());
+    let mut words = with_pip.map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+    if words.is_empty() {
+        return Ok(Some(Licences::new()));
+    }
+    words.insert(0, applet::LICENCES.to_owned());
+    let question = Question {
+        image: &image.id,
+        agent,
+        mark: Mark {
+            run: "inventory",
+            mission: &image.role.to_string(),
+            owner: &Owner::current(),
+        },
+        memory: None,
+        words,
+        longest: LONGEST,
+    };
+    let said = question.ask(engine).await?;
+    let told = said.and_then(|said| serde_json::from_slice::<Vec<(String, String, Recorded)>>(&said).ok());
+    let by_name = |(name, version, recorded)| ((name, version), recorded);
+    Ok(told.map(|told| told.into_iter().map(by_name).collect()))
 }
 
 /// An image and those that it extends, the lowest first.

@@ -2,9 +2,10 @@
 //!
 //! It is made of what floe knows exactly: the frozen specs and locks of the image's environments, and dpkg's own list. The
 //! same image gives the same bytes: nothing in it is of the day or of the machine that wrote it. What nobody has recorded is
-//! `NOASSERTION`: the licences of pip and Debian packages, among others.
+//! `NOASSERTION`: the licences of Debian packages, among others.
 
 mod difference;
+mod licence;
 
 pub mod debian;
 
@@ -15,12 +16,14 @@ use serde::Serialize;
 
 use self::debian::{DebianPackage, Distribution};
 pub use self::difference::{Difference, differences};
+use self::licence::is_expression;
+pub use self::licence::{Licences, Recorded};
 use crate::address;
 use crate::reference::{Digest, EnvironmentName};
 use crate::spec::frozen::{CondaPackage, Frozen, PipPackage};
 
 /// The version of what is written here; another one may say more of the same image.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const UNKNOWN: &str = "NOASSERTION";
 
@@ -35,6 +38,8 @@ pub struct Contents<'a> {
     pub created: Option<Timestamp>,
     /// Its environments.
     pub environments: &'a [(EnvironmentName, Frozen)],
+    /// What the python distributions in them say of their licences, as far as that is known.
+    pub licences: &'a Licences,
     /// The system below them, if it is one of Debian's kin.
     pub system: Option<(Distribution, Vec<DebianPackage>)>,
     /// What is not known of it, a sentence each.
@@ -141,7 +146,7 @@ pub fn document(contents: &Contents<'_>) -> Vec<u8> {
         };
         relationships.push(relation(&image.id, "CONTAINS", &owner.id));
         let conda = frozen.conda.iter().map(conda);
-        for package in conda.chain(frozen.pip.iter().map(pip)) {
+        for package in conda.chain(frozen.pip.iter().map(|package| pip(package, contents.licences))) {
             relationships.push(relation(&owner.id, "CONTAINS", &package.id));
             packages.insert(package.id.clone(), package);
         }
@@ -230,7 +235,7 @@ fn conda(package: &CondaPackage) -> Package {
     }
 }
 
-fn pip(package: &PipPackage) -> Package {
+fn pip(package: &PipPackage, licences: &Licences) -> Package {
     let PipPackage { name, version, .. } = package;
     // An index is each site's own, and so says nothing of where others find the package.
     let told = package
@@ -239,9 +244,14 @@ fn pip(package: &PipPackage) -> Package {
         .map(|(_, address)| address.trim().to_owned());
     let found = if package.is_from_index() { None } else { told };
     let known = Some(version).filter(|version| !version.is_empty());
+    let recorded = licences.get(&(name.clone(), version.clone()));
+    let declared = recorded.and_then(Recorded::expression);
+    let told = recorded.and_then(Recorded::told).filter(|_| declared.is_none());
     Package {
         version_info: known.cloned(),
         download_location: found.map_or_else(|| UNKNOWN.to_owned(), |address| location(&address)),
+        license_declared: declared.unwrap_or_else(|| UNKNOWN.to_owned()),
+        license_comments: told.as_deref().map(as_recorded),
         checksums: sha256(package.sha256.as_deref()),
         external_refs: purl("pypi", None, name, version, &[]),
         ..Package::new(identifier(&["pypi", name, version]), name.clone())
@@ -354,15 +364,6 @@ fn identifier(parts: &[&str]) -> String {
         return format!("SPDXRef-{kept}");
     }
     format!("SPDXRef-{kept}-{}", &Digest::of(text.as_bytes()).short()[..8])
-}
-
-/// Whether a licence is written as SPDX has it. Packages also hold names that people gave to theirs.
-fn is_expression(text: &str) -> bool {
-    let mode = spdx::ParseMode {
-        allow_deprecated: true,
-        ..spdx::ParseMode::STRICT
-    };
-    spdx::Expression::parse_mode(text, mode).is_ok()
 }
 
 fn as_recorded(license: &str) -> String {

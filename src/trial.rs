@@ -5,6 +5,7 @@ mod changes;
 mod interruption;
 mod owner;
 mod program;
+mod question;
 mod stage;
 mod watch;
 
@@ -22,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::interruption::Interruption;
 pub use self::owner::{Mark, Owner};
 pub use self::program::shared as agent;
+pub use self::question::Question;
 pub use self::stage::Stage;
 use self::watch::Watch;
 use crate::engine::{Container, ContainerExit, ContainerRequest, Containers, EngineError, Wanted};

@@ -24,7 +24,7 @@ use self::place::Place;
 use self::testing::TestApplet;
 use super::failure::{ExitCode, Failure};
 use super::output;
-use crate::envs::importable;
+use crate::envs::{importable, licences};
 use crate::image::{self, applet, variable};
 use crate::reference::EnvironmentName;
 
@@ -41,6 +41,7 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
     match applet {
         Applet::Surroundings { file } => entrypoint::tell(place, &file),
         Applet::Modules { wanted } => modules(&wanted, &Machine::of(place)?),
+        Applet::Licences { environments } => tell_licences(&environments, &Machine::of(place)?),
         Applet::Test(test) => match place.setting(variable::AGENT) {
             // The agent runs them, and tells of them.
             Some(agent) => broker::ask(&agent, words, place).await,
@@ -61,6 +62,17 @@ fn modules(wanted: &str, machine: &Machine) -> Result<(), Failure> {
     });
     let told = serde_json::to_string(&told.collect::<BTreeMap<_, _>>());
     output::result(&(told.map_err(usage)? + "\n"))
+}
+
+/// Tells, as JSON, what the python distributions of environments say of their licences.
+fn tell_licences(environments: &[EnvironmentName], machine: &Machine) -> Result<(), Failure> {
+    let told = environments.iter().map(|environment| {
+        let prefix = image::prefix(&machine.layout.conda_dir, environment);
+        licences(&prefix)
+    });
+    let told = told.collect::<Result<Vec<_>, _>>()?.concat();
+    let told = serde_json::to_string(&told).map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
+    output::result(&(told + "\n"))
 }
 
 impl Applet {
@@ -99,6 +111,12 @@ enum Applet {
     Modules {
         /// The packages of each environment, as JSON
         wanted: String,
+    },
+    /// Tell what packages say of their licences
+    #[command(name = applet::LICENCES, hide = true)]
+    Licences {
+        /// The environments
+        environments: Vec<EnvironmentName>,
     },
     /// Tell the agent what surrounds this process
     #[command(name = applet::SURROUNDINGS, hide = true)]

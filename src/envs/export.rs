@@ -5,6 +5,7 @@
 //! among them: they are packages like any other, and another python would bring others.
 
 mod distribution;
+mod licences;
 mod origin;
 mod record;
 
@@ -14,6 +15,7 @@ use std::path::Path;
 use rattler_conda_types::RepoDataRecord;
 
 use self::distribution::Distribution;
+pub use self::licences::licences;
 use self::origin::Origin;
 use self::record::Installed;
 use super::error::Refusal;

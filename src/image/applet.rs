@@ -48,6 +48,9 @@ pub const SUPERVISE: &str = "supervise";
 /// Tells what can be imported of packages. Only the host's own agent is called so.
 pub const MODULES: &str = "modules";
 
+/// Tells what packages say of their licences. Only the host's own agent is called so.
+pub const LICENCES: &str = "licences";
+
 /// Tells the agent what environment the image's entrypoint leaves to what it starts.
 pub const SURROUNDINGS: &str = "surroundings";
 

@@ -19,6 +19,18 @@ fn environments() -> Vec<(EnvironmentName, Frozen)> {
     ["a", "b"].map(|name| (name.parse().unwrap(), frozen())).into()
 }
 
+/// What numpy says, and a version of it that is not installed.
+fn licences() -> Licences {
+    let recorded = |text: &str| Recorded {
+        text: Some(text.to_owned()),
+        ..Recorded::default()
+    };
+    let of = |version: &str, text: &str| (("numpy".to_owned(), version.to_owned()), recorded(text));
+    Licences::from([of("2.1.0", "BSD-3-Clause"), of("1.0", "MIT")])
+}
+
+static LICENCES: std::sync::LazyLock<Licences> = std::sync::LazyLock::new(licences);
+
 fn contents<'a>(environments: &'a [(EnvironmentName, Frozen)], id: &'a Digest) -> Contents<'a> {
     let status = "Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.2+dfsg-1\n";
     Contents {
@@ -26,6 +38,7 @@ fn contents<'a>(environments: &'a [(EnvironmentName, Frozen)], id: &'a Digest) -
         id,
         created: Some("2026-11-01T10:20:30.5Z".parse().unwrap()),
         environments,
+        licences: &LICENCES,
         system: Some((Distribution::of("", "12.1"), debian::installed(status))),
         unknown: &[],
     }
@@ -47,6 +60,11 @@ fn each_package_is_named_once_with_its_url_and_by_all_that_hold_it() {
             "pkg:pypi/numpy@2.1.0",
             "pkg:pypi/x"
         ]
+    );
+    let declared = packages.iter().map(|package| package["licenseDeclared"].as_str());
+    assert_eq!(
+        declared.flatten().filter(|it| *it != "NOASSERTION").collect::<Vec<_>>(),
+        ["BSD-3-Clause"]
     );
     assert_eq!(read["creationInfo"]["created"], "2026-11-01T10:20:30Z");
     let holders = |id: &str| {

@@ -5,25 +5,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::sync::mpsc;
-
 use super::added::{Added, SpecsAt, added, before_last_change};
 use super::observe::observe;
 use super::test::current;
 use super::workplace::image_of;
 use super::{Asked, BuiltPlan, End, Interrupts, Nothing, Observed, WorkflowError, Workplace};
 use crate::context::{Context, Overlay};
-use crate::engine::{Container, ContainerRequest, Containers, EngineError};
+use crate::engine::EngineError;
 use crate::envs::{Importable, MOST_MODULES, is_module};
 use crate::event::Event;
 use crate::fault::Trouble;
-use crate::image::{self, AGENT, applet};
+use crate::image::{self, applet};
 use crate::reference::{Digest, EnvironmentName, MissionName, TestId};
 use crate::run::history;
 use crate::state::FileError;
 use crate::suite::request::Request;
 use crate::suite::selection::Selection;
-use crate::trial::{Mark, Owner, Stage, Trial, agent};
+use crate::trial::{Mark, Owner, Question, Stage, Trial};
 
 /// What the agent says is no longer than this, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -224,27 +222,22 @@ async fn ask(workplace: &Workplace, image: Subject<'_>, added: &[Added]) -> Resu
     let wanted = wanted.collect::<BTreeMap<_, _>>();
     let engine = workplace.engine().await?;
     let owner = Owner::current();
-    let mark = Mark {
-        run: "modules",
-        mission: image.mission.as_str(),
-        owner: &owner,
-    };
-    let request = ContainerRequest {
-        image: image.id.to_string(),
-        entrypoint: Some([AGENT, "applet"].map(str::to_owned).to_vec()),
-        command: vec![
+    let question = Question {
+        image: image.id,
+        agent: &workplace.agent,
+        mark: Mark {
+            run: "modules",
+            mission: image.mission.as_str(),
+            owner: &owner,
+        },
+        memory: workplace.settings.container_memory.map(|size| size.0),
+        words: vec![
             applet::MODULES.to_owned(),
             serde_json::to_string(&wanted).unwrap_or_default(),
         ],
-        program: Some(agent(&workplace.agent)?),
-        labels: mark.labels(),
-        memory: workplace.settings.container_memory.map(|size| size.0),
-        ..ContainerRequest::default()
+        longest: LONGEST,
     };
-    let container = engine.start(&request).await?;
-    let said = listen(engine, &container).await;
-    engine.remove(&container).await?;
-    let said = said?;
+    let said = question.ask(engine).await?.unwrap_or_default();
     checked(&said, &wanted).ok_or_else(|| {
         let said = String::from_utf8_lossy(&said[..said.len().min(1000)]).trim().to_owned();
         EngineError::Request {
@@ -256,28 +249,9 @@ async fn ask(workplace: &Workplace, image: Subject<'_>, added: &[Added]) -> Resu
     })
 }
 
-async fn listen(engine: &dyn Containers, container: &Container) -> Result<Vec<u8>, EngineError> {
-    let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(16);
-    let take = async {
-        let mut said = Vec::new();
-        while let Some(bytes) = receiver.recv().await {
-            if said.len() <= LONGEST {
-                said.extend(bytes);
-            }
-        }
-        said
-    };
-    let (followed, said) = tokio::join!(engine.follow(container, sender), take);
-    followed?;
-    engine.wait(container).await?;
-    Ok(said)
-}
-
 /// What the agent said, if it says of each package that was asked for, and of no other, what can be.
 fn checked(said: &[u8], wanted: &BTreeMap<EnvironmentName, Vec<String>>) -> Option<Told> {
-    let told = serde_json::from_slice::<Told>(said)
-        .ok()
-        .filter(|_| said.len() <= LONGEST)?;
+    let told = serde_json::from_slice::<Told>(said).ok()?;
     let complete = told.keys().eq(wanted.keys())
         && told.iter().all(|(environment, told)| {
             let names = wanted[environment].iter().collect::<BTreeSet<_>>();

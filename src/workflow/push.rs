@@ -109,7 +109,7 @@ async fn gated(
         .position(|image| image.role.mission() == Some(mission));
     let index = index.expect("a plan for missions holds an image of each");
     let engine = workplace.engine().await?;
-    let bill = inventory::bill(plan, index, image, repository, engine, state).await?;
+    let bill = inventory::bill(plan, index, image, repository, engine, state, &workplace.agent).await?;
     if settings.gates.is_empty() {
         return Ok(bill);
     }

@@ -165,7 +165,7 @@ fn egg_link(file: &Path, path: &str) -> Result<Distribution, EnvsError> {
 }
 
 /// The text of a file; empty where there is none.
-fn text(file: &Path) -> Result<String, EnvsError> {
+pub(super) fn text(file: &Path) -> Result<String, EnvsError> {
     match fs::read(file) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -176,7 +176,7 @@ fn text(file: &Path) -> Result<String, EnvsError> {
 }
 
 /// The values of the header `name`, which end at the first empty line.
-fn header<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn header<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     let head = text.lines().take_while(|line| !line.is_empty());
     head.filter_map(move |line| {
         let (key, value) = line.split_once(':')?;

@@ -47,7 +47,10 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("state", &["fault", "plan", "reference"]),
     ("engine", &["context", "event", "fault", "image", "reference"]),
     ("registry", &["engine", "fault", "reference"]),
-    ("envs", &["address", "event", "fault", "image", "reference", "spec"]),
+    (
+        "envs",
+        &["address", "event", "fault", "image", "reference", "sbom", "spec"],
+    ),
     (
         "driver",
         &[
@@ -107,7 +110,9 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "builder",
             "engine",
             "fault",
+            "image",
             "plan",
+            "reference",
             "repository",
             "sbom",
             "spec",
