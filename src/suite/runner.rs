@@ -95,6 +95,8 @@ struct Outcome {
     peak_memory: Option<u64>,
     output: String,
     notebook: Option<String>,
+    /// What is said of the run, beside the test: once, however many tests say it.
+    notes: Vec<String>,
 }
 
 impl Options {
@@ -209,6 +211,7 @@ impl Outcome {
             peak_memory: None,
             output: String::new(),
             notebook: None,
+            notes: Vec::new(),
         }
     }
 

@@ -21,6 +21,9 @@ const MOST: usize = 100_000;
 /// The most entries of a directory above the one that is copied that are linked.
 const MOST_BESIDE: usize = 10_000;
 
+/// How many files are named that cannot be read.
+const LISTED: usize = 5;
+
 /// How many characters the name of a temporary directory has after what says whose it is.
 const RANDOM: usize = 6;
 
@@ -50,6 +53,8 @@ pub struct Copied {
     pub directory: PathBuf,
     /// What of it is not copied, since it cannot be read: a link to where it is, which cannot be read either.
     pub unreadable: Vec<PathBuf>,
+    /// Directories above it that hold so much that not all of it is beside the copy, too.
+    pub crowded: Vec<PathBuf>,
 }
 
 /// Copies `from`, a path without links, to the same path below `to`, which does not exist yet: directories, files and
@@ -58,10 +63,11 @@ pub struct Copied {
 /// What is copied can be read and written. A link inside the directory leads into the copy, any other to where it led;
 /// links are never followed.
 pub fn copy(from: &Path, to: &Path, scratch: &Path) -> Result<Copied, CopyError> {
-    let directory = surround(from, to, scratch)?;
+    let (directory, crowded) = surround(from, to, scratch)?;
     let mut copied = Copied {
         directory,
         unreadable: Vec::new(),
+        crowded,
     };
     let mut bytes = 0;
     let mut walk = walkdir::WalkDir::new(from).into_iter();
@@ -103,6 +109,26 @@ pub fn copy(from: &Path, to: &Path, scratch: &Path) -> Result<Copied, CopyError>
 }
 
 impl Copied {
+    /// What a notebook does not find in the copy of `from`, a sentence each.
+    #[must_use]
+    pub fn lacks(&self, from: &Path) -> Vec<String> {
+        let crowded = self.crowded.iter().map(|directory| {
+            format!(
+                "{} holds more than {MOST_BESIDE} entries, of which notebooks do not find all",
+                directory.display()
+            )
+        });
+        let mut told = crowded.collect::<Vec<_>>();
+        if !self.unreadable.is_empty() {
+            told.push(format!(
+                "what cannot be read in {} is not copied for its notebooks: {}",
+                from.display(),
+                listed(&self.unreadable)
+            ));
+        }
+        told
+    }
+
     /// Where the copy of `path` lies.
     fn place(&self, path: &Path, from: &Path) -> PathBuf {
         self.directory.join(path.strip_prefix(from).unwrap_or(Path::new("")))
@@ -128,37 +154,55 @@ impl Copied {
     }
 }
 
-/// Makes the directories above the copy below `to`, with links to what else lies in them. Returns where the copy is to be.
-fn surround(from: &Path, to: &Path, scratch: &Path) -> Result<PathBuf, CopyError> {
+/// Makes the directories above the copy below `to`, with links to what else lies in them. Returns where the copy is to be, and
+/// the directories of which not everything is linked.
+fn surround(from: &Path, to: &Path, scratch: &Path) -> Result<(PathBuf, Vec<PathBuf>), CopyError> {
     let mut names = from.iter().skip(1);
     let (mut real, mut place) = (PathBuf::from("/"), to.to_owned());
+    let mut crowded = Vec::new();
     loop {
         let Some(name) = names.next() else {
-            return Ok(place);
+            return Ok((place, crowded));
         };
-        fs::create_dir(&place)
-            .and_then(|()| link_others(&real, &place, name, scratch))
-            .map_err(|source| CopyError::File {
-                path: place.clone(),
-                source,
-            })?;
+        let linked = fs::create_dir(&place).and_then(|()| link_others(&real, &place, name, scratch));
+        let all = linked.map_err(|source| CopyError::File {
+            path: place.clone(),
+            source,
+        })?;
+        if !all {
+            crowded.push(real.clone());
+        }
         real.push(name);
         place.push(name);
     }
 }
 
-/// Links everything in `real` but `name` from `place`. A directory that cannot be listed has nothing that could be linked.
-fn link_others(real: &Path, place: &Path, name: &OsStr, scratch: &Path) -> io::Result<()> {
+/// Links everything in `real` but `name` from `place`, as far as it is not too much. Returns whether it was not. A directory that
+/// cannot be listed has nothing that could be linked.
+fn link_others(real: &Path, place: &Path, name: &OsStr, scratch: &Path) -> io::Result<bool> {
     let Ok(entries) = fs::read_dir(real) else {
-        return Ok(());
+        return Ok(true);
     };
     let others = entries.flatten().filter(|entry| entry.file_name() != name);
-    for entry in others.take(MOST_BESIDE) {
-        if !is_own(&entry.path(), scratch) {
-            symlink(entry.path(), place.join(entry.file_name()))?;
-        }
+    let mut others = others.filter(|entry| !is_own(&entry.path(), scratch));
+    for entry in others.by_ref().take(MOST_BESIDE) {
+        symlink(entry.path(), place.join(entry.file_name()))?;
     }
-    Ok(())
+    Ok(others.next().is_none())
+}
+
+/// The first of some paths, in the order of their names, and how many more there are.
+fn listed(paths: &[PathBuf]) -> String {
+    let mut names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    names.sort();
+    let more = names.len().saturating_sub(LISTED);
+    names.truncate(LISTED);
+    let rest = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    names.join(", ") + &rest
 }
 
 /// Whether this is one of floe's own temporary directories, which hold the copy itself and those of others.
@@ -259,6 +303,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_notebook_does_not_find_is_told_and_what_is_floes_own_is_not_missing() {
+        let (_dir, root) = tree(&["from/x.ipynb"]);
+        // One is the directory itself.
+        for number in 1..MOST_BESIDE {
+            fs::create_dir(root.join(number.to_string())).unwrap();
+        }
+        fs::create_dir(root.join("floe-test-A1b2C3")).unwrap();
+        let (from, to) = (root.join("from"), tempfile::tempdir().unwrap());
+        let lacks = |to: &str, scratch: &Path, target: &Path| {
+            let copied = copy(&from, &target.join(to), scratch).unwrap();
+            copied.lacks(&from)
+        };
+        assert_eq!(lacks("a", &root, to.path()), [""; 0]);
+        for name in ["more", "and more"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        assert_eq!(
+            lacks("b", &root, to.path()),
+            [format!(
+                "{} holds more than 10000 entries, of which notebooks do not find all",
+                root.display()
+            )]
+        );
+    }
+
+    #[test]
     fn a_copy_holds_neither_itself_nor_another() {
         let (_dir, root) = tree(&[
             "x.ipynb",
@@ -289,6 +359,11 @@ mod tests {
         let mut copied = copy(&from, &root.join("to"), Path::new("/nowhere")).unwrap();
         copied.unreadable.sort();
         assert_eq!(copied.unreadable, [PathBuf::from("key"), PathBuf::from("locked")]);
+        let told = format!(
+            "what cannot be read in {} is not copied for its notebooks: key, locked",
+            from.display()
+        );
+        assert_eq!(copied.lacks(&from), [told]);
         let kind = |path: &str| fs::read(copied.directory.join(path)).map_err(|error| error.kind());
         assert_eq!(kind("key"), Err(io::ErrorKind::PermissionDenied));
         assert_eq!(kind("locked/inner"), Err(io::ErrorKind::PermissionDenied));

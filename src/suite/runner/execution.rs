@@ -1,6 +1,8 @@
 //! Carries out a schedule: attempts at each test, warnings about slow ones, and an end to all of it whatever happens.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -23,6 +25,7 @@ pub(super) async fn run<'t, F: Future<Output = Outcome>>(
     carry_out: impl Fn(&'t Test) -> F,
 ) -> Summary {
     let halt = Halt::of(policy);
+    let noted = Mutex::new(BTreeSet::new());
     let mut summary = Summary::default();
     for test in plan.tests() {
         let verdict = match &test.mode {
@@ -51,6 +54,7 @@ pub(super) async fn run<'t, F: Future<Output = Outcome>>(
                 most: policy.retries.or(own).unwrap_or(0).saturating_add(1),
                 policy,
                 halt: &halt,
+                noted: &noted,
                 sink,
             };
             attempts.begin(1);
@@ -76,6 +80,8 @@ struct Attempts<'t, 'a> {
     most: u32,
     policy: &'a Policy,
     halt: &'a Halt,
+    /// What has been said of the run.
+    noted: &'a Mutex<BTreeSet<String>>,
     sink: &'a dyn Sink,
 }
 
@@ -96,6 +102,7 @@ impl<'t> Attempts<'t, '_> {
             let started = Instant::now();
             let outcome = self.attempt(carry_out(self.test)).await;
             let seconds = started.elapsed().as_secs_f64();
+            self.note(outcome.notes);
             match outcome.verdict {
                 Verdict::Failed(cause) if attempt < self.most && self.halt.now().is_none() => {
                     self.sink.emit(Event::TestRetried {
@@ -119,6 +126,19 @@ impl<'t> Attempts<'t, '_> {
                         ..TestFinished::new(id, verdict)
                     };
                 }
+            }
+        }
+    }
+
+    fn note(&self, notes: Vec<String>) {
+        for text in notes {
+            let is_new = self
+                .noted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(text.clone());
+            if is_new {
+                self.sink.emit(Event::Note { text });
             }
         }
     }

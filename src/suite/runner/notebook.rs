@@ -1,6 +1,5 @@
 //! One notebook on its environment's kernel.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::cause;
-use super::directory::{self, Copied};
+use super::directory::{self, CopyError};
 use super::servers::Servers;
 use super::shown::Shown;
 use super::{OomWatch, Options, Outcome, scratch, unless_leaked};
@@ -21,9 +20,6 @@ use crate::kernel::{Kernel, KernelError, Launch};
 use crate::process::memory;
 use crate::reference::{Digest, EnvironmentName};
 use crate::suite::notebook::{CodeCell, Notebook};
-
-/// How many files are named that cannot be read.
-const LISTED: usize = 5;
 
 /// Which notebook is run.
 pub struct File<'a> {
@@ -69,11 +65,8 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
     notebook.clear();
     let cells = notebook.code_cells();
     let mut shown = Shown::new(cells.last().map_or(0, |cell| cell.index + 1), options.notebook_output);
-    if !copied.unreadable.is_empty() {
-        shown.note(&format!(
-            "cannot be read, and is not copied: {}",
-            listed(&copied.unreadable)
-        ));
+    for text in &copied.lacks {
+        shown.note(text);
     }
     let limit = notebook.timeout().unwrap_or(options.notebook_timeout);
     let place = Place {
@@ -84,6 +77,7 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
     let mut outcome = execute(place, servers, &cells, limit, options, &mut shown).await;
     let printed = shown.write(&mut notebook, &cells);
     outcome.output.insert_str(0, &printed);
+    outcome.notes = copied.lacks;
     let artifact = artifact(file.environment, file.name);
     match notebook.save(&options.artifacts.join(&artifact)) {
         Ok(()) => outcome.notebook = Some(artifact),
@@ -107,10 +101,18 @@ fn kernel_of(environment: &EnvironmentName, options: &Options) -> Result<KernelS
     })
 }
 
-/// Copies the notebook's directory. Returns where the notebook itself lies in the copy, and what could not be read.
+/// A private copy of a notebook's directory.
+struct Copy {
+    /// Where the notebook itself lies in it.
+    directory: PathBuf,
+    /// What the notebook does not find there, a sentence each.
+    lacks: Vec<String>,
+}
+
+/// Copies the notebook's directory.
 ///
 /// What a notebook finds depends on where it is, not on how it is named.
-async fn private_copy(file: &File<'_>, scratch: &Path, all: &Path) -> Result<Copied, Cause> {
+async fn private_copy(file: &File<'_>, scratch: &Path, all: &Path) -> Result<Copy, Cause> {
     let infra = |reason: String| Cause::new(CauseKind::Infra, reason);
     let place =
         |path: &Path| fs::canonicalize(path).map_err(|error| infra(format!("cannot copy {}: {error}", path.display())));
@@ -121,12 +123,19 @@ async fn private_copy(file: &File<'_>, scratch: &Path, all: &Path) -> Result<Cop
         Err(_) => (own, PathBuf::new()),
     };
     let (target, all) = (scratch.join("work"), place(all)?);
-    let mut copied = tokio::task::spawn_blocking(move || directory::copy(&root, &target, &all))
+    let copied = tokio::task::spawn_blocking(move || {
+        let copied = directory::copy(&root, &target, &all)?;
+        let lacks = copied.lacks(&root);
+        Ok::<_, CopyError>((copied.directory, lacks))
+    });
+    let (directory, lacks) = copied
         .await
         .map_err(|error| infra(format!("the copy was not finished: {error}")))?
         .map_err(|error| infra(error.to_string()))?;
-    copied.directory.push(below);
-    Ok(copied)
+    Ok(Copy {
+        directory: directory.join(below),
+        lacks,
+    })
 }
 
 async fn execute(
@@ -229,20 +238,6 @@ fn fulfilled(cell: &CodeCell, end: &CellEnd) -> bool {
         CellEnd::Raised { .. } => cell.raises,
         _ => false,
     }
-}
-
-/// The first of these paths, and how many more there are.
-fn listed(paths: &[PathBuf]) -> String {
-    let mut text = paths
-        .iter()
-        .take(LISTED)
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
-    if paths.len() > LISTED {
-        let _ = write!(text, " and {} more", paths.len() - LISTED);
-    }
-    text
 }
 
 /// Where the executed notebook is written, relative to the artifacts; no two notebooks of an environment share a place.

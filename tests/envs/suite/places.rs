@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use floe::event::Verdict;
+use floe::event::{Event, Verdict};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use world::notebook;
 
@@ -102,5 +102,14 @@ async fn a_file_that_cannot_be_read_decides_no_verdict_of_a_notebook_that_does_n
     let run = case.run().await;
     let finished = run.finished("cal::notebooks::x.ipynb");
     assert_eq!(finished.verdict, Verdict::Passed);
-    assert_eq!(finished.output, "[floe: cannot be read, and is not copied: key]\n");
+    let told = "is not copied for its notebooks: key";
+    assert!(finished.output.contains(told), "{}", finished.output);
+    // Who looks at the terminal sees it as well.
+    let is_told = |event: &Event| matches!(event, Event::Note { text } if text.contains(told));
+    assert_eq!(
+        run.events.iter().filter(|event| is_told(event)).count(),
+        1,
+        "{:?}",
+        run.events
+    );
 }

@@ -67,6 +67,21 @@ fn name(test: &Test) -> String {
 }
 
 #[tokio::test]
+async fn what_is_said_of_the_run_is_said_once_however_many_tests_say_it() {
+    let sink = Memory::default();
+    let noting = async |test: &Test| Outcome {
+        notes: vec!["all of them".to_owned(), format!("of {}", name(test))],
+        ..passing()
+    };
+    run(&beside(&["a", "b"]), 1, &unbounded(), &sink, noting).await;
+    let notes = sink.events().into_iter().filter_map(|event| match event {
+        Event::Note { text } => Some(text),
+        _ => None,
+    });
+    assert_eq!(notes.collect::<Vec<_>>(), ["all of them", "of a", "of b"]);
+}
+
+#[tokio::test]
 async fn a_test_that_fails_is_tried_again_and_one_that_passes_then_is_flaky() {
     let policy = Policy {
         retries: Some(2),
