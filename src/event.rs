@@ -9,6 +9,7 @@ mod verdict;
 pub mod wire;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -168,6 +169,11 @@ pub enum Event {
     SuiteFinished {
         /// How many tests ended, by verdict.
         summary: Summary,
+    },
+    /// What tests run with lies in other places, too, behind links: what changes there is changed for others.
+    Behind {
+        /// The places.
+        paths: Vec<PathBuf>,
     },
     /// The agent found everything that tests run with as it was before them. Without this event it may be or not.
     Untouched,

@@ -175,7 +175,8 @@ async fn run_stage(
     let afterwards = async {
         let changed = match &ended {
             Ok(ended) if !ended.stopped && stage.shares() && !watch.untouched => {
-                changes::of(containers, &container, &trial.fixed).await.transpose()
+                let fixed = [trial.fixed.as_slice(), &watch.behind].concat();
+                changes::of(containers, &container, &fixed).await.transpose()
             }
             _ => None,
         };

@@ -173,6 +173,7 @@ impl Sink for Redacted {
             | Event::TestStarted { .. }
             | Event::TestSlow { .. }
             | Event::SuiteFinished { .. }
+            | Event::Behind { .. }
             | Event::Untouched => {}
         }
         self.sink.emit(event);

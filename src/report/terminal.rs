@@ -127,7 +127,7 @@ impl State {
                 let lines = self.output.push(text);
                 self.screen.lines(&self.show.printed(&lines));
             }
-            Event::Untouched => {}
+            Event::Behind { .. } | Event::Untouched => {}
             Event::Note { text } => self.screen.lines(&self.show.message(Ink::Dim, "NOTE", text)),
             Event::Warning { text } => self.screen.lines(&self.show.message(Ink::Careful, "WARNING", text)),
             Event::ImageStarted { .. }

@@ -31,6 +31,7 @@ pub struct Watched {
     layer: Option<Layer>,
     roots: Vec<Root>,
     homes: Vec<Home>,
+    behind: Vec<PathBuf>,
 }
 
 /// When a file was last changed: seconds and nanoseconds.
@@ -69,7 +70,13 @@ impl Watched {
     pub fn now(fixed: &[PathBuf], homes: impl IntoIterator<Item = PathBuf>) -> Self {
         let homes = homes.into_iter().collect::<BTreeSet<_>>();
         let users = |home: &PathBuf| image::OF_USERS.map(|place| home.join(place));
-        let paths = fixed.iter().cloned().chain(homes.iter().flat_map(users));
+        let behind = fixed.iter().filter_map(|path| {
+            let real = fs::canonicalize(path).ok()?;
+            (real != *path).then_some(real)
+        });
+        let behind = behind.collect::<Vec<_>>();
+        let fixed = fixed.iter().chain(&behind).cloned();
+        let paths = fixed.chain(homes.iter().flat_map(users));
         let paths = paths.collect::<BTreeSet<_>>();
         let is_below_another = |path: &Path| path.ancestors().skip(1).any(|above| paths.contains(above));
         let roots = paths.iter().filter(|path| !is_below_another(path)).map(|path| Root {
@@ -85,7 +92,14 @@ impl Watched {
             homes: homes.collect(),
             since: Moment::now().ok(),
             layer: Layer::of_container(),
+            behind,
         }
+    }
+
+    /// Where what was given as fixed lies, where that is behind links.
+    #[must_use]
+    pub fn behind(&self) -> &[PathBuf] {
+        &self.behind
     }
 
     /// Whether all of it is certainly as it was, and nothing else counts for a user whose home directory is `home`.
@@ -255,6 +269,19 @@ mod tests {
             change(&environment, &home).unwrap();
             assert!(!watched.is_untouched(Some(&home)), "{name}");
         }
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_is_looked_at_there() {
+        let (directory, environment, home) = places();
+        let link = directory.path().join("link");
+        symlink(&environment, &link).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        let watched = Watched::now(std::slice::from_ref(&link), [home.clone()]);
+        assert_eq!(watched.behind(), [fs::canonicalize(&environment).unwrap()]);
+        assert!(watched.is_untouched(Some(&home)));
+        fs::write(environment.join("lib/deep/new.py"), "").unwrap();
+        assert!(!watched.is_untouched(Some(&home)));
     }
 
     #[test]

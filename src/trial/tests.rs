@@ -150,6 +150,34 @@ async fn the_engine_is_asked_what_differs_only_where_the_agent_has_not_found_all
 }
 
 #[tokio::test]
+async fn what_changed_behind_a_link_is_a_change_of_what_the_link_stands_for() {
+    let change = |path: &str| crate::engine::Change {
+        path: path.into(),
+        kind: crate::engine::ChangeKind::Added,
+    };
+    for (said, is_problem) in [
+        (vec![suite(FORMAT)], false),
+        (
+            vec![
+                suite(FORMAT),
+                Event::Behind {
+                    paths: vec!["/data/conda".into()],
+                },
+            ],
+            true,
+        ),
+    ] {
+        let scripted = Run {
+            said,
+            changes: vec![change("/data/conda/lib/new.py")],
+            ..Run::default()
+        };
+        let (ended, ..) = run_to_its_end(scripted).await;
+        assert_eq!(ended.problem.is_some(), is_problem, "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_agent_of_another_format_is_a_problem() {
     let (ended, _) = run_one(&[suite(FORMAT + 1)], 0).await;
     assert!(ended.problem.unwrap().contains("event format"));

@@ -23,6 +23,8 @@ pub(super) struct Watch<'a> {
     pub(super) problem: Option<String>,
     /// Whether the agent found what tests run with as it was before them.
     pub(super) untouched: bool,
+    /// Where what tests run with lies behind links.
+    pub(super) behind: Vec<PathBuf>,
     /// The executed notebooks that the agent has named.
     pub(super) notebooks: BTreeSet<PathBuf>,
     tail: String,
@@ -32,6 +34,9 @@ pub(super) struct Watch<'a> {
 
 /// How much of the output outside any test is kept for explanation, in bytes.
 const TAIL: usize = 16 * 1024;
+
+/// No more places than these are behind links.
+const MOST_BEHIND: usize = 100;
 
 /// How many records are told of that were not believed.
 const MOST_WARNINGS: usize = 20;
@@ -45,6 +50,7 @@ impl<'a> Watch<'a> {
             overdue: false,
             problem: None,
             untouched: false,
+            behind: Vec::new(),
             notebooks: BTreeSet::new(),
             tail: String::new(),
             printed: 0,
@@ -75,6 +81,10 @@ impl<'a> Watch<'a> {
             Piece::Record(record) => {
                 let event = match self.accepted(record.event) {
                     Ok(Event::Output { text }) => return self.printed(text, events),
+                    Ok(Event::Behind { paths }) => {
+                        self.behind.extend(paths.into_iter().take(MOST_BEHIND));
+                        return;
+                    }
                     Ok(Event::Untouched) => {
                         self.untouched = true;
                         return;
@@ -152,6 +162,7 @@ impl<'a> Watch<'a> {
             | Event::TestRetried { .. }
             | Event::ScriptStarted { .. }
             | Event::SuiteFinished { .. }
+            | Event::Behind { .. }
             | Event::Untouched
             | Event::Output { .. }
             | Event::Note { .. }

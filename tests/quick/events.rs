@@ -102,6 +102,9 @@ fn events() -> Vec<Event> {
             problem: Some(text()),
             seconds: 1.0,
         },
+        Event::Behind {
+            paths: vec!["/data/conda".into()],
+        },
         Event::Untouched,
         Event::Note { text: text() },
         Event::Warning { text: text() },
@@ -126,6 +129,7 @@ fn is_listed(event: &Event) {
         | Event::TestRetried { .. }
         | Event::TestFinished(_)
         | Event::SuiteFinished { .. }
+        | Event::Behind { .. }
         | Event::Untouched
         | Event::Output { .. }
         | Event::RunFinished { .. }

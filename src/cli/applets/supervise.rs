@@ -86,8 +86,14 @@ pub async fn run() -> Result<(), Failure> {
     };
     unless_interrupted(&interrupts)?;
     let home = place.setting("HOME").map(PathBuf::from);
-    if watched.is_some_and(|watched| watched.is_untouched(home.as_deref())) {
-        events.emit(Event::Untouched);
+    if let Some(watched) = watched {
+        let paths = watched.behind().to_vec();
+        if !paths.is_empty() {
+            events.emit(Event::Behind { paths });
+        }
+        if watched.is_untouched(home.as_deref()) {
+            events.emit(Event::Untouched);
+        }
     }
     // That nothing ran is for the host to judge.
     match summary {
