@@ -153,3 +153,28 @@ fn a_stale_frozen_spec_is_said_and_in_strict_mode_refused() {
     let built = repository.floe(&["build", "twins", "--use-frozen", "1"]).expect(0);
     assert!(!built.stderr.contains("stale"), "{}", built.stderr);
 }
+
+#[test]
+fn without_lists_that_all_share_a_mission_is_frozen_all_the_same() {
+    let repository = Workshop::new();
+    fs::remove_dir_all(repository.path().join("common/common-env")).unwrap();
+    let directory = "missions/alone/environments/small";
+    repository.write(&format!("{directory}/small.pip"), "iniconfig\n");
+    repository.write(&format!("{directory}/tests/imports"), "iniconfig\n");
+    repository.floe(&["build", "alone", "--use-frozen", "0"]).expect(0);
+    let frozen = read(&repository, &format!("{directory}/small-frozen.yml"));
+    assert!(frozen.contains("- iniconfig=="), "{frozen}");
+    assert!(
+        repository
+            .path()
+            .join(format!("{directory}/small-frozen.lock"))
+            .is_file()
+    );
+    assert!(
+        !repository.path().join("common/common-env").exists(),
+        "nobody asked for it"
+    );
+    repository.floe(&["build", "alone", "--use-frozen", "1"]).expect(0);
+    // Once more there is nothing to do, and it is no failure either.
+    repository.floe(&["build", "alone", "--use-frozen", "1"]).expect(0);
+}
