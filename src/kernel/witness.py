@@ -9,6 +9,7 @@ a test starts a kernel.
 """
 
 import ast
+import importlib
 import linecache
 import sys
 
@@ -37,6 +38,88 @@ def set_custom_exc(*arguments, **options):
     """Lets the notebook say how some exceptions are shown."""
     set_shown(*arguments, **options)
     watch("CustomTB")
+
+
+def watch_debugger():
+    """Lets what shows the exception that ended debugged code report it: nobody can answer a debugger here."""
+    handler = shell.InteractiveTB
+
+    class Showing(type(handler)):
+        def __call__(self, *arguments, **options):
+            _, error, traceback = arguments[:3] if len(arguments) >= 3 else sys.exc_info()
+            try:
+                return super().__call__(*arguments, **options)
+            finally:
+                if error is not None and has_ended(traceback):
+                    report(error, [])
+
+    handler.__class__ = Showing
+
+
+# The modules of IPython's magics that go on in silence, and what makes them tell.
+SILENT = {}
+
+
+def watch_magics(cell=None):
+    """Prepares those magics. IPython 9.18 loads their modules at first use, and so they are loaded only for a cell
+    that may use them."""
+    for name in list(SILENT):
+        magics = sys.modules.get(name)
+        code = getattr(cell, "raw_cell", None) or ""
+        if magics is None and ("%" in code or "magic" in code):
+            try:
+                magics = importlib.import_module(name)
+            except ImportError:
+                del SILENT[name]
+        if magics is not None:
+            SILENT.pop(name)(magics)
+    if SILENT and cell is None:
+        shell.events.register("pre_run_cell", watch_magics)
+    elif not SILENT and cell is not None:
+        shell.events.unregister("pre_run_cell", watch_magics)
+
+
+def watch_profiler(magics):
+    """Lets the profiler report an exit, which `%prun` takes for the end of what it measures."""
+    run = magics.ExecutionMagics._run_with_profiler
+
+    def running(*arguments, **options):
+        import cProfile
+
+        Profile = cProfile.Profile
+
+        class Profiling(Profile):
+            def runctx(self, code, *namespaces):
+                # The code itself finds what it always does.
+                cProfile.Profile = Profile
+                try:
+                    return super().runctx(code, *namespaces)
+                except SystemExit as error:
+                    report(error, [])
+                    raise
+
+        cProfile.Profile = Profiling
+        try:
+            return run(*arguments, **options)
+        finally:
+            cProfile.Profile = Profile
+
+    magics.ExecutionMagics._run_with_profiler = running
+
+
+def watch_scripts(magics):
+    """Lets magics such as `%%python` report a program that is not there, of which they print a line and no more."""
+
+    def printing(*words, **options):
+        print(*words, **options)
+        if words and str(words[0]).startswith("Couldn't find program"):
+            report(FileNotFoundError(words[0]), [])
+
+    magics.print = printing
+
+
+SILENT["IPython.core.magics.execution"] = watch_profiler
+SILENT["IPython.core.magics.script"] = watch_scripts
 
 
 def shown():
@@ -114,6 +197,9 @@ for words in (sys.argv, getattr(sys, "orig_argv", [])):
     words[:] = [word for word in words if word not in hidden]
 for name in ("showtraceback", "showsyntaxerror"):
     watch(name)
+watch_magics()
+if hasattr(shell, "InteractiveTB"):
+    watch_debugger()
 set_shown = shell.set_custom_exc
 shell.set_custom_exc = set_custom_exc
 if hasattr(shell, "ask_exit"):

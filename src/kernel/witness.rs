@@ -11,6 +11,7 @@
 //! | `%%capture` of `%nosuch` | `ok` | no |
 //! | `%tb`, a caught `showtraceback()`, `with Output():`, a callback of `post_run_cell` that fails | `ok` | yes |
 //! | a `_repr_png_` that fails, of a cell's result | `ok`; `error` named `NoneType` from ipykernel 7.4 on | yes |
+//! | `%%prun` of `sys.exit(0)`, `%%debug` of anything, `%%python` and its like where the program is missing | `ok` | no |
 //!
 //! So neither the reply nor what is published tells whether a cell's code went on to its end. What tells is who took the
 //! exception: IPython where it runs code, or a magic; or else the code itself, or what displays objects and calls callbacks.
