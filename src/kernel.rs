@@ -335,11 +335,11 @@ impl Kernel {
 }
 
 /// Connects and asks until the kernel answers on both channels: replies on one, its output on the other. One that runs
-/// Python is then asked to say how code ends.
+/// Python is then asked to say how code ends, unless it was forked so that it does.
 async fn reach(endpoint: Endpoint) -> Result<Reached, ConnectionError> {
     let mut connection = endpoint.connect().await?;
     let mut numbers = Sequence::default();
-    let (mut language, mut heard) = (None, false);
+    let (mut language, mut heard, mut prepared) = (None, false, false);
     while language.is_none() || !heard {
         connection.shell.send(KernelInfoRequest {}.into()).await?;
         let again = Instant::now() + ASK_INTERVAL;
@@ -349,6 +349,7 @@ async fn reach(endpoint: Endpoint) -> Result<Reached, ConnectionError> {
                     let reply = reply?;
                     numbers.replied(&reply.id);
                     if reply.kind == "kernel_info_reply" {
+                        prepared = witness::is_there(&reply.content);
                         language = Some(reply.content["language_info"].clone());
                     }
                 }
@@ -361,11 +362,12 @@ async fn reach(endpoint: Endpoint) -> Result<Reached, ConnectionError> {
         }
     }
     let language = language.unwrap_or_default();
-    let witnessed = language["name"] == "python" && {
-        let request = Request::asking(&witness::expression());
-        let answer = connection.ask(request, &mut numbers).await?;
-        answer["status"] == "ok"
-    };
+    let witnessed = prepared
+        || language["name"] == "python" && {
+            let request = Request::asking(&witness::expression());
+            let answer = connection.ask(request, &mut numbers).await?;
+            answer["status"] == "ok"
+        };
     Ok(Reached {
         connection,
         numbers,

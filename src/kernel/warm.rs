@@ -31,7 +31,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::spec::Launcher;
-use super::{PARENT, connection};
+use super::{PARENT, connection, witness};
 use crate::process::{Orphan, ProcessError, Running};
 
 const PROGRAM: &str = include_str!("warm/server.py");
@@ -104,6 +104,7 @@ impl Server {
             .args(["-c", PROGRAM])
             .arg(std::process::id().to_string())
             .arg(&address)
+            .arg(witness::prepared())
             .current_dir(directory.path())
             .env_clear()
             .envs(variables)

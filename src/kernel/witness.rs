@@ -18,7 +18,7 @@
 //!
 //! IPython's `exit()` raises no exception, unlike Python's. The kernel stops 0.1 s later, whatever the cell does meanwhile.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::spec::HIDDEN_ARGUMENTS;
 
@@ -26,6 +26,17 @@ const PROGRAM: &str = include_str!("witness.py");
 
 /// The `source` of the payload that says by what exception code ended.
 pub(super) const SOURCE: &str = "floe";
+
+/// What the server that forks kernels sets the witness up with, as JSON.
+pub(super) fn prepared() -> String {
+    json!({"program": PROGRAM, "names": {"source": SOURCE, "hidden": HIDDEN_ARGUMENTS}}).to_string()
+}
+
+/// Whether a kernel says in its answer that the server has set the witness up in it.
+pub(super) fn is_there(kernel_info: &Value) -> bool {
+    let links = kernel_info["help_links"].as_array();
+    links.is_some_and(|links| links.iter().any(|link| link["text"] == SOURCE))
+}
 
 /// A Python expression that sets the witness up in the kernel that evaluates it; an exception where the kernel is not
 /// IPython's. It leaves nothing in the namespace of the notebook.

@@ -1,7 +1,7 @@
 """Forks Jupyter kernels from a process that has imported ipykernel already.
 
-Arguments: the process that the kernels will be children of, and the socket to connect to. Each request is a line of
-JSON and, beside it, the descriptor that takes the kernel's output; each answer is a line of JSON. A kernel is forked
+Arguments: the process that the kernels will be children of, the socket to connect to, and the witness, as JSON: its
+program, and the names that it wants. Each request is a line of JSON and, beside it, the descriptor that takes the kernel's output; each answer is a line of JSON. A kernel is forked
 twice, so that it becomes an orphan, which the process that asked adopts. When the connection ends, so does the server.
 """
 
@@ -25,7 +25,7 @@ LATER = (
 )
 
 
-def main(parent, address):
+def main(parent, address, witness):
     # `-m` puts the working directory here, which is the kernel's own, and ipykernel takes it away while it starts.
     finds_working_directory = sys.path[:1] == [""]
     if finds_working_directory:
@@ -34,7 +34,7 @@ def main(parent, address):
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(address)
     files = open_files()
-    problem = load() or thread_problem() or file_problem(files)
+    problem = load(json.loads(witness)) or thread_problem() or file_problem(files)
     answer(connection, {"error": problem} if problem else {"ready": True})
     while not problem:
         request, output = receive(connection)
@@ -54,8 +54,8 @@ def main(parent, address):
     return False
 
 
-def load():
-    """Imports what a kernel imports, or says why it cannot."""
+def load(witness):
+    """Imports what a kernel imports and prepares the witness, or says why it cannot."""
     import importlib
 
     try:
@@ -68,8 +68,36 @@ def load():
         except Exception:
             # Other versions have other modules. The kernel will import its own.
             pass
+    prepare(**witness)
     freeze()
     return None
+
+
+def prepare(program, names):
+    """Lets the first shell that is made set up the witness, which spares the kernel a request.
+
+    The kernel says so by a link among those for help, which nothing but a client reads. Where that fails, or the shell is
+    of another kind, it says nothing, and is asked.
+    """
+    shells = getattr(sys.modules.get("ipykernel.zmqshell"), "ZMQInteractiveShell", None)
+    if shells is None:
+        return
+    code = compile(program, "<string>", "exec")
+    own, make = vars(shells).get("__init__"), shells.__init__
+
+    def __init__(self, *arguments, **options):
+        if own is None:
+            del shells.__init__
+        else:
+            shells.__init__ = own
+        make(self, *arguments, **options)
+        try:
+            exec(code, {"shell": self, **names})
+            self.kernel.help_links = [*self.kernel.help_links, {"text": names["source"], "url": ""}]
+        except Exception:
+            pass
+
+    shells.__init__ = __init__
 
 
 def freeze():

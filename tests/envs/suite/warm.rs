@@ -248,3 +248,17 @@ async fn a_forked_kernel_gives_what_a_new_one_gives() {
     }
     assert_eq!(cold.summary, warm.summary);
 }
+
+#[tokio::test]
+async fn a_forked_kernel_says_how_code_ends_without_being_asked_to() {
+    let case = Case::new();
+    let is_told = "links = [link['text'] for link in get_ipython().kernel.help_links]\nassert 'floe' in links, links";
+    for name in ["a.ipynb", "b.ipynb", "c.ipynb"] {
+        case.notebook(name, &[is_told]);
+    }
+    assert_eq!(case.run().await.summary.passed, 3);
+    let mut cold = Case::new();
+    cold.options.cold = true;
+    cold.notebook("a.ipynb", &[&is_told.replace("in links", "not in links")]);
+    assert_eq!(cold.run().await.summary.passed, 1);
+}
