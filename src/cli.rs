@@ -4,6 +4,7 @@
 mod applets;
 mod args;
 mod commands;
+mod console;
 mod delivery;
 mod failure;
 mod hidden;
@@ -75,6 +76,8 @@ mod tests {
             applet::MODULES,
             applet::LICENCES,
             applet::SURROUNDINGS,
+            applet::CONSOLE,
+            applet::ENTER,
         ];
         let mut linked = [applet::ALL, &hidden].concat();
         names.sort_unstable();

@@ -8,6 +8,7 @@ pub mod declared;
 mod misspelt;
 mod secrets;
 pub mod setup_env;
+mod sourced;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,13 +17,14 @@ use std::str::FromStr;
 
 use crate::address;
 use crate::fault::{Explained, Kind, Place};
+use crate::mount::Mount;
 use crate::quantity::{self, Limit, Size};
 use crate::reference::{ImageReference, MissionName, ReferenceError, RegistryPath};
 use crate::suite::options::{RunOptions, VariableError};
-use declared::{SETTINGS, Setting};
-pub use misspelt::misspelt;
+pub use misspelt::{misspelt, original};
 pub use secrets::SecretsSettings;
 use setup_env::{Assignment, SetupEnvError};
+pub use sourced::{Sourced, sourced};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,10 @@ pub struct Settings {
     pub test_server: bool,
     /// How long a server may take until it answers.
     pub server_timeout: Option<Limit>,
+    /// The directory that people's containers have as the home directory.
+    pub home_mount: Option<PathBuf>,
+    /// What else they have of this machine.
+    pub data_mounts: Vec<Mount>,
     /// The engine's address.
     pub docker_host: Option<String>,
     /// The context of Docker's client that names the engine, where there is no address.
@@ -202,9 +208,9 @@ pub fn resolve(
     file: &BTreeMap<String, Assignment>,
 ) -> Result<Settings, ConfigError> {
     let values = Values {
-        values: SETTINGS
-            .iter()
-            .map(|setting| (setting.name, value(setting, flags, &environment, file)))
+        values: sourced(flags, &environment, file)
+            .into_iter()
+            .map(|setting| (setting.name, (setting.value, setting.origin)))
             .collect(),
     };
     let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
@@ -255,6 +261,8 @@ pub fn resolve(
         container_memory: values.parsed("CONTAINER_MEMORY", quantity::parsed)?,
         test_server: values.switch("TEST_SERVER")?,
         server_timeout: values.parsed("SERVER_TIMEOUT", quantity::parsed)?,
+        home_mount: values.text("HOME_MOUNT").map(PathBuf::from),
+        data_mounts: values.parsed("DATA_MOUNTS", mounts)?.unwrap_or_default(),
         docker_host: values.text("DOCKER_HOST"),
         docker_context: values.text("DOCKER_CONTEXT"),
         // As with Docker's client, any value but an empty one.
@@ -262,27 +270,6 @@ pub fn resolve(
         docker_cert_path: values.text("DOCKER_CERT_PATH").map(PathBuf::from),
         secrets: SecretsSettings::of(&values)?,
     })
-}
-
-fn value(
-    setting: &Setting,
-    flags: &BTreeMap<&'static str, String>,
-    environment: &impl Fn(&str) -> Option<String>,
-    file: &BTreeMap<String, Assignment>,
-) -> (String, Origin) {
-    if let Some(text) = flags.get(setting.name) {
-        (text.clone(), Origin::Flag)
-    } else if let Some(text) = environment(setting.name) {
-        (text, Origin::Environment)
-    } else if let Some(assignment) = file.get(setting.name) {
-        let origin = Origin::SetupEnv {
-            path: assignment.path.clone(),
-            line: assignment.line,
-        };
-        (assignment.value.clone(), origin)
-    } else {
-        (setting.default.to_owned(), Origin::Default)
-    }
 }
 
 struct Values {
@@ -341,6 +328,12 @@ impl Values {
 /// A name or reference.
 fn named<T: FromStr<Err = ReferenceError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ReferenceError| error.to_string())
+}
+
+/// Mounts separated by blanks.
+fn mounts(text: &str) -> Result<Vec<Mount>, String> {
+    let mounts = text.split_whitespace().map(str::parse::<Mount>);
+    mounts.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 /// Words separated by blanks or commas.

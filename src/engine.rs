@@ -1,9 +1,10 @@
 //! The container engine, seen from floe: images are inspected, built and pushed, containers are run.
 //!
-//! [`Images`], [`Builds`] and [`Containers`] are the edge, each asked for by what a caller uses. [`connect`] gives the
-//! engine that answers; an engine in memory serves unit tests beside the real ones.
+//! [`Images`], [`Builds`], [`Containers`] and [`Consoles`] are the edge, each asked for by what a caller uses. [`connect`]
+//! gives the engine that answers; an engine in memory serves unit tests beside the real ones.
 
 mod builds;
+mod consoles;
 mod containers;
 mod directions;
 mod docker;
@@ -13,17 +14,19 @@ mod images;
 use std::sync::Arc;
 
 pub use self::builds::{BuildRequest, Builds};
+pub use self::consoles::{Attached, Consoles, Size, Written};
 pub use self::containers::{
-    Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, Found, SharedProgram, Wanted,
+    Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, Found, Input, SharedProgram, User,
+    Wanted,
 };
 pub use self::directions::Directions;
 pub use self::error::{Absence, EngineError};
 pub use self::images::{Credentials, Image, Images, Listed};
 
-/// An engine that keeps images, builds them and runs them.
-pub trait Engine: Images + Builds + Containers {}
+/// An engine that keeps images, builds them, runs them, and lets people in.
+pub trait Engine: Images + Builds + Containers + Consoles {}
 
-impl<T: Images + Builds + Containers> Engine for T {}
+impl<T: Images + Builds + Containers + Consoles> Engine for T {}
 
 /// Connects to the engine that `directions` lead to.
 ///

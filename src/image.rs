@@ -4,6 +4,7 @@
 pub mod applet;
 pub mod label;
 pub mod variable;
+pub mod visit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

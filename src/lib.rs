@@ -26,6 +26,7 @@ pub(crate) mod image;
 pub(crate) mod inventory;
 pub mod kernel;
 pub mod memo;
+pub mod mount;
 pub mod plan;
 pub mod private;
 pub mod process;

@@ -116,6 +116,14 @@ pub async fn run(subject: &Subject, options: &Options, sink: &dyn Sink) -> Summa
     account.summary
 }
 
+/// Completes when the server on a port of this machine, whose paths have no prefix, answers whoever has `token`.
+pub async fn answered(port: u16, token: &str) {
+    let browser = Browser::new(port, "/".to_owned(), token);
+    while browser.get("api/status").await.is_err() {
+        sleep(ASK_INTERVAL).await;
+    }
+}
+
 /// Tells of tests, and counts them.
 struct Account<'a> {
     sink: &'a dyn Sink,

@@ -3,6 +3,7 @@
 //! Their arguments are those of the original framework.
 
 mod broker;
+mod console;
 mod entrypoint;
 mod environment;
 mod machine;
@@ -39,6 +40,8 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
     }
     let place = Place::here()?;
     match applet {
+        Applet::Console => console::run(&place).await,
+        Applet::Enter => console::enter(place),
         Applet::Surroundings { file } => entrypoint::tell(place, &file),
         Applet::Modules { wanted } => modules(&wanted, &Machine::of(place)?),
         Applet::Licences { environments } => tell_licences(&environments, &Machine::of(place)?),
@@ -106,6 +109,12 @@ enum Applet {
     /// Be the first process of a container, and run there what the host asks for
     #[command(name = applet::SUPERVISE, hide = true)]
     Supervise,
+    /// Be the first process of a container that somebody is let into
+    #[command(name = applet::CONSOLE, hide = true)]
+    Console,
+    /// Become the command that somebody is let in for
+    #[command(name = applet::ENTER, hide = true)]
+    Enter,
     /// Tell what can be imported of packages
     #[command(name = applet::MODULES, hide = true)]
     Modules {

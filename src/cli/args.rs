@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+pub mod console;
 pub mod run;
 
 use std::collections::BTreeMap;

@@ -6,12 +6,15 @@ mod build;
 mod check;
 mod compose;
 mod config;
+mod cp;
 mod deploy;
 mod destroy;
 mod diff;
+mod exec;
 mod freeze;
 mod image;
 mod init;
+mod lab;
 mod lock;
 mod plan;
 mod promote;
@@ -21,6 +24,7 @@ mod report;
 mod rollback;
 mod runs;
 mod secrets;
+mod shell;
 mod status;
 mod test;
 mod wait;
@@ -51,6 +55,10 @@ pub enum Command {
     Test(Box<test::TestArgs>),
     Push(push::PushArgs),
     All(all::AllArgs),
+    Shell(Box<shell::ShellArgs>),
+    Exec(Box<exec::ExecArgs>),
+    Lab(Box<lab::LabArgs>),
+    Cp(cp::CpArgs),
     Plan(plan::PlanArgs),
     Add(add::AddArgs),
     Remove(remove::RemoveArgs),
@@ -91,6 +99,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Test(args) => test::execute(global, *args).await,
         Command::Push(args) => push::execute(global, &args).await,
         Command::All(args) => all::execute(global, &args).await,
+        Command::Shell(args) => shell::execute(global, *args).await,
+        Command::Exec(args) => exec::execute(global, *args).await,
+        Command::Lab(args) => lab::execute(global, *args).await,
+        Command::Cp(args) => cp::execute(global, args).await,
         Command::Plan(args) => plan::execute(global, &args).await,
         Command::Add(args) => add::execute(global, &args),
         Command::Remove(args) => remove::execute(global, &args),

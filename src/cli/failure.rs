@@ -9,47 +9,67 @@ use crate::workflow::Interrupt;
 
 /// Every exit code of floe. Never a count of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(u8)]
 pub enum ExitCode {
     /// Everything went as it should.
-    Success = 0,
+    Success,
     /// A defect of floe, or of the machine under it.
-    Internal = 1,
+    Internal,
     /// The command line is not understood.
-    Usage = 2,
+    Usage,
     /// A definition or a setting is invalid.
-    Invalid = 3,
+    Invalid,
     /// Nothing was selected, or no test ran.
-    NothingRan = 4,
+    NothingRan,
     /// The engine, a registry or the network is unavailable; safe to try again.
-    Unavailable = 75,
+    Unavailable,
     /// Tests failed.
-    TestsFailed = 100,
+    TestsFailed,
     /// A build or the installation of an environment failed.
-    BuildFailed = 101,
+    BuildFailed,
     /// A gate refused.
-    Refused = 102,
+    Refused,
     /// Interrupted by Ctrl-C.
-    Interrupted = 130,
+    Interrupted,
     /// Interrupted by a request to terminate.
-    Terminated = 143,
+    Terminated,
+    /// That of a command in a container, which is passed on.
+    OfCommand(u8),
 }
 
 impl ExitCode {
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Invalid => 3,
+            Self::NothingRan => 4,
+            Self::Unavailable => 75,
+            Self::TestsFailed => 100,
+            Self::BuildFailed => 101,
+            Self::Refused => 102,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+            Self::OfCommand(code) => code,
+        }
+    }
+
     /// Whether a call that ends so has begun to work, and failed: it was understood, and nobody interrupted it. Tests that
     /// failed are accounted for one by one.
     #[must_use]
     pub fn is_of_work(self) -> bool {
         !matches!(
             self,
-            Self::Success | Self::Usage | Self::TestsFailed | Self::Interrupted | Self::Terminated
+            Self::Success | Self::Usage | Self::TestsFailed | Self::Interrupted | Self::Terminated | Self::OfCommand(_)
         )
     }
 }
 
 impl From<ExitCode> for process::ExitCode {
     fn from(code: ExitCode) -> Self {
-        Self::from(code as u8)
+        Self::from(code.number())
     }
 }
 

@@ -30,6 +30,15 @@ pub fn of(settings: &Settings) -> Hidden {
     Hidden::new(credentials.chain(variables).chain(password))
 }
 
+/// What is shown of the value of a setting: nothing of a secret, and no credentials of an address.
+#[must_use]
+pub fn shown(name: &str, value: &str) -> String {
+    if is_hidden(name, value) && !value.is_empty() {
+        return "***".to_owned();
+    }
+    address::without_credentials(value)
+}
+
 fn is_hidden(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending)) && !Path::new(value).exists()

@@ -79,16 +79,11 @@ impl Session {
         let _ = rustls::crypto::ring::default_provider().install_default();
         output::within(repository.clone());
         let interrupts = signals::listen()?;
-        let environment = |name: &str| std::env::var(name).ok();
-        let file = read_setup_env(&repository.path(repository::SETUP_ENV), &environment)?;
-        let mut all = global.settings();
-        all.extend(flags.iter().cloned());
-        let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let named = variables.chain(file.keys().cloned()).collect::<BTreeSet<_>>();
-        for (name, meant) in config::misspelt(named.iter().map(String::as_str)) {
-            output::say(&format!("warning: {name} is no setting; is {meant} meant?"));
+        let sources = Sources::read(&repository, global, flags)?;
+        for doubt in sources.doubts() {
+            output::say(&format!("warning: {doubt}"));
         }
-        let settings = config::resolve(&all, environment, &file)?;
+        let settings = sources.settings()?;
         let hidden = hidden::of(&settings);
         output::hide(hidden.clone());
         let agent = std::env::current_exe()
@@ -111,6 +106,52 @@ impl Session {
         };
         Ok(Self { workplace, interrupts })
     }
+}
+
+/// What sets the settings of a call, before they are parsed.
+pub struct Sources {
+    flags: BTreeMap<&'static str, String>,
+    file: BTreeMap<String, setup_env::Assignment>,
+}
+
+impl Sources {
+    /// Reads what sets the settings in `repository`.
+    pub fn read(repository: &Repository, global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
+        let mut all = global.settings();
+        all.extend(flags.iter().cloned());
+        Ok(Self {
+            flags: all,
+            file: read_setup_env(&repository.path(repository::SETUP_ENV), &variable)?,
+        })
+    }
+
+    /// What somebody may have meant otherwise, a sentence each.
+    pub fn doubts(&self) -> Vec<String> {
+        let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let named = variables.chain(self.file.keys().cloned()).collect::<BTreeSet<_>>();
+        let misspelt = config::misspelt(named.iter().map(String::as_str)).into_iter();
+        let misspelt = misspelt.map(|(name, meant)| format!("{name} is no setting; is {meant} meant?"));
+        let original = config::original(self.file.keys().map(String::as_str)).into_iter();
+        let original = original.map(|(name, here)| {
+            let line = self.file[name].line;
+            format!("setup-env:{line}: {name} is a setting of the original framework; here it is {here}")
+        });
+        misspelt.chain(original).collect()
+    }
+
+    /// Every setting as it stands.
+    pub fn all(&self) -> Vec<config::Sourced> {
+        config::sourced(&self.flags, variable, &self.file)
+    }
+
+    /// The settings, parsed.
+    pub fn settings(&self) -> Result<Settings, config::ConfigError> {
+        config::resolve(&self.flags, variable, &self.file)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The engine that the settings name.
@@ -138,6 +179,12 @@ fn directions(settings: &Settings) -> Directions {
         client: path("DOCKER_CONFIG").or_else(|| path("HOME").map(|home| home.join(".docker"))),
         runtime: path("XDG_RUNTIME_DIR"),
     }
+}
+
+/// The repository around the directory that the call is for; the directory itself where there is none.
+pub fn place(global: &Global) -> Result<Repository, Failure> {
+    let directory = directory(global)?;
+    Ok(Repository::around(&directory).unwrap_or_else(|| Repository::at(directory)))
 }
 
 /// The repository around the directory that the call is for, if it is in one.

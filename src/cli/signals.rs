@@ -20,7 +20,7 @@ pub fn listen() -> Result<Interrupts, Failure> {
                 _ = terminate.recv() => Interrupt::Terminated,
             };
             if interrupter.interrupt(how) {
-                std::process::exit(i32::from(ExitCode::from(how) as u8));
+                std::process::exit(ExitCode::from(how).number().into());
             }
         }
     });

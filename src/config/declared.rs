@@ -156,6 +156,18 @@ pub const SETTINGS: &[Setting] = &[
         about: "How long such a server may take until it answers for the first time.",
     },
     Setting {
+        name: "HOME_MOUNT",
+        default: "",
+        about: "A directory of this machine that image-sh, image-exec and run-lab have as the home directory. It is made where\n\
+                it is not there. Empty: the image's own, which goes with the container.",
+    },
+    Setting {
+        name: "DATA_MOUNTS",
+        default: "",
+        about: "What else they have of this machine, as HOST:CONTAINER or HOST:CONTAINER:ro, separated by blanks. What is\n\
+                written to a mount belongs to whoever calls.",
+    },
+    Setting {
         name: "DOCKER_HOST",
         default: "",
         about: "The container engine's address, as for Docker's client: unix:///var/run/docker.sock, tcp://HOST:PORT,\n\

@@ -22,3 +22,44 @@ pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(&'a str, &
     };
     names.into_iter().filter(|name| !known(name)).filter_map(near).collect()
 }
+
+/// The names that the original framework's `setup-env` sets, with what stands for each here.
+const ORIGINAL: &[(&str, &str)] = &[
+    ("DEPLOYMENT_NAME", "MISSION"),
+    ("OWNER", "BASE_IMAGE"),
+    ("BASE_NOTEBOOK", "BASE_IMAGE"),
+    ("ROOT_IMAGE", "BASE_IMAGE"),
+    ("GITHUB_REG", "REGISTRY"),
+    ("GITHUB_ORG", "REGISTRY"),
+    ("GITHUB_REPO", "REGISTRY"),
+    ("SP_HOME", "HOME_MOUNT"),
+    ("NBW_PANTRY", "DATA_MOUNTS"),
+    ("IMAGE_RUN_PARS", "HOME_MOUNT and DATA_MOUNTS"),
+    ("FREEZE", "USE_FROZEN"),
+];
+
+/// Names of the original framework among `names`, which `setup-env` sets, with what stands for each here. In the environment
+/// they may be anybody's.
+pub fn original<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(&'a str, &'static str)> {
+    let known = |name: &'a str| {
+        let (_, here) = ORIGINAL.iter().find(|(original, _)| *original == name)?;
+        Some((name, *here))
+    };
+    names.into_iter().filter_map(known).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_the_original_framework_is_a_setting_and_what_stands_for_it_is_one() {
+        for (name, here) in ORIGINAL {
+            assert!(!SETTINGS.iter().any(|setting| setting.name == *name), "{name}");
+            for here in here.split(" and ") {
+                assert!(SETTINGS.iter().any(|setting| setting.name == here), "{here}");
+            }
+        }
+        assert_eq!(original(["SP_HOME", "HOME"]), [("SP_HOME", "HOME_MOUNT")]);
+    }
+}

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::EngineError;
 use crate::context::Context;
+use crate::mount::Mount;
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,39 @@ pub struct ContainerRequest {
     pub processes: Option<u64>,
     /// The size of `/dev/shm`, in bytes.
     pub shm_size: Option<u64>,
+    /// What of the engine's machine it sees.
+    pub mounts: Vec<Mount>,
+    /// Who runs in it, if not the image's user.
+    pub user: Option<User>,
+    /// Its working directory, if not the image's.
+    pub directory: Option<String>,
+    /// A port of its own that the engine's machine offers to itself, at 127.0.0.1, under the same number.
+    pub port: Option<u16>,
+    /// What its standard input is.
+    pub input: Input,
+}
+
+/// What the standard input of a container is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Input {
+    /// Empty.
+    #[default]
+    None,
+    /// A pipe.
+    Pipe,
+    /// A terminal, and so are its standard output and error.
+    Terminal,
+}
+
+/// Who runs in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    /// The number of the user.
+    pub id: u32,
+    /// The number of the user's group.
+    pub group: u32,
+    /// The number of a group that the user is in, too.
+    pub beside: u32,
 }
 
 /// A program that containers share, and that the engine keeps from one to the next.

@@ -3,6 +3,7 @@
 mod address;
 mod archive;
 mod buildkit;
+mod consoles;
 mod containers;
 mod context;
 mod creation;

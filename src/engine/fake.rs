@@ -2,6 +2,7 @@
 //!
 //! It carries nothing out: it records each call as a line of text, and returns what the test has scripted.
 
+mod consoles;
 mod containers;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -60,6 +61,7 @@ impl Default for Run {
 struct State {
     calls: Vec<String>,
     requests: Vec<BuildRequest>,
+    started: Vec<ContainerRequest>,
     tags: BTreeMap<String, Digest>,
     images: BTreeMap<Digest, Image>,
     remote: BTreeMap<String, Image>,
@@ -117,6 +119,12 @@ impl Fake {
     #[must_use]
     pub fn builds(&self) -> Vec<BuildRequest> {
         self.state().requests.clone()
+    }
+
+    /// The containers that were asked for, in order.
+    #[must_use]
+    pub fn started(&self) -> Vec<ContainerRequest> {
+        self.state().started.clone()
     }
 
     /// Gives the engine an image named `reference` with these labels; returns its ID.
@@ -295,6 +303,7 @@ fn made_up(content: &str, labels: BTreeMap<String, String>) -> Image {
         layers: vec![Digest::of(content.as_bytes())],
         labels,
         variables: BTreeMap::new(),
+        user: String::new(),
         entrypoint: Vec::new(),
         command: Vec::new(),
         architecture: "amd64".to_owned(),

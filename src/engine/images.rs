@@ -22,6 +22,8 @@ pub struct Image {
     pub labels: BTreeMap<String, String>,
     /// The digests of its layers' uncompressed content, lowest first.
     pub layers: Vec<Digest>,
+    /// Who runs in its containers unless told otherwise: a name or number, with a group behind a colon; empty for root.
+    pub user: String,
     /// What its containers run unless told otherwise, and its command after it.
     pub entrypoint: Vec<String>,
     /// What its containers run unless told otherwise, after its entrypoint.

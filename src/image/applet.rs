@@ -54,6 +54,12 @@ pub const LICENCES: &str = "licences";
 /// Tells the agent what environment the image's entrypoint leaves to what it starts.
 pub const SURROUNDINGS: &str = "surroundings";
 
+/// Is the first process of a container that somebody is let into. Only the host's own agent is called so.
+pub const CONSOLE: &str = "console";
+
+/// Becomes the command that somebody is let in for. Only the host's own agent is called so.
+pub const ENTER: &str = "enter";
+
 /// Those that images have a program for.
 pub const ALL: &[&str] = &[
     ENV_CREATE,

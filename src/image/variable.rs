@@ -14,6 +14,9 @@ pub const ARTIFACTS: &str = "FLOE_ARTIFACTS";
 /// Where tests are, if not in [`super::ENVIRONMENTS`].
 pub const ENVIRONMENTS: &str = "FLOE_ENVIRONMENTS";
 
+/// What somebody is let into a container for, as JSON.
+pub const VISIT: &str = "FLOE_VISIT";
+
 /// What to run, as JSON; `FLOE_TESTS_2`, `FLOE_TESTS_3` … continue it where one variable is too short.
 pub const TESTS: &str = "FLOE_TESTS";
 
@@ -32,7 +35,7 @@ pub fn is_between_host_and_agent(name: &str) -> bool {
     let request = name
         .strip_prefix(TESTS)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
-    request || [EVENTS, AGENT, ARTIFACTS, ENVIRONMENTS].contains(&name)
+    request || [EVENTS, AGENT, ARTIFACTS, ENVIRONMENTS, VISIT].contains(&name)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Carries out a test plan: each test in processes of its own, a verdict for each, and always a summary.
 
 mod cause;
-mod directory;
+pub mod directory;
 mod execution;
 mod import;
 mod notebook;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Interrupt, SpecifyError, StageError};
+use super::{ConsoleError, Interrupt, SpecifyError, StageError};
 use crate::attest::ProofError;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
@@ -180,6 +180,9 @@ pub enum WorkflowError {
     /// A stage did not become what was waited for, or was not checked.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// Nobody is let into a container.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     /// A build was interrupted, and what it had begun is undone.
     #[error("interrupted; nothing was left half-built")]
     Interrupted(Interrupt),
@@ -354,6 +357,7 @@ impl WorkflowError {
             Self::Driver(error) => error,
             Self::Hub(error) => error,
             Self::Stage(error) => error,
+            Self::Console(error) => error,
             _ => return None,
         })
     }

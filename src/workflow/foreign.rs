@@ -265,7 +265,7 @@ fn empty(own: &Path, name: &str) -> Result<PathBuf, WorkflowError> {
 }
 
 /// Refuses an image that the agent cannot run in.
-fn runs_here(reference: &ImageReference, image: &Image) -> Result<(), WorkflowError> {
+pub(super) fn runs_here(reference: &ImageReference, image: &Image) -> Result<(), WorkflowError> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -2,7 +2,7 @@
 //! something to the work itself, the third ends floe.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
@@ -19,15 +19,15 @@ pub enum Interrupt {
 #[derive(Debug, Clone)]
 pub struct Interrupts {
     heard: watch::Receiver<Heard>,
-    /// Whether the second interrupt is left to the work.
-    patient: Arc<AtomicBool>,
+    /// How many interrupts after the first are left to the work.
+    patience: Arc<AtomicUsize>,
 }
 
 /// Passes interrupts on.
 #[derive(Debug)]
 pub struct Interrupter {
     heard: watch::Sender<Heard>,
-    patient: Arc<AtomicBool>,
+    patience: Arc<AtomicUsize>,
 }
 
 /// The interrupts so far.
@@ -42,7 +42,7 @@ impl Interrupter {
     #[must_use]
     pub fn interrupt(&self, how: Interrupt) -> bool {
         let known = *self.heard.borrow();
-        if known.count > usize::from(self.patient.load(Ordering::Relaxed)) {
+        if known.count > self.patience.load(Ordering::Relaxed) {
             return true;
         }
         self.heard.send_replace(Heard {
@@ -58,12 +58,12 @@ impl Interrupts {
     #[must_use]
     pub fn new() -> (Interrupter, Self) {
         let (sender, heard) = watch::channel(Heard::default());
-        let patient = Arc::new(AtomicBool::new(false));
+        let patience = Arc::new(AtomicUsize::new(0));
         let interrupter = Interrupter {
             heard: sender,
-            patient: Arc::clone(&patient),
+            patience: Arc::clone(&patience),
         };
-        (interrupter, Self { heard, patient })
+        (interrupter, Self { heard, patience })
     }
 
     /// Completes at the first interrupt.
@@ -80,16 +80,21 @@ impl Interrupts {
     /// Completes at the second interrupt. From this call on, not from the first poll, only the third ends floe at once;
     /// [`Self::second_ends`] takes that back.
     pub fn second(&self) -> impl Future<Output = ()> {
-        self.patient.store(true, Ordering::Relaxed);
+        self.patience.store(1, Ordering::Relaxed);
         let interrupts = self.clone();
         async move {
             interrupts.nth(2).await;
         }
     }
 
+    /// Leaves all interrupts to the work from now on: none ends floe by itself.
+    pub fn leave_to_work(&self) {
+        self.patience.store(usize::MAX, Ordering::Relaxed);
+    }
+
     /// Lets the second interrupt end floe at once again.
     pub fn second_ends(&self) {
-        self.patient.store(false, Ordering::Relaxed);
+        self.patience.store(0, Ordering::Relaxed);
     }
 
     async fn nth(&self, count: usize) -> Interrupt {

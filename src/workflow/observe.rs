@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::{Interrupt, Interrupts, WorkflowError, Workplace};
-use crate::engine::EngineError;
+use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Fanout, Sink};
 use crate::report::files;
 use crate::report::location::Locations;
@@ -66,14 +66,7 @@ pub(super) async fn observe(
     let engine = workplace.engine().await?;
     let display = workplace.display();
     let owner = Owner::current();
-    match trial::sweep(engine, &owner).await? {
-        0 => {}
-        1 => say(display.as_ref(), "removed 1 container of a run that was killed"),
-        swept => say(
-            display.as_ref(),
-            &format!("removed {swept} containers of runs that were killed"),
-        ),
-    }
+    sweep(workplace, engine, &owner).await?;
     let directory = &trial.directory;
     std::fs::create_dir_all(directory).map_err(FileError::of(directory))?;
     let log = Arc::new(Log::create(&directory.join(LOG))?);
@@ -113,6 +106,21 @@ pub(super) async fn observe(
         },
         account: report(workplace, directory, &log),
     })
+}
+
+/// Removes what calls that were killed have left behind.
+pub(super) async fn sweep(workplace: &Workplace, engine: &dyn Engine, owner: &Owner) -> Result<(), WorkflowError> {
+    let swept = trial::sweep(engine, owner).await?;
+    let display = workplace.display();
+    match swept {
+        0 => {}
+        1 => say(display.as_ref(), "removed 1 container of a run that was killed"),
+        swept => say(
+            display.as_ref(),
+            &format!("removed {swept} containers of runs that were killed"),
+        ),
+    }
+    Ok(())
 }
 
 /// Derives the reports from the log.

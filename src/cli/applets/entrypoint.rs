@@ -33,7 +33,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Tells tini, the entrypoint of many images, that it adopts orphans though it is not the first process.
-const TINI_SUBREAPER: &str = "TINI_SUBREAPER";
+pub const TINI_SUBREAPER: &str = "TINI_SUBREAPER";
 
 /// What the program behind the entrypoint tells the agent.
 #[derive(Serialize, Deserialize)]

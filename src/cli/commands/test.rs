@@ -11,9 +11,11 @@ use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::session::Session;
 use crate::cli::{delivery, output};
 use crate::engine::EngineError;
+use crate::event::CauseKind;
 use crate::quantity::Size;
 use crate::reference::{EnvironmentName, ImageReference};
 use crate::report::location::Locations;
+use crate::run::outcome::Outcome;
 use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, WorkflowError, Workplace};
 
 /// Run the tests of missions' images in containers
@@ -216,7 +218,22 @@ pub(super) fn say(workplace: &Workplace, observed: &Observed) {
         delivery::tell_service(account, &Locations::of(workplace.repository.root()));
         let directory = workplace.repository.relative(&observed.directory);
         output::say(&format!("Report: {}/report.html", directory.display()));
+        if let Some(words) = shell_at(workplace, &observed.outcome) {
+            output::tell(&format!("Shell:  {words}"));
+        }
     }
+}
+
+/// What opens a shell at the first test that failed, where a mission's image has it.
+fn shell_at(workplace: &Workplace, outcome: &Outcome) -> Option<String> {
+    let mission = outcome.run.as_ref()?.mission.as_str();
+    let known = workplace.repository.missions();
+    let mission = known.iter().find(|known| known.as_str() == mission)?;
+    let mut failures = outcome.failures();
+    let (test, _) = failures.find(|(_, cause)| cause.kind != CauseKind::NotRun)?;
+    let id = test.id.to_string();
+    let id = shlex::try_quote(&id).ok()?;
+    Some(format!("floe shell {mission} --at {id}"))
 }
 
 /// What a call ends with after a run. A pass that cannot be shown is no pass; a failure stands in any case.

@@ -44,6 +44,27 @@ pub(super) fn unpack(bytes: impl Read, destination: &Path, wanted: &Wanted) -> R
     Ok(true)
 }
 
+/// Unpacks the file or directory in the archive `bytes` into the directory `destination`, with its own name and its links.
+///
+/// Everything is written as the user who calls, without special permissions. A name that would leave `destination`, by
+/// itself or by a link of the archive, is left out; so are devices.
+pub(super) fn unpack_whole(bytes: impl Read, destination: &Path) -> Result<(), EngineError> {
+    let broken = |source| file_error(destination, source);
+    let mut archive = tar::Archive::new(bytes);
+    archive.set_preserve_ownerships(false);
+    archive.set_preserve_permissions(false);
+    archive.set_preserve_mtime(true);
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let kind = entry.header().entry_type();
+        if kind.is_character_special() || kind.is_block_special() || kind.is_fifo() {
+            continue;
+        }
+        entry.unpack_in(destination).map_err(broken)?;
+    }
+    Ok(())
+}
+
 /// Reads the pieces that arrive on a channel. An error in it ends the reading.
 pub(super) struct Pieces {
     arriving: mpsc::Receiver<io::Result<Bytes>>,
@@ -200,6 +221,27 @@ mod tests {
             limit: 9,
         };
         assert!(!unpack(&bytes[..], target.path(), &wanted).unwrap());
+    }
+
+    #[test]
+    fn a_copy_holds_links_and_no_link_of_it_leads_what_follows_out() {
+        let outer = tempfile::tempdir().unwrap();
+        let target = outer.path().join("target");
+        fs::create_dir(&target).unwrap();
+        let bytes = archive(&[
+            (EntryType::Directory, "made", ""),
+            (EntryType::Regular, "made/a", "text"),
+            (EntryType::Symlink, "made/link", "a"),
+            (EntryType::Symlink, "made/out", "../.."),
+            (EntryType::Fifo, "made/pipe", ""),
+            (EntryType::Regular, "../evil", "text"),
+        ]);
+        unpack_whole(&bytes[..], &target).unwrap();
+        assert_eq!(files(&target), ["made", "made/a", "made/link", "made/out"]);
+        assert_eq!(fs::read_link(target.join("made/link")).unwrap(), Path::new("a"));
+        let through = archive(&[(EntryType::Regular, "made/out/evil", "text")]);
+        assert!(unpack_whole(&through[..], &target).is_err());
+        assert!(!outer.path().join("evil").exists());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::fault::Trouble;
 impl Containers for Docker {
     async fn start(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
         let action = || format!("start a container of {}", request.image);
-        let container = self.create(request).await?;
+        let container = self.created(request).await?;
         let started = async {
             for (directory, files) in &request.files {
                 let put = creation::put(&self.api, &container.id, directory, files).await?;
@@ -75,11 +75,11 @@ impl Containers for Docker {
     }
 
     async fn terminate(&self, container: &Container) -> Result<(), EngineError> {
-        self.signal(container, "SIGTERM").await
+        self.send(container, "SIGTERM").await
     }
 
     async fn kill(&self, container: &Container) -> Result<(), EngineError> {
-        self.signal(container, "SIGKILL").await
+        self.send(container, "SIGKILL").await
     }
 
     async fn copy_out(
@@ -163,7 +163,7 @@ impl Containers for Docker {
 
 impl Docker {
     /// Creates a container that sees all of the program that it shares with others.
-    async fn create(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
+    pub(super) async fn created(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
         let action = || format!("start a container of {}", request.image);
         for filled in [false, true] {
             let created = self.api.create_container(None, creation::body(request)).await;
@@ -224,7 +224,7 @@ impl Docker {
     }
 
     /// Sends a signal to the first process of a container, where it still runs.
-    async fn signal(&self, container: &Container, signal: &str) -> Result<(), EngineError> {
+    pub(super) async fn send(&self, container: &Container, signal: &str) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
         match self.api.kill_container(&container.id, Some(options)).await {
             // 409: it is not running; 404: somebody removed it.
@@ -236,7 +236,7 @@ impl Docker {
     }
 
     /// The error of a request about a container that should be there.
-    fn gone(&self, action: &str, container: &Container, error: Error) -> EngineError {
+    pub(super) fn gone(&self, action: &str, container: &Container, error: Error) -> EngineError {
         match status(&error) {
             // 409: it is being removed.
             Some(404 | 409) => EngineError::Gone {
@@ -247,7 +247,7 @@ impl Docker {
     }
 }
 
-fn about(action: &str, container: &Container) -> String {
+pub(super) fn about(action: &str, container: &Container) -> String {
     format!("{action} the container {}", short(container))
 }
 

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bollard::models::{
-    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig, HostConfigLogConfig,
+    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig, HostConfigLogConfig, Mount,
+    MountType, PortBinding,
 };
 use bollard::query_parameters::UploadToContainerOptionsBuilder;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::volume;
 use crate::context::{Context, Entry, EntryKind};
-use crate::engine::{ContainerRequest, EngineError, Found};
+use crate::engine::{ContainerRequest, EngineError, Found, Input};
 
 /// Bytes of an archive that are on their way at once.
 const PIECE: usize = 256 * 1024;
@@ -38,13 +39,46 @@ pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
             pids_limit: request.processes.map(number),
             shm_size: request.shm_size.map(number),
             log_config: Some(log_config()),
-            mounts: request
-                .program
-                .as_ref()
-                .map(|program| vec![volume::mount(program, true)]),
+            mounts: Some(mounts(request)),
+            group_add: request.user.map(|user| vec![user.beside.to_string()]),
+            port_bindings: request
+                .port
+                .map(|port| HashMap::from([(tcp(port), Some(vec![local(port)]))])),
             ..HostConfig::default()
         }),
+        user: request.user.map(|user| format!("{}:{}", user.id, user.group)),
+        working_dir: request.directory.clone(),
+        exposed_ports: request.port.map(|port| vec![tcp(port)]),
+        tty: Some(request.input == Input::Terminal),
+        open_stdin: Some(request.input != Input::None),
+        // Whoever has attached to it is the only one who ever does: the input ends with that.
+        stdin_once: Some(request.input != Input::None),
         ..ContainerCreateBody::default()
+    }
+}
+
+/// What a container sees of the host. A place that is not there is an error, and never made.
+fn mounts(request: &ContainerRequest) -> Vec<Mount> {
+    let bound = request.mounts.iter().map(|mount| Mount {
+        source: Some(mount.source.display().to_string()),
+        target: Some(mount.target.display().to_string()),
+        typ: Some(MountType::BIND),
+        read_only: Some(mount.read_only),
+        ..Mount::default()
+    });
+    let program = request.program.iter().map(|program| volume::mount(program, true));
+    program.chain(bound).collect()
+}
+
+fn tcp(port: u16) -> String {
+    format!("{port}/tcp")
+}
+
+/// Nobody but the machine itself reaches the port.
+fn local(port: u16) -> PortBinding {
+    PortBinding {
+        host_ip: Some("127.0.0.1".to_owned()),
+        host_port: Some(port.to_string()),
     }
 }
 

@@ -127,6 +127,7 @@ fn image(inspected: ImageInspect) -> Option<Image> {
             .iter()
             .filter_map(|entry| variable(entry))
             .collect(),
+        user: config.user.unwrap_or_default(),
         entrypoint: config.entrypoint.unwrap_or_default(),
         command: config.cmd.unwrap_or_default(),
         layers: layers.iter().map(|layer| layer.parse().ok()).collect::<Option<_>>()?,

@@ -209,6 +209,18 @@ impl Transport {
         })
     }
 
+    /// Asks the engine to make the connection the bare streams of what `path` names; returns the connection.
+    pub async fn hijack(&self, path: &str) -> Result<Upgraded, Broken> {
+        let headers = [(CONNECTION.as_str(), "Upgrade"), (UPGRADE.as_str(), "tcp")];
+        let response = self.post(path, &headers).await?;
+        let status = response.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return hyper::upgrade::on(response).await.map_err(Broken::Http);
+        }
+        let reason = message(response).await;
+        Err(Broken::Refused { status, reason })
+    }
+
     /// Sends a request without a body; returns the head of the response.
     pub async fn post(&self, path: &str, headers: Headers<'_>) -> Result<Response<Incoming>, Broken> {
         let stream = self.open().await.map_err(Broken::Open)?;

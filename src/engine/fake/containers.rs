@@ -15,32 +15,7 @@ use crate::image::variable::EVENTS;
 #[async_trait]
 impl Containers for Fake {
     async fn start(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
-        let words = format!("{} {}", request.image, request.command.join(" "));
-        let mut state = self.call("start", words.trim_end())?;
-        if state.find(&request.image).is_none() {
-            let action = format!("start a container of {}", request.image);
-            return Err(refused(action, "no such image"));
-        }
-        let run = state.runs.pop_front().unwrap_or_default();
-        let started = state.calls.iter().filter(|call| call.starts_with("start ")).count();
-        let id = format!("container-{started}");
-        let mut encoder = match request.environment.get(EVENTS).and_then(|key| key.parse().ok()) {
-            Some(key) => Encoder::sealed(key),
-            None => Encoder::default(),
-        };
-        let mut encode = |events: &[Event]| {
-            let records = events.iter().cloned().map(Record::now);
-            records.flat_map(|record| encoder.encode(&record)).collect::<Vec<_>>()
-        };
-        let kept = Kept {
-            output: [run.output.clone(), encode(&run.said)].concat(),
-            farewell: encode(run.farewell.as_deref().unwrap_or_default()),
-            exit: watch::Sender::new(run.exit),
-            labels: request.labels.clone(),
-            run,
-        };
-        state.containers.insert(id.clone(), kept);
-        Ok(Container { id })
+        self.keep_container("start", request)
     }
 
     async fn follow(&self, container: &Container, output: mpsc::Sender<Vec<u8>>) -> Result<(), EngineError> {
@@ -150,5 +125,41 @@ impl Containers for Fake {
             running: kept.exit.borrow().is_none(),
         });
         Ok(found.collect())
+    }
+}
+
+impl Fake {
+    /// Keeps a container that a call of `method` asks for.
+    pub(super) fn keep_container(
+        &self,
+        method: &'static str,
+        request: &ContainerRequest,
+    ) -> Result<Container, EngineError> {
+        let words = format!("{} {}", request.image, request.command.join(" "));
+        let mut state = self.call(method, words.trim_end())?;
+        if state.find(&request.image).is_none() {
+            let action = format!("start a container of {}", request.image);
+            return Err(refused(action, "no such image"));
+        }
+        let run = state.runs.pop_front().unwrap_or_default();
+        state.started.push(request.clone());
+        let id = format!("container-{}", state.started.len());
+        let mut encoder = match request.environment.get(EVENTS).and_then(|key| key.parse().ok()) {
+            Some(key) => Encoder::sealed(key),
+            None => Encoder::default(),
+        };
+        let mut encode = |events: &[Event]| {
+            let records = events.iter().cloned().map(Record::now);
+            records.flat_map(|record| encoder.encode(&record)).collect::<Vec<_>>()
+        };
+        let kept = Kept {
+            output: [run.output.clone(), encode(&run.said)].concat(),
+            farewell: encode(run.farewell.as_deref().unwrap_or_default()),
+            exit: watch::Sender::new(run.exit),
+            labels: request.labels.clone(),
+            run,
+        };
+        state.containers.insert(id.clone(), kept);
+        Ok(Container { id })
     }
 }
