@@ -24,6 +24,7 @@ mod report;
 mod rollback;
 mod runs;
 mod secrets;
+mod settings;
 mod shell;
 mod status;
 mod test;
@@ -77,6 +78,7 @@ pub enum Command {
     Check(check::CheckArgs),
     Deploy(deploy::DeployArgs),
     Destroy(destroy::DestroyArgs),
+    Settings(settings::SettingsArgs),
     Compose(compose::ComposeArgs),
     Image(image::ImageArgs),
     /// Render a template that standard input holds
@@ -121,6 +123,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::execute(global, &args).await,
         Command::Deploy(args) => deploy::execute(global, &args).await,
         Command::Destroy(args) => destroy::execute(global, &args).await,
+        Command::Settings(args) => settings::execute(global, &args),
         Command::Compose(args) => compose::execute(global, &args),
         Command::Image(args) => image::execute(global, &args).await,
         Command::RenderTemplate => template::execute(),
