@@ -4,9 +4,11 @@
 mod applets;
 mod args;
 mod commands;
+mod completion;
 mod console;
 mod delivery;
 mod failure;
+mod help;
 mod hidden;
 mod output;
 mod session;
@@ -17,8 +19,6 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process;
 
-use clap::Parser as _;
-
 use crate::image::applet;
 use failure::{ExitCode, Failure};
 
@@ -26,6 +26,9 @@ use failure::{ExitCode, Failure};
 #[must_use]
 pub fn main() -> process::ExitCode {
     let words = std::env::args_os().collect::<Vec<_>>();
+    if called_as(&words).is_none() {
+        completion::answer();
+    }
     let outcome = runtime().and_then(|runtime| runtime.block_on(dispatch(words)));
     let code = outcome.err().map_or(ExitCode::Success, |failure| {
         output::failure(&failure);
@@ -44,7 +47,7 @@ async fn dispatch(words: Vec<OsString>) -> Result<(), Failure> {
         let words = std::iter::once(applet.into()).chain(words.into_iter().skip(1));
         return applets::run(words.collect()).await;
     }
-    match commands::Cli::try_parse_from(words) {
+    match help::parsed(words) {
         Ok(cli) => commands::run(cli).await,
         Err(error) => output::usage(&error),
     }
@@ -60,12 +63,15 @@ fn called_as(words: &[OsString]) -> Option<String> {
 mod tests {
     use std::path::PathBuf;
 
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         commands::Cli::command().debug_assert();
+        help::command().debug_assert();
     }
 
     #[test]

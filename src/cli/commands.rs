@@ -4,6 +4,7 @@ mod add;
 mod all;
 mod build;
 mod check;
+mod completion;
 mod compose;
 mod config;
 mod cp;
@@ -16,6 +17,7 @@ mod image;
 mod init;
 mod lab;
 mod lock;
+mod man;
 mod plan;
 mod promote;
 mod push;
@@ -79,6 +81,8 @@ pub enum Command {
     Deploy(deploy::DeployArgs),
     Destroy(destroy::DestroyArgs),
     Settings(settings::SettingsArgs),
+    Completion(completion::CompletionArgs),
+    Man(man::ManArgs),
     Compose(compose::ComposeArgs),
     Image(image::ImageArgs),
     /// Render a template that standard input holds
@@ -123,6 +127,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::execute(global, &args).await,
         Command::Deploy(args) => deploy::execute(global, &args).await,
         Command::Destroy(args) => destroy::execute(global, &args).await,
+        Command::Completion(args) => completion::execute(&args),
+        Command::Man(args) => man::execute(&args),
         Command::Settings(args) => settings::execute(global, &args),
         Command::Compose(args) => compose::execute(global, &args),
         Command::Image(args) => image::execute(global, &args).await,

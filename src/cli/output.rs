@@ -59,6 +59,12 @@ pub fn visible(text: &str) -> String {
         + "\n"
 }
 
+/// The text without what is hidden.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    HIDDEN.get().cloned().unwrap_or_default().mask(text)
+}
+
 /// Says something that quotes what people or servers wrote.
 pub fn tell(text: &str) {
     let hidden = HIDDEN.get().cloned().unwrap_or_default();

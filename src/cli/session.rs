@@ -74,15 +74,27 @@ impl Session {
         Self::of(repository, global, flags)
     }
 
+    /// The same, without a word of what somebody may have meant otherwise.
+    pub fn open_quietly(global: &Global) -> Result<Self, Failure> {
+        let repository = place(global)?;
+        let sources = Sources::read(&repository, global, &[])?;
+        Self::with(repository, global, &sources)
+    }
+
     fn of(repository: Repository, global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
-        // The one provider of cryptography; a second call of this in one process is harmless.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         output::within(repository.clone());
-        let interrupts = signals::listen()?;
         let sources = Sources::read(&repository, global, flags)?;
         for doubt in sources.doubts() {
             output::say(&format!("warning: {doubt}"));
         }
+        Self::with(repository, global, &sources)
+    }
+
+    fn with(repository: Repository, global: &Global, sources: &Sources) -> Result<Self, Failure> {
+        // The one provider of cryptography; a second call of this in one process is harmless.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        output::within(repository.clone());
+        let interrupts = signals::listen()?;
         let settings = sources.settings()?;
         let hidden = hidden::of(&settings);
         output::hide(hidden.clone());

@@ -3,6 +3,7 @@
 mod added;
 mod building;
 mod case;
+mod consoles;
 mod evidence;
 mod freezing;
 mod outlook;

@@ -39,8 +39,12 @@ fn given(mut command: Command, input: &str) -> Ended {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    Ended::of(child.wait_with_output().unwrap())
+    // The command may write before it reads, or read nothing.
+    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_owned());
+    let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let ended = Ended::of(child.wait_with_output().unwrap());
+    let _ = writing.join().unwrap();
+    ended
 }
 
 #[test]

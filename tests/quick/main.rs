@@ -14,6 +14,7 @@ mod evidence;
 mod foreign;
 mod hub;
 mod installation;
+mod machine;
 mod planning;
 mod promoting;
 mod pushing;

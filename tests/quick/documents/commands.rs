@@ -59,10 +59,15 @@ fn help(words: &[&str]) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-/// The names below `Commands:`.
+/// The names below `Commands:`, or those of floe itself in all their groups.
 fn commands(help: &str) -> impl Iterator<Item = &str> {
-    let (_, listed) = help.split_once("\nCommands:\n").unwrap_or_default();
-    let listed = listed.split("\n\n").next().unwrap_or_default().lines();
+    let grouped = || {
+        let (_, listed) = help.split_once("\nEvery day:\n")?;
+        Some(listed.split("\nOptions:\n").next().unwrap_or_default())
+    };
+    let below = help.split_once("\nCommands:\n");
+    let below = below.map(|(_, listed)| listed.split("\n\n").next().unwrap_or_default());
+    let listed = below.or_else(grouped).unwrap_or_default().lines();
     // What is said of a command may go on in further lines.
     let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     names.filter_map(|line| line.split_whitespace().next())
