@@ -1,12 +1,13 @@
 //! The container engine, seen from floe: images are inspected, built and pushed, containers are run.
 //!
-//! [`Images`], [`Builds`], [`Containers`] and [`Consoles`] are the edge, each asked for by what a caller uses. [`connect`]
-//! gives the engine that answers; an engine in memory serves unit tests beside the real ones.
+//! [`Images`], [`Builds`], [`Containers`], [`Consoles`] and [`Disk`] are the edge, each asked for by what a caller uses.
+//! [`connect`] gives the engine that answers; an engine in memory serves unit tests beside the real ones.
 
 mod builds;
 mod consoles;
 mod containers;
 mod directions;
+mod disk;
 mod docker;
 mod error;
 mod images;
@@ -20,13 +21,14 @@ pub use self::containers::{
     Wanted,
 };
 pub use self::directions::Directions;
+pub use self::disk::{About, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
 pub use self::images::{Credentials, Image, Images, Listed};
 
 /// An engine that keeps images, builds them, runs them, and lets people in.
-pub trait Engine: Images + Builds + Containers + Consoles {}
+pub trait Engine: Images + Builds + Containers + Consoles + Disk {}
 
-impl<T: Images + Builds + Containers + Consoles> Engine for T {}
+impl<T: Images + Builds + Containers + Consoles + Disk> Engine for T {}
 
 /// Connects to the engine that `directions` lead to.
 ///

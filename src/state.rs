@@ -115,6 +115,12 @@ impl State {
         self.root.join("promotions").join(format!("{name}.md"))
     }
 
+    /// The directory of what was downloaded, and can be again.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
     /// The directory of what was worked out of the repository's files.
     #[must_use]
     pub fn memo(&self) -> PathBuf {

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::interruption::Interruption;
-pub use self::owner::{Mark, Owner};
+pub use self::owner::{Mark, Owner, is_abandoned};
 pub use self::program::shared as agent;
 pub use self::question::Question;
 pub use self::stage::Stage;

@@ -17,7 +17,8 @@ use crate::image::label::INPUT_DIGEST;
 use crate::plan::Rootfs;
 use crate::reference::{Digest, ImageTag};
 
-const PROGRAM: &str = "mmdebstrap";
+/// The program that makes the Debian base.
+pub const PROGRAM: &str = "mmdebstrap";
 
 /// A base that could not be made.
 #[derive(Debug, thiserror::Error)]

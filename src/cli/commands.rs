@@ -11,6 +11,7 @@ mod cp;
 mod deploy;
 mod destroy;
 mod diff;
+mod doctor;
 mod exec;
 mod freeze;
 mod image;
@@ -20,6 +21,7 @@ mod lock;
 mod man;
 mod plan;
 mod promote;
+mod prune;
 mod push;
 mod remove;
 mod report;
@@ -80,7 +82,9 @@ pub enum Command {
     Check(check::CheckArgs),
     Deploy(deploy::DeployArgs),
     Destroy(destroy::DestroyArgs),
+    Doctor(doctor::DoctorArgs),
     Settings(settings::SettingsArgs),
+    Prune(prune::PruneArgs),
     Completion(completion::CompletionArgs),
     Man(man::ManArgs),
     Compose(compose::ComposeArgs),
@@ -127,6 +131,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::execute(global, &args).await,
         Command::Deploy(args) => deploy::execute(global, &args).await,
         Command::Destroy(args) => destroy::execute(global, &args).await,
+        Command::Doctor(args) => doctor::execute(global, &args).await,
+        Command::Prune(args) => prune::execute(global, &args).await,
         Command::Completion(args) => completion::execute(&args),
         Command::Man(args) => man::execute(&args),
         Command::Settings(args) => settings::execute(global, &args),

@@ -14,7 +14,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Every day",
         &["build", "test", "push", "all", "shell", "exec", "lab", "cp"],
     ),
-    ("Packages", &["freeze", "diff"]),
+    ("Packages", &["add", "remove", "lock", "freeze", "diff"]),
     ("Results", &["runs", "report"]),
     (
         "Release",
@@ -24,7 +24,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     (
         "Machine",
-        &["plan", "init", "settings", "completion", "man"],
+        &["plan", "init", "doctor", "settings", "prune", "completion", "man"],
     ),
     ("Plumbing", &["compose", "image", "applet"]),
 ];

@@ -7,6 +7,7 @@ mod consoles;
 mod containers;
 mod context;
 mod creation;
+mod disk;
 mod error;
 mod images;
 mod ssh;

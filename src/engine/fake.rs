@@ -4,6 +4,7 @@
 
 mod consoles;
 mod containers;
+mod disk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;

@@ -7,5 +7,6 @@ mod consoles;
 mod evidence;
 mod freezing;
 mod outlook;
+mod pruning;
 mod refusal;
 mod selection;

@@ -60,6 +60,42 @@ fn a_setting_that_makes_no_sense_is_shown_and_refused() {
 }
 
 #[test]
+fn the_doctor_ends_as_a_call_would_and_says_what_mends_it() {
+    let repository = tiny();
+    let doctor = |repository: &Repository| {
+        let ended = repository.floe(&["doctor", "--format", "json"]);
+        let findings: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout).unwrap();
+        (ended.code, findings)
+    };
+    let found = |findings: &[serde_json::Value], subject: &str| {
+        findings
+            .iter()
+            .find(|finding| finding["subject"] == subject)
+            .cloned()
+            .unwrap()
+    };
+    // No engine is there, which may pass.
+    let (code, findings) = doctor(&repository);
+    assert_eq!(code, 75, "{findings:?}");
+    let engine = found(&findings, "engine");
+    assert_eq!(engine["state"], "bad");
+    assert!(
+        engine["hint"].as_str().unwrap().contains("install Docker Engine"),
+        "{engine}"
+    );
+    assert_eq!(found(&findings, "mission tiny")["state"], "good");
+    // A definition that is broken does not.
+    repository.write("missions/tiny/environments/small/small.pip", "six ==== 1\n");
+    repository.write("missions/tiny/environments/small/small.yml", "dependencies: {\n");
+    let (code, findings) = doctor(&repository);
+    assert_eq!(code, 3, "{findings:?}");
+    assert_eq!(found(&findings, "mission tiny")["state"], "bad");
+    repository.write("setup-env", "export TEST_SERVER=maybe\n");
+    let (code, findings) = doctor(&repository);
+    assert_eq!((code, findings.len()), (3, 1));
+}
+
+#[test]
 fn a_shell_completes_commands_missions_environments_and_tests() {
     let repository = tiny();
     let script = repository.floe(&["completion", "bash"]).expect(0).stdout;

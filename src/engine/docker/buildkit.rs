@@ -75,6 +75,14 @@ pub(super) async fn build(
     }
 }
 
+/// Whether the engine has a builder that floe can use.
+pub(super) async fn answers(transport: &Transport) -> Result<(), EngineError> {
+    let opened = transport.upgrade("/grpc", &[]).await;
+    opened
+        .map(drop)
+        .map_err(|error| transport.failed("ask for a builder".to_owned(), &error))
+}
+
 /// Runs the build and follows its reports until both have ended.
 async fn carry_out(
     control: ControlClient<Channel>,

@@ -223,11 +223,16 @@ impl Transport {
 
     /// Sends a request without a body; returns the head of the response.
     pub async fn post(&self, path: &str, headers: Headers<'_>) -> Result<Response<Incoming>, Broken> {
+        self.send(Method::POST, path, headers).await
+    }
+
+    /// The same by any method.
+    pub async fn send(&self, method: Method, path: &str, headers: Headers<'_>) -> Result<Response<Incoming>, Broken> {
         let stream = self.open().await.map_err(Broken::Open)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Broken::Http)?;
         // The task ends with the connection, which ends when the response or what it was upgraded to is dropped.
         tokio::spawn(connection.with_upgrades());
-        let mut request = Request::builder().method(Method::POST).uri(path).header(HOST, "engine");
+        let mut request = Request::builder().method(method).uri(path).header(HOST, "engine");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -1,0 +1,75 @@
+//! What is kept on disks, and what of it goes.
+
+use std::time::Duration;
+
+use super::case::Case;
+use crate::engine::Images as _;
+use crate::workflow::{self, Held, HeldKind, Keep};
+
+fn going(held: &[Held], kind: HeldKind) -> Vec<&str> {
+    let going = held.iter().filter(|held| held.stays.is_none() && held.kind == kind);
+    going.map(|held| held.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn images_of_earlier_files_go_and_those_of_the_present_and_of_others_stay() {
+    let case = Case::new();
+    case.build().await;
+    case.write("missions/m/environments/e/e.pip", "scipy\n");
+    case.build().await;
+    let (held, _) = workflow::held(&case.workplace, &Keep::default()).await.unwrap();
+    let images = going(&held, HeldKind::Image);
+    assert!(images.len() == 1 && images[0].starts_with("floe/m:"), "{images:?}");
+    workflow::prune(&case.workplace, &held).await.unwrap();
+    let (held, _) = workflow::held(&case.workplace, &Keep::default()).await.unwrap();
+    assert_eq!(going(&held, HeldKind::Image), [""; 0]);
+    assert!(case.engine.image("upstream:1").await.unwrap().is_some());
+    let none = Keep {
+        missions: vec!["other".parse().unwrap()],
+        ..Keep::default()
+    };
+    let (held, _) = workflow::held(&case.workplace, &none).await.unwrap();
+    assert_eq!(going(&held, HeldKind::Image), [""; 0]);
+}
+
+#[tokio::test]
+async fn runs_go_only_where_somebody_says_how_many_or_how_old() {
+    let case = Case::new();
+    for run in ["20250101T000000Z-m-aaaaaa", "20250102T000000Z-m-bbbbbb"] {
+        case.write(&format!(".floe/runs/{run}/events.jsonl"), "");
+    }
+    let of = |keep: Keep| {
+        let case = &case;
+        async move {
+            let (held, _) = workflow::held(&case.workplace, &keep).await.unwrap();
+            going(&held, HeldKind::Run)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(of(Keep::default()).await, [""; 0]);
+    let newest = Keep {
+        runs: Some(1),
+        ..Keep::default()
+    };
+    assert_eq!(of(newest.clone()).await, ["20250101T000000Z-m-aaaaaa"]);
+    // Their logs were written a moment ago.
+    let old = Keep {
+        younger: Some(Duration::from_hours(1)),
+        ..Keep::default()
+    };
+    assert_eq!(of(old).await, [""; 0]);
+    let (held, _) = workflow::held(&case.workplace, &newest).await.unwrap();
+    workflow::prune(&case.workplace, &held).await.unwrap();
+    assert!(!case.path(".floe/runs/20250101T000000Z-m-aaaaaa").exists());
+    assert!(case.path(".floe/runs/20250102T000000Z-m-bbbbbb").exists());
+}
+
+#[tokio::test]
+async fn a_container_whose_call_was_killed_goes() {
+    let case = Case::new();
+    case.leave_container().await;
+    let (held, _) = workflow::held(&case.workplace, &Keep::default()).await.unwrap();
+    assert_eq!(going(&held, HeldKind::Container), ["old"]);
+}
