@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Explained, Kind, Place};
 use crate::image;
-use crate::image::applet::ENV_EXPORT;
+use crate::image::applet::{ENV_EXPORT, ENV_UPDATE};
 use crate::reference::EnvironmentName;
 
 pub use generate::Stage;
@@ -116,6 +116,19 @@ pub fn export(environments: &[EnvironmentName], directory: &str, mounts: &Mounts
     let run = commands.collect::<Vec<_>>().join(" \\\n && ");
     let mut draft = Draft::default();
     draft.own(&format!("ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nUSER root\nRUN {run}\n"));
+    draft.finish(mounts, &[])
+}
+
+/// Composes the Dockerfile of an image like `BASE_IMAGE`, in which `list`, a file of the context, was added to an environment.
+#[must_use]
+pub fn addition(environment: &EnvironmentName, list: &str, user: &str, mounts: &Mounts) -> Composed {
+    let update = image::program(ENV_UPDATE);
+    let user = if user.is_empty() { "root" } else { user };
+    let mut draft = Draft::default();
+    draft.own(&format!(
+        "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nUSER root\nCOPY {list} /tmp/{list}\nRUN USE_FROZEN=0 {update} {environment} \
+         /tmp/{list}\nUSER {user}\n"
+    ));
     draft.finish(mounts, &[])
 }
 

@@ -6,6 +6,7 @@
 
 pub mod added;
 mod all;
+mod attempt;
 mod build;
 mod checked;
 mod choose;
@@ -34,6 +35,7 @@ mod watch;
 mod workplace;
 
 pub use all::{Milestone, all};
+pub use attempt::attempt;
 pub use build::{BuildOptions, BuiltPlan, build, images};
 pub use choose::{Asked, Choice, choose, choose_all, list};
 pub use config::{config, deployment, deployments};

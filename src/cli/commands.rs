@@ -2,6 +2,7 @@
 
 mod add;
 mod all;
+mod attempt;
 mod build;
 mod check;
 mod completion;
@@ -67,6 +68,8 @@ pub enum Command {
     Plan(plan::PlanArgs),
     Add(add::AddArgs),
     Remove(remove::RemoveArgs),
+    #[command(name = "try")]
+    Attempt(Box<attempt::TryArgs>),
     Lock(lock::LockArgs),
     Freeze(freeze::FreezeArgs),
     Diff(diff::DiffArgs),
@@ -115,6 +118,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cp(args) => cp::execute(global, args).await,
         Command::Plan(args) => plan::execute(global, &args).await,
         Command::Add(args) => add::execute(global, &args),
+        Command::Attempt(args) => attempt::execute(global, &args).await,
         Command::Remove(args) => remove::execute(global, &args),
         Command::Lock(args) => lock::execute(global, &args),
         Command::Freeze(args) => freeze::execute(global, &args).await,

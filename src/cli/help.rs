@@ -14,7 +14,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Every day",
         &["build", "test", "push", "all", "shell", "exec", "lab", "cp"],
     ),
-    ("Packages", &["add", "remove", "lock", "freeze", "diff"]),
+    ("Packages", &["add", "remove", "lock", "try", "freeze", "diff"]),
     ("Results", &["runs", "report"]),
     (
         "Release",

@@ -15,6 +15,9 @@ pub const MISSION: &str = "org.floe.mission";
 /// Of an image that only serves to take frozen specs out of it: the call that made it.
 pub const FREEZE: &str = "org.floe.freeze";
 
+/// Of an image in which a package is tried: the call that made it.
+pub const TRY: &str = "org.floe.try";
+
 /// Of a container: the run that it belongs to.
 pub const RUN: &str = "org.floe.run";
 

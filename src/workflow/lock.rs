@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{SpecifyError, WorkflowError, Workplace};
-use crate::config::{BaseImage, Site};
+use crate::config::{BaseImage, Settings, Site};
 use crate::envs::conda::Config;
 use crate::envs::{self, Installer, Kept, Start, Tools, Unsolved, Upgrade};
 use crate::freeze::{self, Written};
@@ -13,6 +13,7 @@ use crate::reference::{EnvironmentName, MissionName};
 use crate::repository::{self, Repository};
 use crate::spec::SpecError;
 use crate::spec::draft;
+use crate::spec::edit::PackageKind;
 use crate::spec::env::{self, EnvironmentFiles};
 use crate::spec::frozen::{Frozen, normalized};
 
@@ -145,7 +146,7 @@ impl<'a> Solver<'a> {
             name: &files.name,
             files: recipe(files, &shared),
             also: None,
-            start: self.start(files, &file)?,
+            start: start(&self.workplace.settings, self.base.as_ref(), files)?,
             site: &self.site,
         };
         self.solution(&file, &unsolved, upgrade)
@@ -199,35 +200,41 @@ impl<'a> Solver<'a> {
             path,
         })
     }
+}
 
-    /// What the environment begins with, which depends on the base environment where it is a copy or a venv.
-    fn start(&self, files: &EnvironmentFiles, file: &FrozenFile) -> Result<Start<'_>, WorkflowError> {
-        let settings = &self.workplace.settings;
-        let base = self.base.as_ref();
-        let base_python = base.and_then(|base| base.python.as_deref());
-        let configured = !settings.site.conda_channels.is_empty();
-        let created = files.create.is_some() && !files.name.is_base();
-        match (base, base_python) {
-            (_, _) if created && configured => Ok(Start::Conda),
-            (Some(base), Some(_)) if !created => Ok(Start::Copy(base)),
-            (_, Some(python)) => Ok(Start::Venv(python)),
-            (Some(_), None) if created => Ok(Start::Conda),
-            (Some(_), None) => Err(WorkflowError::CopyOfConda {
-                name: file.environment.clone(),
-                path: file.path.clone(),
-            }),
-            (None, _) if settings.base_image != BaseImage::Debian && created => Ok(Start::Conda),
-            (None, _) => Err(SpecError::NotFrozen {
-                path: repository::base_frozen(),
-            }
-            .into()),
+/// What the environment begins with, which depends on the base environment where it is a copy or a venv.
+fn start<'a>(
+    settings: &Settings,
+    base: Option<&'a Frozen>,
+    files: &EnvironmentFiles,
+) -> Result<Start<'a>, WorkflowError> {
+    let base_python = base.and_then(|base| base.python.as_deref());
+    let configured = !settings.site.conda_channels.is_empty();
+    let created = files.create.is_some() && !files.name.is_base();
+    match (base, base_python) {
+        (_, _) if created && configured => Ok(Start::Conda),
+        (Some(base), Some(_)) if !created => Ok(Start::Copy(base)),
+        (_, Some(python)) => Ok(Start::Venv(python)),
+        (Some(_), None) if created => Ok(Start::Conda),
+        (Some(_), None) => Err(WorkflowError::CopyOfConda {
+            name: files.name.clone(),
+            path: files.directory.join(format!("{}-frozen.yml", files.name)),
+        }),
+        (None, _) if settings.base_image != BaseImage::Debian && created => Ok(Start::Conda),
+        (None, _) => Err(SpecError::NotFrozen {
+            path: repository::base_frozen(),
         }
+        .into()),
     }
+}
 
-    /// Whether the environment is one of conda packages.
-    pub fn is_conda(&self, files: &EnvironmentFiles, file: &FrozenFile) -> Result<bool, WorkflowError> {
-        Ok(matches!(self.start(files, file)?, Start::Conda))
-    }
+/// Who installs what is added to an environment, unless somebody says.
+pub(super) fn installs(workplace: &Workplace, files: &EnvironmentFiles) -> Result<PackageKind, WorkflowError> {
+    let base = base(workplace)?;
+    Ok(match start(&workplace.settings, base.as_ref(), files)? {
+        Start::Conda => PackageKind::Conda,
+        Start::Venv(_) | Start::Copy(_) => PackageKind::Pip,
+    })
 }
 
 /// The spec files of a floating build, in the order of its recipe. A copy of the base environment has what is shared.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub use self::error::SpecifyError;
 
 use self::draft::Draft;
-use super::lock::Solver;
+use super::lock::{self, Solver};
 use super::{Locked, WorkflowError, Workplace};
 use crate::envs::Upgrade;
 use crate::fault::{Explained as _, Place};
@@ -73,12 +73,7 @@ pub fn specify(workplace: &Workplace, wanted: &Specify, uv: Option<PathBuf>) -> 
                 let path = repository.relative(frozen).to_owned();
                 return Err(SpecifyError::OnlyFrozen { path }.into());
             }
-            let file = plan::floating(repository, &files, &shared)?;
-            let by_itself = if solver.is_conda(&files, &file)? {
-                PackageKind::Conda
-            } else {
-                PackageKind::Pip
-            };
+            let by_itself = lock::installs(workplace, &files)?;
             for requirement in requirements {
                 draft.add(&files, wanted, by_itself, requirement.trim())?;
             }
@@ -109,7 +104,7 @@ pub fn specify(workplace: &Workplace, wanted: &Specify, uv: Option<PathBuf>) -> 
 
 /// The mission that is meant: the named one, else among those that have the environment the one that the settings name, else
 /// the only one.
-fn mission(workplace: &Workplace, wanted: &Specify) -> Result<MissionName, WorkflowError> {
+pub(super) fn mission(workplace: &Workplace, wanted: &Specify) -> Result<MissionName, WorkflowError> {
     let (repository, name) = (&workplace.repository, &wanted.environment);
     let has = |mission: &MissionName| repository.environments(mission).join(name.as_str()).is_dir();
     let absent = |mission: MissionName| SpecifyError::NoEnvironment {

@@ -84,7 +84,21 @@ pub(super) async fn one(
             workplace.display().emit(Event::Warning { text });
         }
     }
-    let mut trial = prepare(workplace, choice, image, asked);
+    let run = history::new_run(&choice.mission);
+    let observed = aside(workplace, choice, image, (asked, run.clone()), interrupts).await?;
+    testify(workplace, choice, image, asked, &run, &observed)?;
+    Ok(observed)
+}
+
+/// The same as a run of this name, whose outcome means nothing for any image.
+pub(super) async fn aside(
+    workplace: &Workplace,
+    choice: &Choice,
+    image: &Built,
+    (asked, run): (&Asked, String),
+    interrupts: &Interrupts,
+) -> Result<Observed, WorkflowError> {
+    let mut trial = prepare(workplace, choice, image, asked, run);
     let id = image.id.as_str();
     let found = workplace.engine().await?.image(id).await?;
     let found = found.ok_or_else(|| EngineError::Request {
@@ -94,13 +108,11 @@ pub(super) async fn one(
     })?;
     trial.fixed = image::tested_with(&found.variables);
     trial.stages = stages(workplace, choice, &found);
-    let observed = observe(workplace, &trial, interrupts).await?;
-    testify(workplace, choice, image, asked, &trial.run, &observed)?;
-    Ok(observed)
+    observe(workplace, &trial, interrupts).await
 }
 
 /// What to run, and how.
-fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked) -> Trial {
+fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked, run: String) -> Trial {
     let mission = &choice.mission;
     let settings = &workplace.settings;
     let request = Request {
@@ -109,7 +121,6 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked)
         known: history::known(&workplace.state, mission),
         ..Request::default()
     };
-    let run = history::new_run(mission);
     Trial {
         mission: mission.to_string(),
         image: image.id.clone(),

@@ -15,4 +15,5 @@ mod rootfs;
 mod runs;
 mod site;
 mod story;
+mod trying;
 mod workshop;

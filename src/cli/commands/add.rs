@@ -13,12 +13,19 @@ use crate::workflow::{Change, Specify};
 /// Add packages to an environment: its specs, its frozen spec and its lock, in seconds and without a build
 #[derive(Debug, Args)]
 pub struct AddArgs {
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// Packages for an environment.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Wanted {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: EnvironmentName,
     /// What to add, as a list would say it: `numpy`, `numpy>=2`, `name @ https://…`
     #[arg(value_name = "PACKAGE", required = true)]
-    packages: Vec<String>,
+    pub packages: Vec<String>,
     /// The mission, if `setup-env` names none or another
     #[arg(long)]
     mission: Option<MissionName>,
@@ -32,24 +39,30 @@ pub struct AddArgs {
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
     #[command(flatten)]
-    solving: Solving,
+    pub solving: Solving,
+}
+
+impl Wanted {
+    /// What is to become of the environment's specs.
+    pub fn specify(&self) -> Specify {
+        let kind = match (self.conda, self.pip) {
+            (true, _) => Some(PackageKind::Conda),
+            (_, true) => Some(PackageKind::Pip),
+            _ => None,
+        };
+        Specify {
+            mission: self.mission.clone(),
+            environment: self.environment.clone(),
+            change: Change::Add(self.packages.clone()),
+            kind,
+            file: self.file.clone(),
+            upgrade: self.solving.upgrade(),
+            dry_run: self.solving.dry_run,
+        }
+    }
 }
 
 /// Adds packages to an environment.
 pub fn execute(global: &Global, args: &AddArgs) -> Result<(), Failure> {
-    let kind = match (args.conda, args.pip) {
-        (true, _) => Some(PackageKind::Conda),
-        (_, true) => Some(PackageKind::Pip),
-        _ => None,
-    };
-    let wanted = Specify {
-        mission: args.mission.clone(),
-        environment: args.environment.clone(),
-        change: Change::Add(args.packages.clone()),
-        kind,
-        file: args.file.clone(),
-        upgrade: args.solving.upgrade(),
-        dry_run: args.solving.dry_run,
-    };
-    specified(global, &wanted, &args.solving)
+    specified(global, &args.wanted.specify(), &args.wanted.solving)
 }
