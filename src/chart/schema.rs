@@ -58,11 +58,11 @@ pub(super) fn key<'a>(root: &'a Value, schemas: &[&'a Value], key: &str) -> Verd
     match (known.is_empty(), unknown, open, silent) {
         (false, ..) => Verdict::Known(known),
         (true, true, ..) => Verdict::Unknown,
-        (true, false, true, _) => Verdict::Open,
         (true, false, false, true) => Verdict::Silent,
-        // They say nothing of keys at all.
+        // There are none.
         (true, false, false, false) if schemas.is_empty() => Verdict::Silent,
-        (true, false, false, false) => Verdict::Open,
+        // One says so, or they say nothing of keys at all.
+        (true, false, ..) => Verdict::Open,
     }
 }
 

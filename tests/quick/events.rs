@@ -29,7 +29,7 @@ fn events() -> Vec<Event> {
         worker: 2,
         ..TestFinished::new(id(), verdict)
     };
-    let (image, step, name) = (text, text, text);
+    let (image, step, name, paths) = (text, text, text, vec!["/data/conda".into()]);
     vec![
         Event::ImageStarted {
             image: image(),
@@ -102,9 +102,7 @@ fn events() -> Vec<Event> {
             problem: Some(text()),
             seconds: 1.0,
         },
-        Event::Behind {
-            paths: vec!["/data/conda".into()],
-        },
+        Event::Behind { paths },
         Event::Untouched,
         Event::Note { text: text() },
         Event::Warning { text: text() },

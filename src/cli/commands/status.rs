@@ -71,8 +71,8 @@ pub async fn execute(global: &Global, args: &StatusArgs) -> Result<(), Failure> 
 
 fn text(status: &Status) -> String {
     let is_live = status.stages.iter().any(|stage| stage.live.is_some());
-    let live = if is_live { "LIVE" } else { "" };
-    let mut rows = vec![["STAGE", "IMAGE", "SINCE", "CHECK", "BESIDE THE STAGE BEFORE", live].map(str::to_owned)];
+    let last = if is_live { "LIVE" } else { "" };
+    let mut rows = vec![["STAGE", "IMAGE", "SINCE", "CHECK", "BESIDE THE STAGE BEFORE", last].map(str::to_owned)];
     for stage in &status.stages {
         let name = format!(
             "{}/{}{}",
@@ -81,7 +81,7 @@ fn text(status: &Status) -> String {
             if stage.protected { " *" } else { "" }
         );
         let image = stage.image.as_ref().map(short);
-        let live = stage.live.as_ref().map(|told| beside(told, stage));
+        let runs = stage.live.as_ref().map(|told| beside(told, stage));
         let since = stage
             .since
             .as_ref()
@@ -106,7 +106,7 @@ fn text(status: &Status) -> String {
             or_none(since),
             check.to_owned(),
             behind,
-            live.unwrap_or_default(),
+            runs.unwrap_or_default(),
         ]);
     }
     let widths: [usize; 6] =
@@ -199,7 +199,7 @@ fn json(status: &Status) -> serde_json::Value {
 fn live(told: &Told, stage: &StageStatus) -> serde_json::Value {
     let mut value = json!({ "state": null, "image": null, "digest": null, "reason": null });
     value["as-wanted"] = json!(told.is(stage.image.as_ref()));
-    let state = match told {
+    let kind = match told {
         Told::Live(Live::Runs { image, digest }) => {
             value["image"] = json!(image);
             value["digest"] = json!(digest.as_ref().map(ToString::to_string));
@@ -212,6 +212,6 @@ fn live(told: &Told, stage: &StageStatus) -> serde_json::Value {
             "not-known"
         }
     };
-    value["state"] = json!(state);
+    value["state"] = json!(kind);
     value
 }

@@ -164,7 +164,7 @@ fn surround(from: &Path, to: &Path, scratch: &Path) -> Result<(PathBuf, Vec<Path
         let Some(name) = names.next() else {
             return Ok((place, crowded));
         };
-        let linked = fs::create_dir(&place).and_then(|()| link_others(&real, &place, name, scratch));
+        let linked = fs::create_dir(&place).and_then(|()| link_others((&real, &place), name, scratch, MOST_BESIDE));
         let all = linked.map_err(|source| CopyError::File {
             path: place.clone(),
             source,
@@ -177,15 +177,15 @@ fn surround(from: &Path, to: &Path, scratch: &Path) -> Result<(PathBuf, Vec<Path
     }
 }
 
-/// Links everything in `real` but `name` from `place`, as far as it is not too much. Returns whether it was not. A directory that
+/// Links everything in `real` but `name` from `place`, `most` entries of it. Returns whether that is all. A directory that
 /// cannot be listed has nothing that could be linked.
-fn link_others(real: &Path, place: &Path, name: &OsStr, scratch: &Path) -> io::Result<bool> {
+fn link_others((real, place): (&Path, &Path), name: &OsStr, scratch: &Path, most: usize) -> io::Result<bool> {
     let Ok(entries) = fs::read_dir(real) else {
         return Ok(true);
     };
     let others = entries.flatten().filter(|entry| entry.file_name() != name);
     let mut others = others.filter(|entry| !is_own(&entry.path(), scratch));
-    for entry in others.by_ref().take(MOST_BESIDE) {
+    for entry in others.by_ref().take(most) {
         symlink(entry.path(), place.join(entry.file_name()))?;
     }
     Ok(others.next().is_none())
@@ -304,27 +304,24 @@ mod tests {
 
     #[test]
     fn what_a_notebook_does_not_find_is_told_and_what_is_floes_own_is_not_missing() {
-        let (_dir, root) = tree(&["from/x.ipynb"]);
-        // One is the directory itself.
-        for number in 1..MOST_BESIDE {
-            fs::create_dir(root.join(number.to_string())).unwrap();
-        }
-        fs::create_dir(root.join("floe-test-A1b2C3")).unwrap();
-        let (from, to) = (root.join("from"), tempfile::tempdir().unwrap());
-        let lacks = |to: &str, scratch: &Path, target: &Path| {
-            let copied = copy(&from, &target.join(to), scratch).unwrap();
-            copied.lacks(&from)
+        let (_dir, root) = tree(&["from/x.ipynb", "a", "b", "floe-test-A1b2C3/x.ipynb"]);
+        let to = tempfile::tempdir().unwrap();
+        let all = |place: &str, most: usize| {
+            let place = to.path().join(place);
+            fs::create_dir(&place).unwrap();
+            link_others((&root, &place), OsStr::new("from"), &root, most).unwrap()
         };
-        assert_eq!(lacks("a", &root, to.path()), [""; 0]);
-        for name in ["more", "and more"] {
-            fs::create_dir(root.join(name)).unwrap();
-        }
+        assert!(all("enough", 2), "neither the directory itself nor floe's own counts");
+        assert!(!all("few", 1));
+        assert_eq!(names(&to.path().join("few")).len(), 1);
+        let copied = Copied {
+            directory: to.path().to_owned(),
+            unreadable: Vec::new(),
+            crowded: vec![PathBuf::from("/data")],
+        };
         assert_eq!(
-            lacks("b", &root, to.path()),
-            [format!(
-                "{} holds more than 10000 entries, of which notebooks do not find all",
-                root.display()
-            )]
+            copied.lacks(&root),
+            ["/data holds more than 10000 entries, of which notebooks do not find all"]
         );
     }
 

@@ -158,6 +158,9 @@ fn a_stale_frozen_spec_is_said_and_in_strict_mode_refused() {
 fn without_lists_that_all_share_a_mission_is_frozen_all_the_same() {
     let repository = Workshop::new();
     fs::remove_dir_all(repository.path().join("common/common-env")).unwrap();
+    let without = read(&repository, "common/Dockerfile").replace("COPY common-env/ /opt/common-env/\n", "");
+    let without = without.replace("RUN /opt/common-scripts/install-common base\n", "");
+    repository.write("common/Dockerfile", &without);
     let directory = "missions/alone/environments/small";
     repository.write(&format!("{directory}/small.pip"), "iniconfig\n");
     repository.write(&format!("{directory}/tests/imports"), "iniconfig\n");
