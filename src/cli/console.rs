@@ -63,9 +63,9 @@ impl Desk {
         })
     }
 
-    /// Waits until all is shown, and gives the terminal back.
-    pub async fn close(mut self) {
-        if let Some(written) = self.written.take() {
+    /// Gives the terminal back; before that, waits until all is shown, if that is to be.
+    pub async fn close(mut self, whole: bool) {
+        if let Some(written) = self.written.take().filter(|_| whole) {
             tokio::select! {
                 _ = written => {}
                 _ = tokio::signal::ctrl_c() => {}

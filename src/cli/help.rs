@@ -38,7 +38,7 @@ pub fn command() -> Command {
     let command = completion::with_candidates(Cli::command());
     let (short, long) = (names(), table(&command));
     command
-        .help_template("{about-with-newline}\n{usage-heading} {usage}\n\n{after-help}\n\nOptions:\n{options}")
+        .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}\n")
         .after_help(short)
         .after_long_help(long)
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 pub use self::copy::copy;
 pub use self::error::ConsoleError;
 pub use self::lab::{LabOptions, lab};
-pub use self::relay::{Seat, Sent};
+pub use self::relay::{Gone, Seat, Sent};
 pub use self::subject::Subject;
 use super::observe::sweep;
 use super::{Interrupts, WorkflowError, Workplace};
@@ -67,7 +67,7 @@ pub struct Setup {
     pub port: Option<u16>,
 }
 
-/// Lets somebody in, and returns the exit code of the command.
+/// Lets somebody in until the command ends.
 ///
 /// `open` gives the streams of whoever is let in, once the container is there to be begun; `terminal` says whether they
 /// are a terminal. The container is removed however this ends.
@@ -77,7 +77,7 @@ pub async fn console(
     terminal: bool,
     interrupts: &Interrupts,
     open: impl FnOnce() -> Result<Seat, FileError> + Send,
-) -> Result<u8, WorkflowError> {
+) -> Result<Gone, WorkflowError> {
     let image = console.subject.image(workplace, interrupts).await?;
     // From here on a container may be there, which an interrupt must not leave behind.
     interrupts.leave_to_work();

@@ -4,7 +4,7 @@ mod lab;
 mod terminal;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -75,6 +75,13 @@ fn a_command_has_the_streams_and_the_exit_code_of_its_call() {
     let began = Instant::now();
     assert_eq!(String::from_utf8(piped.output().unwrap().stdout).unwrap(), "y\n");
     assert!(began.elapsed() < Duration::from_secs(20));
+    // One that does not read keeps floe from hearing nothing.
+    let mut call = exec(&["yes"]);
+    let mut deaf = call.stdout(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_secs(5));
+    let pid = deaf.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    assert_eq!(deaf.wait().unwrap().code(), Some(143));
     let unknown = given(repository.command(&["exec", "-e", "none", "--", "true"]), "").expect(3);
     assert!(unknown.stderr.contains("small"), "{}", unknown.stderr);
     assert_eq!(containers("piped"), "");
@@ -97,7 +104,8 @@ fn what_is_written_to_a_mount_belongs_to_whoever_calls_and_the_image_knows_a_nam
     assert!(own.success());
     let script = "id -un; cat /data/given; touch ~/made; ! touch /data/made 2>/dev/null; pip --version > /dev/null; \
                   touch /opt/conda/made";
-    let call = repository.command(&["exec", "--home", "home", "--", "bash", "-ec", script]);
+    let mut call = repository.command(&["exec", "--home", "home", "--", "bash", "-ec", script]);
+    call.env("HOME", root);
     let words = ["setpriv", "--reuid", STRANGER, "--regid", STRANGER, "--groups", &group];
     let ended = Ended::of(through(&words, &call).output().unwrap()).expect(0);
     assert_eq!(ended.stdout, "jovyan\ntext");
@@ -141,13 +149,12 @@ fn a_call_that_is_ended_leaves_no_container_and_one_that_is_killed_leaves_it_to_
     let repository = mission("ended");
     let sleeping = || {
         let mut call = repository.command(&["exec", "--", "bash", "-c", "echo up; sleep 100"]);
-        let child = call.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while containers("ended").is_empty() || !docker(&["ps", "-q"]).contains(&containers("ended")[..12]) {
-            assert!(Instant::now() < deadline);
-            sleep(Duration::from_millis(50));
-        }
-        sleep(Duration::from_secs(1));
+        let mut child = call.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut said)
+            .unwrap();
+        assert_eq!(said, "up\n");
         child
     };
     let signalled = |child: &Child, name: &str| {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
@@ -98,10 +99,6 @@ pub async fn run(place: &Place) -> Result<(), Failure> {
 }
 
 /// Starts a child that is waited for among all others.
-#[expect(
-    clippy::zombie_processes,
-    reason = "the first process waits for every child that there is"
-)]
 fn start(command: &mut Command) -> io::Result<Pid> {
     let child = command.spawn()?;
     Ok(Pid::from_child(&child))
@@ -136,9 +133,10 @@ pub fn enter(place: Place) -> Result<(), Failure> {
         output::tell(&spot.told);
     }
     let inherited = here.of_tests();
-    let active = match (&environment, &machine) {
-        (Some(name), Some(machine)) => Some((name, machine.layout.complete(name)?)),
-        _ => None,
+    let active = if let (Some(name), Some(machine)) = (&environment, &machine) {
+        Some((name, machine.layout.complete(name)?))
+    } else {
+        None
     };
     let active = active.as_ref().map(|(name, prefix)| (*name, prefix.as_path()));
     let words = if visit.command.is_empty() {
@@ -165,13 +163,12 @@ fn become_command(
     let Some((program, arguments)) = words.split_first() else {
         return Ok(());
     };
-    let mut command = match active {
-        Some((name, prefix)) => envs::activated(name, prefix, Path::new(program), inherited),
-        None => {
-            let mut command = Command::new(program);
-            command.env_clear().envs(inherited);
-            command
-        }
+    let mut command = if let Some((name, prefix)) = active {
+        envs::activated(name, prefix, Path::new(program), inherited)
+    } else {
+        let mut command = Command::new(program);
+        command.env_clear().envs(inherited);
+        command
     };
     let error = command.args(arguments).exec();
     // As shells have it.
@@ -219,10 +216,10 @@ fn rc_file(name: &EnvironmentName, prefix: &Path, inherited: &BTreeMap<OsString,
         if let (true, Some(value)) = (own, value) {
             let value = value.to_string_lossy();
             let quoted = shlex::try_quote(&value).unwrap_or_default();
-            text.push_str(&format!("export {}={quoted}\n", name.to_string_lossy()));
+            let _ = writeln!(text, "export {}={quoted}", name.to_string_lossy());
         }
     }
-    text.push_str(&format!("PS1=\"({name}) ${{PS1}}\"\n"));
+    let _ = writeln!(text, "PS1=\"({name}) ${{PS1}}\"");
     text
 }
 

@@ -21,10 +21,10 @@ pub struct ConsoleArgs {
     /// `environments` over the installed ones
     #[arg(long, conflicts_with = "image")]
     pub dev: bool,
-    /// A directory of this machine as the home directory; made where it is not there [setting: HOME_MOUNT]
+    /// A directory of this machine as the home directory; made where it is not there [setting: `HOME_MOUNT`]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
-    /// What else to see of this machine, beside the setting DATA_MOUNTS; may be repeated
+    /// What else to see of this machine, beside the setting `DATA_MOUNTS`; may be repeated
     #[arg(long = "mount", value_name = "HOST:CONTAINER[:ro]")]
     mounts: Vec<Mount>,
     /// The working directory in the container

@@ -37,13 +37,12 @@ pub async fn execute(global: &Global, args: CpArgs) -> Result<(), Failure> {
         let message = format!("{path:?} is no absolute path");
         return Err(Failure::new(ExitCode::Usage, message).hint("e.g. `floe cp tiny:/opt/environments .`"));
     }
-    let (session, subject) = match args.image {
-        Some(image) => (Session::open_anywhere(global, &[])?, Subject::Image(image)),
-        None => {
-            let session = Session::open(global, &[])?;
-            let mission = session.workplace.mission(mission)?;
-            (session, Subject::Mission(mission))
-        }
+    let (session, subject) = if let Some(image) = args.image {
+        (Session::open_anywhere(global, &[])?, Subject::Image(image))
+    } else {
+        let session = Session::open(global, &[])?;
+        let mission = session.workplace.mission(mission)?;
+        (session, Subject::Mission(mission))
     };
     let copied = workflow::copy(&session.workplace, &subject, path, &args.to, &session.interrupts).await?;
     output::result(&format!("{}\n", copied.display()))

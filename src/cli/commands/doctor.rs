@@ -1,5 +1,7 @@
 //! `floe doctor`: what keeps floe from working here, and what mends it.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 
 use crate::cli::args::{Format, Global};
@@ -101,7 +103,7 @@ fn lines(finding: &Finding, color: bool) -> String {
     let text = shown(&finding.text).replace('\n', "\n      ");
     let mut lines = format!("{ink}{word:>4}{reset}  {}: {text}\n", shown(&finding.subject));
     if let Some(hint) = &finding.hint {
-        lines.push_str(&format!("      -> {}\n", shown(hint)));
+        let _ = writeln!(lines, "      -> {}", shown(hint));
     }
     lines
 }

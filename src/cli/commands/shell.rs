@@ -50,6 +50,7 @@ pub(super) async fn enter(session: &Session, console: &Console) -> Result<(), Fa
     let mut desk = Desk::default();
     let open = || desk.open(terminal);
     let ended = workflow::console(&session.workplace, console, terminal, &session.interrupts, open).await;
-    desk.close().await;
-    console::ended(ended?)
+    // What a reader does not take keeps a call that was ended from no end.
+    desk.close(ended.as_ref().is_ok_and(|gone| gone.whole)).await;
+    console::ended(ended?.code)
 }

@@ -8,14 +8,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::super::WorkflowError;
 use super::Typed;
-use crate::engine::{Container, Engine, Size, Written};
+use crate::engine::{Container, Engine, EngineError, Size, Written};
 use crate::state::FileError;
 
 /// How long a command that was asked to end may take to.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the rest of what a command wrote is waited for.
-const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// So many interrupts end a command that does not end of them.
 const MOST_INTERRUPTS: usize = 3;
@@ -35,6 +32,15 @@ pub struct Seat {
     pub size: Option<Size>,
 }
 
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// Its exit code.
+    pub code: u8,
+    /// Whether all that it wrote was passed on.
+    pub whole: bool,
+}
+
 /// What comes from outside beside what is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
@@ -46,13 +52,13 @@ pub enum Sent {
     End(&'static str),
 }
 
-/// Lets the container begin, and passes everything on until it ends. Returns its exit code.
+/// Lets the container begin, and passes everything on until it ends.
 pub async fn relay(
     engine: &dyn Engine,
     container: &Container,
     terminal: bool,
     open: impl FnOnce() -> Result<Seat, FileError>,
-) -> Result<u8, WorkflowError> {
+) -> Result<Gone, WorkflowError> {
     let attached = engine.attach(container, terminal).await?;
     let Seat {
         input,
@@ -69,16 +75,21 @@ pub async fn relay(
     let mut written = attached.output;
     let (mut taken, mut interrupts) = (false, 0);
     let mut deadline: Option<Instant> = None;
-    let broken = loop {
+    // A piece that nobody has taken yet keeps no signal from being heard.
+    let mut held: Option<Written> = None;
+    let whole = loop {
         tokio::select! {
-            piece = written.recv() => match piece {
-                None => break false,
-                Some(piece) => {
-                    if output.send(piece?).await.is_err() {
-                        break true;
-                    }
-                }
+            piece = written.recv(), if held.is_none() => match piece {
+                Some(piece) => held = Some(piece?),
+                None => break true,
             },
+            permit = output.reserve(), if held.is_some() => {
+                let (Ok(permit), Some(piece)) = (permit, held.take()) else {
+                    cut(engine, container, &mut written).await?;
+                    return Ok(Gone { code: BROKEN_PIPE, whole: false });
+                };
+                permit.send(piece);
+            }
             () = &mut taking, if !taken => taken = true,
             Some(sent) = sent.recv() => match sent {
                 Sent::Resized(size) => {
@@ -97,17 +108,26 @@ pub async fn relay(
                 }
             },
             () = reached(deadline) => {
-                engine.kill(container).await?;
-                deadline = Some(Instant::now() + LAST_OUTPUT_TIMEOUT);
+                cut(engine, container, &mut written).await?;
+                break false;
             }
         }
     };
-    if broken {
-        engine.kill(container).await?;
-        return Ok(BROKEN_PIPE);
-    }
     let exit = engine.wait(container).await?;
-    Ok(u8::try_from(exit.code).unwrap_or(u8::MAX))
+    let code = u8::try_from(exit.code).unwrap_or(u8::MAX);
+    Ok(Gone { code, whole })
+}
+
+/// Kills the command, and reads what it wrote until then: an engine does not end what still has something to say.
+async fn cut(
+    engine: &dyn Engine,
+    container: &Container,
+    written: &mut mpsc::Receiver<Result<Written, EngineError>>,
+) -> Result<(), EngineError> {
+    let (killed, ()) = tokio::join!(engine.kill(container), async {
+        while written.recv().await.is_some() {}
+    });
+    killed
 }
 
 /// Passes on what is typed, and then ends the input.

@@ -28,7 +28,7 @@ fn seat() -> (Seat, mpsc::Receiver<Written>) {
     (seat, shown)
 }
 
-async fn enter(case: &Case, setup: Setup) -> Result<u8, WorkflowError> {
+async fn enter(case: &Case, setup: Setup) -> Result<crate::workflow::console::Gone, WorkflowError> {
     let (seat, _shown) = seat();
     workflow::console(&case.workplace, &of_m(setup), false, &case.interrupts, || Ok(seat)).await
 }
@@ -40,7 +40,7 @@ fn count(case: &Case, word: &str) -> usize {
 #[tokio::test]
 async fn an_image_is_built_where_there_is_none_and_a_stale_one_is_used_as_it_is() {
     let case = Case::new();
-    assert_eq!(enter(&case, Setup::default()).await.unwrap(), 0);
+    assert_eq!(enter(&case, Setup::default()).await.unwrap().code, 0);
     let builds = count(&case, "build ");
     assert!(builds > 0);
     let first = case.engine.started()[0].image.clone();

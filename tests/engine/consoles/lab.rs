@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use super::mission;
-use crate::workshop::containers;
+use crate::workshop::{Workshop, containers};
 
 /// The head of the answer to a request for `path`.
 fn asked(port: &str, path: &str) -> String {
@@ -45,14 +45,10 @@ fn jupyterlab_answers_at_the_url_that_is_printed_and_goes_when_it_is_interrupted
 
 #[test]
 fn a_server_that_does_not_start_says_why() {
-    let repository = mission("nolab");
-    repository.write(
-        "missions/nolab/Dockerfile.custom",
-        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n",
-    );
-    let broken = ["lab", "--image", "floe/nolab:none"];
-    repository.floe(&broken).expect(102);
-    let ended = repository.floe(&["lab", "--home", "/proc/1/no"]);
-    assert_ne!(ended.code, 0);
+    let repository = Workshop::new();
+    let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCMD [\"sh\", \"-c\", \"echo broken >&2; exit 9\"]\n";
+    repository.write("missions/nolab/Dockerfile", dockerfile);
+    let ended = repository.floe(&["lab", "nolab"]).expect(3);
+    ended.says(&["the server ended with exit code 9; it said last:\nbroken"]);
     assert_eq!(containers("nolab"), "");
 }
