@@ -1,7 +1,8 @@
 //! What floe keeps on disks, and what of it nobody needs any more.
 //!
 //! Only what carries floe's own labels, or lies in `.floe/`, is ever named or removed. An image that is what a mission's files
-//! come to now stays, and so does what it extends, unless all images of the mission are asked for.
+//! come to now stays, and so does what it extends. An engine may serve several repositories, of whose files nothing is known
+//! here: images of missions that this one does not have stay unless they are named.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,6 +32,8 @@ pub struct Keep {
     pub younger: Option<Duration>,
     /// So many of the newest runs; all, if nothing says how many or how old.
     pub runs: Option<usize>,
+    /// Whether what missions share stays: images that those of other repositories may extend.
+    pub shared: bool,
     /// Whether floe's caches in `.floe/` stay.
     pub caches: bool,
 }
@@ -88,6 +91,7 @@ pub async fn held(workplace: &Workplace, keep: &Keep) -> Result<(Vec<Held>, Opti
     let engine = workplace.engine().await?;
     let holdings = engine.holdings().await?;
     let needed = needed(workplace, engine).await?;
+    let missions = workplace.repository.missions();
     let now = Timestamp::now();
     let is_young = |made: Option<Timestamp>| {
         let age = made.map(|made| now.duration_since(made).unsigned_abs());
@@ -97,15 +101,15 @@ pub async fn held(workplace: &Workplace, keep: &Keep) -> Result<(Vec<Held>, Opti
         |image: &&HeldImage| image.labels.contains_key(label::INPUT_DIGEST) || image.labels.contains_key(label::FREEZE);
     for image in holdings.images.iter().filter(own) {
         let mission = image.labels.get(label::MISSION).cloned();
-        let asked = keep.missions.is_empty()
-            || keep
-                .missions
-                .iter()
-                .any(|name| Some(name.as_str()) == mission.as_deref());
+        let named = |name: &&MissionName| Some(name.as_str()) == mission.as_deref();
+        let asked = keep.missions.is_empty() || keep.missions.iter().any(|name| named(&name));
+        let known = missions.iter().chain(&keep.missions).any(|name| named(&name));
         let stays = match () {
-            () if !asked => Some("another mission's"),
+            () if !asked => Some("not asked for"),
             () if needed.contains(&image.id) => Some("what the files come to now"),
             () if image.containers > 0 => Some("a container is of it"),
+            () if mission.is_some() && !known => Some("a mission of another repository"),
+            () if mission.is_none() && keep.shared => Some("other repositories may extend it (--shared)"),
             () if is_young(image.created) => Some("young"),
             () => None,
         };

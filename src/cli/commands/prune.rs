@@ -1,6 +1,7 @@
 //! `floe prune`: what floe keeps on disks, and what of it goes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use crate::workflow::{self, Held, HeldKind, Keep};
 /// is shown first; on a terminal it is asked, elsewhere `--yes` is needed.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// Only images of these missions
+    /// Only images of these missions, of another repository, too
     #[arg(value_name = "MISSION")]
     missions: Vec<String>,
     /// Keep the N newest test runs
@@ -31,18 +32,28 @@ pub struct PruneArgs {
     /// Only images and runs that are older, e.g. 30d, 12h
     #[arg(long, value_name = "TIME", value_parser = age)]
     older: Option<Limit>,
+    /// Remove earlier images of what missions share, too, which those of other repositories on this engine may extend
+    #[arg(long)]
+    shared: bool,
     /// Remove what was downloaded, too
     #[arg(long)]
     caches: bool,
+    #[command(flatten)]
+    consent: Consent,
+    /// How to print it; JSON is printed and nothing removed, unless `--yes` is given
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+/// Whether somebody has said already what is to be done.
+#[derive(Debug, Args)]
+struct Consent {
     /// Only show it
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// How to print it; JSON is printed and nothing removed, unless `--yes` is given
-    #[arg(long, default_value = "text")]
-    format: Format,
 }
 
 /// Days, beside what times are written as elsewhere.
@@ -64,18 +75,19 @@ pub async fn execute(global: &Global, args: &PruneArgs) -> Result<(), Failure> {
         missions: missions.collect::<Result<_, workflow::WorkflowError>>()?,
         younger: args.older.map(|limit| limit.0),
         runs: args.keep_runs,
+        shared: !args.shared,
         caches: !args.caches,
     };
     let (held, cache) = workflow::held(workplace, &keep).await?;
     let going = held.iter().filter(|held| held.stays.is_none()).count();
-    let frees = held
+    let size = held
         .iter()
         .filter(|held| held.stays.is_none())
         .map(|held| held.bytes)
         .sum::<u64>();
     match args.format {
         Format::Json => {
-            let value = json!({"held": held, "frees": frees, "builder-cache": cache});
+            let value = json!({"held": held, "frees": size, "builder-cache": cache});
             output::result(&format!("{value:#}\n"))?;
         }
         Format::Text => output::result(&shown(&held, cache))?,
@@ -84,12 +96,12 @@ pub async fn execute(global: &Global, args: &PruneArgs) -> Result<(), Failure> {
         output::say("Nothing is to go.");
         return Ok(());
     }
-    let what = format!("{}, {}", count(going, "thing"), bytes(frees));
-    if args.dry_run || (args.format == Format::Json && !args.yes) {
+    let what = format!("{}, {}", count(going, "thing"), bytes(size));
+    if args.consent.dry_run || (args.format == Format::Json && !args.consent.yes) {
         output::say(&format!("{what} would go."));
         return Ok(());
     }
-    if !args.yes {
+    if !args.consent.yes {
         let answer = output::ask(&format!("Remove {what}? [y/N]")).await;
         match answer.as_deref() {
             Some("y" | "Y" | "yes") => {}
@@ -142,13 +154,14 @@ fn shown(held: &[Held], cache: Option<u64>) -> String {
             format!(" of {mission}")
         };
         let what = format!("{}{}", count(number, word(kind)), Untrusted::default().inline(&of));
-        text.push_str(&format!("  {what:34}  {:>9}  {reason}\n", bytes(size)));
+        let _ = writeln!(text, "  {what:34}  {:>9}  {reason}", bytes(size));
     }
     if let Some(cache) = cache.filter(|cache| *cache > 0) {
-        text.push_str(&format!(
-            "The builder's cache, which others may share, has {}: `docker builder prune`\n",
+        let _ = writeln!(
+            text,
+            "The builder's cache, which others may share, has {}: `docker builder prune`",
             bytes(cache)
-        ));
+        );
     }
     text
 }

@@ -4,7 +4,17 @@ use std::time::Duration;
 
 use super::case::Case;
 use crate::engine::Images as _;
+use crate::image::label;
 use crate::workflow::{self, Held, HeldKind, Keep};
+
+/// What stays unless a person says otherwise.
+fn kept() -> Keep {
+    Keep {
+        shared: true,
+        caches: true,
+        ..Keep::default()
+    }
+}
 
 fn going(held: &[Held], kind: HeldKind) -> Vec<&str> {
     let going = held.iter().filter(|held| held.stays.is_none() && held.kind == kind);
@@ -17,19 +27,54 @@ async fn images_of_earlier_files_go_and_those_of_the_present_and_of_others_stay(
     case.build().await;
     case.write("missions/m/environments/e/e.pip", "scipy\n");
     case.build().await;
-    let (held, _) = workflow::held(&case.workplace, &Keep::default()).await.unwrap();
+    let (held, _) = workflow::held(&case.workplace, &kept()).await.unwrap();
     let images = going(&held, HeldKind::Image);
     assert!(images.len() == 1 && images[0].starts_with("floe/m:"), "{images:?}");
     workflow::prune(&case.workplace, &held).await.unwrap();
-    let (held, _) = workflow::held(&case.workplace, &Keep::default()).await.unwrap();
+    let (held, _) = workflow::held(&case.workplace, &kept()).await.unwrap();
     assert_eq!(going(&held, HeldKind::Image), [""; 0]);
     assert!(case.engine.image("upstream:1").await.unwrap().is_some());
     let none = Keep {
         missions: vec!["other".parse().unwrap()],
-        ..Keep::default()
+        ..kept()
     };
     let (held, _) = workflow::held(&case.workplace, &none).await.unwrap();
     assert_eq!(going(&held, HeldKind::Image), [""; 0]);
+}
+
+#[tokio::test]
+async fn images_of_other_repositories_go_only_where_they_are_named() {
+    let case = Case::new();
+    let labelled = |mission: Option<&str>| {
+        let mission = mission.map(|mission| (label::MISSION.to_owned(), mission.to_owned()));
+        mission
+            .into_iter()
+            .chain([(label::INPUT_DIGEST.to_owned(), "x".to_owned())])
+            .collect()
+    };
+    case.engine.add_image("floe/elsewhere:1", labelled(Some("elsewhere")));
+    case.engine.add_image("floe/common:1", labelled(None));
+    let of = |keep: Keep| {
+        let case = &case;
+        async move {
+            let (held, _) = workflow::held(&case.workplace, &keep).await.unwrap();
+            going(&held, HeldKind::Image)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(of(kept()).await, [""; 0]);
+    let named = Keep {
+        missions: vec!["elsewhere".parse().unwrap()],
+        ..kept()
+    };
+    assert_eq!(of(named).await, ["floe/elsewhere:1"]);
+    let shared = Keep {
+        shared: false,
+        ..kept()
+    };
+    assert_eq!(of(shared).await, ["floe/common:1"]);
 }
 
 #[tokio::test]
@@ -48,16 +93,16 @@ async fn runs_go_only_where_somebody_says_how_many_or_how_old() {
                 .collect::<Vec<_>>()
         }
     };
-    assert_eq!(of(Keep::default()).await, [""; 0]);
+    assert_eq!(of(kept()).await, [""; 0]);
     let newest = Keep {
         runs: Some(1),
-        ..Keep::default()
+        ..kept()
     };
     assert_eq!(of(newest.clone()).await, ["20250101T000000Z-m-aaaaaa"]);
     // Their logs were written a moment ago.
     let old = Keep {
         younger: Some(Duration::from_hours(1)),
-        ..Keep::default()
+        ..kept()
     };
     assert_eq!(of(old).await, [""; 0]);
     let (held, _) = workflow::held(&case.workplace, &newest).await.unwrap();
@@ -70,6 +115,6 @@ async fn runs_go_only_where_somebody_says_how_many_or_how_old() {
 async fn a_container_whose_call_was_killed_goes() {
     let case = Case::new();
     case.leave_container().await;
-    let (held, _) = workflow::held(&case.workplace, &Keep::default()).await.unwrap();
+    let (held, _) = workflow::held(&case.workplace, &kept()).await.unwrap();
     assert_eq!(going(&held, HeldKind::Container), ["old"]);
 }
