@@ -18,7 +18,8 @@ pub use error::BuildError;
 use crate::engine::{BuildRequest, Builds, Credentials, EngineError, Image, Images};
 use crate::event::{Event, Sink};
 use crate::fault::{Explained as _, Place};
-use crate::image::label;
+use crate::image::{label, variable};
+use crate::imprint::Build;
 use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
 use crate::reference::{Digest, ImageTag, MissionName, Role};
 use crate::state::{State, Task};
@@ -318,6 +319,7 @@ fn request(
     let mut args = image.args.clone();
     args.insert("BASE_IMAGE".to_owned(), parent.reference.clone());
     args.extend(options.proxies.clone());
+    args.extend(imprint(image, inputs, options));
     let mut labels = BTreeMap::from([
         (label::INPUT_DIGEST.to_owned(), inputs.digest().to_string()),
         (label::VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
@@ -343,6 +345,21 @@ fn request(
         tags: vec![reference.clone()],
         no_cache: options.no_cache || (options.refresh && !image.frozen.is_empty()),
     }
+}
+
+/// What an image is to say of itself, as the argument of its build. It is no input: equal inputs are one image, whatever commit
+/// they are of.
+fn imprint(image: &ImagePlan, inputs: &Inputs, options: &Options) -> Option<(String, String)> {
+    let mission = image.role.mission().filter(|_| image.is_composed())?;
+    let build = Build {
+        mission: mission.clone(),
+        commit: options.commits.get(&image.role).cloned(),
+        input_digest: inputs.digest(),
+        frozen: image.args.get(variable::USE_FROZEN).is_some_and(|frozen| frozen == "1"),
+        floe: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let text = serde_json::to_string(&build).expect("strings are JSON");
+    Some((variable::IMPRINT.to_owned(), text))
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ mod tests {
             applet::SURROUNDINGS,
             applet::CONSOLE,
             applet::ENTER,
+            applet::IMPRINT,
         ];
         let mut linked = [applet::ALL, &hidden].concat();
         names.sort_unstable();

@@ -6,6 +6,7 @@
 
 pub mod dockerfile;
 mod generate;
+mod imprint;
 mod site;
 mod template;
 
@@ -81,18 +82,21 @@ pub fn mission(mission: &str, body: &Body, trailer: &Source, mounts: &Mounts) ->
             draft.source(source);
             draft.put_header(mission, "Dockerfile.custom");
             draft.trailer(trailer);
+            draft.imprint();
             stage = STAGE_OF_MISSION;
         }
         Body::Rendered(rendered) => {
             draft.rendered(rendered);
             draft.put_header(mission, "Dockerfile.custom.tera");
             draft.trailer(trailer);
+            draft.imprint();
             stage = STAGE_OF_MISSION;
         }
         Body::Generated(stages) => {
             draft.own(&generate::body(stages));
             draft.put_header(mission, "environments/");
             draft.trailer(trailer);
+            draft.imprint();
         }
     }
     draft.finish(mounts, stage)
@@ -217,6 +221,15 @@ impl Draft {
             path: trailer.path.clone(),
             text: dockerfile::continued_by(&trailer.text, escape),
         });
+    }
+
+    /// Adds the layer in which the image says what it is. What begins no stage is left as it is.
+    fn imprint(&mut self) {
+        let Some((line, text, rest)) = imprint::of(&self.lines.join("\n")) else {
+            return;
+        };
+        self.lines[line] = text;
+        self.own(&rest);
     }
 
     /// Adds text of floe's own.

@@ -87,6 +87,11 @@ pub struct Settings {
     pub secrets: SecretsSettings,
 }
 
+/// The names of all settings.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    declared::SETTINGS.iter().map(|setting| setting.name)
+}
+
 /// What the common image extends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseImage {

@@ -202,6 +202,17 @@ pub fn keep(
     };
     let (frozen, written) = compared(file, previous.as_ref(), frozen, floating);
     if written.is_some() {
+        // Where floe's own was read, the repository gets one of its own, and the next look at it finds that.
+        let own = repository.root().join(&file.path);
+        if own != path {
+            std::fs::create_dir_all(own.parent().unwrap_or(repository.root())).map_err(|source| {
+                FreezeError::Directory {
+                    path: own.clone(),
+                    source,
+                }
+            })?;
+            frozen.save(&own)?;
+        }
         frozen.save(&path)?;
     }
     Ok(written)
@@ -230,4 +241,38 @@ pub fn compared(
         changes: Changes::between(previous.unwrap_or(&nothing), &frozen),
     };
     (frozen, Some(written))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository;
+
+    #[test]
+    fn what_is_frozen_anew_of_the_base_that_floe_carries_is_the_repositorys_own() {
+        let root = tempfile::tempdir().unwrap();
+        let completed = || {
+            Repository::at(root.path())
+                .completed(&root.path().join(".floe"), true)
+                .unwrap()
+        };
+        let repository = completed();
+        let path = repository::base_frozen();
+        let mut frozen = Frozen::load(&repository.path(&path)).unwrap();
+        frozen.python = Some("3.99.0".to_owned());
+        let file = FrozenFile {
+            environment: EnvironmentName::base(),
+            path: path.clone(),
+            specs: Digest::of(b"x"),
+            stale: true,
+            key: None,
+            shared: true,
+        };
+        let written = keep(&repository, &file, frozen, true).unwrap().unwrap();
+        assert_eq!((written.path, written.new), (path.clone(), false));
+        for place in [root.path().join(&path), completed().path(&path)] {
+            assert_eq!(Frozen::load(&place).unwrap().python.as_deref(), Some("3.99.0"));
+        }
+        assert!(!root.path().join("common/Dockerfile").exists());
+    }
 }

@@ -26,7 +26,8 @@ pub const ENVIRONMENTS: &str = "/opt/environments";
 /// The mission's own test script, beside the environments' directories.
 pub const MISSION_SCRIPT: &str = "test";
 
-/// Where a container is given what it needs of the host: the agent, and tests that are not in its image.
+/// Where a container is given what it needs of the host: the agent, and tests that are not in its image. The image itself says
+/// there what it is and holds.
 pub const GUEST: &str = "/opt/floe";
 
 /// The program of the host's own agent, alone in its directory: a volume that nothing in the container can change.

@@ -1,6 +1,8 @@
 //! Takes stock of a built image: its bill of materials, from the frozen specs that it was built from, or that were taken
 //! out of it, and from dpkg's own list in it. An image does not change, so what was found once is kept.
 
+mod told;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use crate::spec::SpecError;
 use crate::spec::frozen::Frozen;
 use crate::state::{FileError, State};
 use crate::trial::{Mark, Owner, Question};
+
+pub use told::told;
 
 /// More than this is read of no directory, in bytes.
 const LIMIT: u64 = 512 << 20;

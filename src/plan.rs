@@ -22,7 +22,7 @@ use self::works::Given;
 use crate::compose::{self, Composed, Mounts, Renderer};
 use crate::config::{BaseImage, Settings};
 use crate::context::Context;
-use crate::image::applet;
+use crate::image::{applet, variable};
 use crate::memo::Memo;
 use crate::reference::{Digest, ImageReference, MissionName, Role};
 use crate::repository::{self, Repository};
@@ -118,6 +118,12 @@ impl ImagePlan {
         })
     }
 
+    /// Whether floe composed the Dockerfile, so that it takes what the image is to say of itself.
+    #[must_use]
+    pub fn is_composed(&self) -> bool {
+        self.dockerfile.text.contains(&format!("\nARG {}\n", variable::IMPRINT))
+    }
+
     /// Everything that decides the image's content, `parent` being the ID of the image it extends.
     #[must_use]
     pub fn inputs(&self, parent: &Digest) -> Inputs {
@@ -190,7 +196,7 @@ pub fn load(
         return Ok(BuildPlan { base, images, notices });
     }
     let common = images.len() - 1;
-    let trailer = compose::load(repository.root(), repository::TRAILER)?;
+    let trailer = compose::load(repository.above(repository::TRAILER), repository::TRAILER)?;
     let planned = missions
         .par_iter()
         .map(|name| works::mission(&given, name, common, &trailer));

@@ -2,6 +2,7 @@
 //!
 //! The functions give paths relative to the root, as messages show them; [`Repository`] finds the root and what is there.
 
+pub mod carried;
 mod inspection;
 mod misnamed;
 
@@ -72,6 +73,8 @@ pub fn mission_of(path: &Path) -> Option<MissionName> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
     root: PathBuf,
+    /// The directory that holds `common/`, where that is not the root.
+    common: Option<PathBuf>,
 }
 
 impl Repository {
@@ -80,10 +83,10 @@ impl Repository {
         inspection::inspect(&self.root, directory.as_ref())
     }
 
-    /// The repository that `directory` lies in: the nearest directory upwards with `missions/` and `common/`.
+    /// The repository that `directory` lies in: the nearest directory upwards with `missions/`.
     #[must_use]
     pub fn around(directory: &Path) -> Option<Self> {
-        let holds = |root: &&Path| root.join(MISSIONS).is_dir() && root.join(COMMON).is_dir();
+        let holds = |root: &&Path| root.join(MISSIONS).is_dir();
         directory.ancestors().find(holds).map(Self::at)
     }
 
@@ -98,7 +101,10 @@ impl Repository {
     /// The repository at `root`, whatever is there.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            common: None,
+        }
     }
 
     /// Whether it holds deployments.
@@ -113,16 +119,25 @@ impl Repository {
         &self.root
     }
 
-    /// The place of what `path` names below the root.
+    /// The place of what `path` names below the root; what is below `common/` may be floe's own.
     #[must_use]
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.root.join(path)
+        self.above(&path).join(path)
+    }
+
+    /// The directory that `path`, which is relative to the root, is found below.
+    #[must_use]
+    pub fn above(&self, path: impl AsRef<Path>) -> &Path {
+        let common = self.common.as_deref().filter(|_| path.as_ref().starts_with(COMMON));
+        common.unwrap_or(&self.root)
     }
 
     /// The path of `path` below the root; `path` itself, if it lies elsewhere.
     #[must_use]
     pub fn relative<'a>(&self, path: &'a Path) -> &'a Path {
-        path.strip_prefix(&self.root).unwrap_or(path)
+        let of_common = self.common.as_ref().and_then(|common| path.strip_prefix(common).ok());
+        let of_common = of_common.filter(|path| path.starts_with(COMMON));
+        of_common.unwrap_or_else(|| path.strip_prefix(&self.root).unwrap_or(path))
     }
 
     /// The missions, in the order of their names.
@@ -171,8 +186,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("missions/m/environments");
         fs::create_dir_all(&deep).unwrap();
-        assert_eq!(Repository::around(&deep), None);
-        fs::create_dir(dir.path().join("common")).unwrap();
+        assert_eq!(Repository::around(dir.path().parent().unwrap()), None);
         assert_eq!(Repository::around(&deep), Some(Repository::at(dir.path())));
     }
 

@@ -127,6 +127,18 @@ impl State {
         self.root.join("memo")
     }
 
+    /// The page of the packages of a mission.
+    #[must_use]
+    pub fn page_of_packages(&self, mission: &str) -> PathBuf {
+        self.root.join("packages").join(format!("{mission}.html"))
+    }
+
+    /// The directory that holds the `common/` of a repository that has none of its own.
+    #[must_use]
+    pub fn carried(&self) -> PathBuf {
+        self.root.join("carried")
+    }
+
     /// The file that holds the bill of materials of the image `id`, in a version of its form.
     #[must_use]
     pub fn bill(&self, id: &Digest, format: u32) -> PathBuf {

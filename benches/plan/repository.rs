@@ -89,6 +89,7 @@ fn package(number: usize, mission: usize) -> PipPackage {
         name,
         version,
         url: None,
+        requires: Vec::new(),
     }
 }
 

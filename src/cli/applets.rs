@@ -15,7 +15,7 @@ mod testing;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
@@ -25,7 +25,7 @@ use self::place::Place;
 use self::testing::TestApplet;
 use super::failure::{ExitCode, Failure};
 use super::output;
-use crate::envs::{importable, licences};
+use crate::envs::{self, importable, licences};
 use crate::image::{self, applet, variable};
 use crate::reference::EnvironmentName;
 
@@ -43,6 +43,7 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
         Applet::Console => console::run(&place).await,
         Applet::Enter => console::enter(place),
         Applet::Surroundings { file } => entrypoint::tell(place, &file),
+        Applet::Imprint { directory } => imprint(&Machine::of(place)?, &directory),
         Applet::Modules { wanted } => modules(&wanted, &Machine::of(place)?),
         Applet::Licences { environments } => tell_licences(&environments, &Machine::of(place)?),
         Applet::Test(test) => match place.setting(variable::AGENT) {
@@ -76,6 +77,14 @@ fn tell_licences(environments: &[EnvironmentName], machine: &Machine) -> Result<
     let told = told.collect::<Result<Vec<_>, _>>()?.concat();
     let told = serde_json::to_string(&told).map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
     output::result(&(told + "\n"))
+}
+
+/// Writes what the image is and holds below `directory`.
+fn imprint(machine: &Machine, directory: &Path) -> Result<(), Failure> {
+    let told = machine.setting(variable::IMPRINT);
+    // What another program says when it builds a composed Dockerfile is nothing that floe knows.
+    let build = told.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(envs::env_imprint(&machine.layout, build, directory)?)
 }
 
 impl Applet {
@@ -126,6 +135,12 @@ enum Applet {
     Licences {
         /// The environments
         environments: Vec<EnvironmentName>,
+    },
+    /// Write what the image is and holds below a directory
+    #[command(name = applet::IMPRINT, hide = true)]
+    Imprint {
+        /// The directory
+        directory: PathBuf,
     },
     /// Tell the agent what surrounds this process
     #[command(name = applet::SURROUNDINGS, hide = true)]

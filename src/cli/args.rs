@@ -1,6 +1,7 @@
 //! Arguments that several commands share.
 
 pub mod console;
+pub mod held;
 pub mod run;
 
 use std::collections::BTreeMap;

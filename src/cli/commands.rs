@@ -15,11 +15,13 @@ mod diff;
 mod doctor;
 mod exec;
 mod freeze;
+mod graph;
 mod image;
 mod init;
 mod lab;
 mod lock;
 mod man;
+mod packages;
 mod plan;
 mod promote;
 mod prune;
@@ -34,6 +36,7 @@ mod shell;
 mod status;
 mod test;
 mod wait;
+mod why;
 
 use clap::{Parser, Subcommand};
 
@@ -73,6 +76,9 @@ pub enum Command {
     Lock(lock::LockArgs),
     Freeze(freeze::FreezeArgs),
     Diff(diff::DiffArgs),
+    Packages(packages::PackagesArgs),
+    Why(why::WhyArgs),
+    Graph(graph::GraphArgs),
     Report(report::ReportArgs),
     Runs(runs::RunsArgs),
     Status(status::StatusArgs),
@@ -123,13 +129,16 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Lock(args) => lock::execute(global, &args),
         Command::Freeze(args) => freeze::execute(global, &args).await,
         Command::Diff(args) => diff::execute(global, &args).await,
+        Command::Packages(args) => packages::execute(global, &args).await,
+        Command::Why(args) => why::execute(global, &args).await,
+        Command::Graph(args) => graph::execute(global, &args).await,
         Command::Report(args) => report::execute(global, &args),
         Command::Runs(args) => runs::execute(global, &args),
         Command::Status(args) => status::execute(global, &args).await,
         Command::Promote(args) => promote::execute(global, &args).await,
         Command::Rollback(args) => rollback::execute(global, &args).await,
         Command::Config(args) => config::execute(global, &args),
-        Command::Init(args) => init::execute(global, &args),
+        Command::Init(args) => init::execute(global, &args).await,
         Command::Secrets(args) => secrets::execute(global, &args),
         Command::Wait(args) => wait::execute(global, &args).await,
         Command::Check(args) => check::execute(global, &args).await,

@@ -14,7 +14,12 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Every day",
         &["build", "test", "push", "all", "shell", "exec", "lab", "cp"],
     ),
-    ("Packages", &["add", "remove", "lock", "try", "freeze", "diff"]),
+    (
+        "Packages",
+        &[
+            "add", "remove", "lock", "try", "freeze", "diff", "packages", "why", "graph",
+        ],
+    ),
     ("Results", &["runs", "report"]),
     (
         "Release",

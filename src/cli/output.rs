@@ -43,6 +43,24 @@ pub fn result(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Writes a result to a file, or prints it where none is named.
+pub fn to(file: Option<&Path>, text: &str) -> Result<(), Failure> {
+    let Some(file) = file else {
+        return result(text);
+    };
+    let failed = |error: io::Error| Failure::new(ExitCode::Invalid, format!("{}: {error}", file.display()));
+    std::fs::write(file, text).map_err(failed)?;
+    say(&format!("{} is written", file.display()));
+    Ok(())
+}
+
+/// The value as JSON for programs and people.
+pub fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
+    Ok(text + "\n")
+}
+
 /// Says something that is not a result, e.g. where a report lies.
 pub fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");

@@ -13,7 +13,7 @@ use super::args::Global;
 use super::failure::{ExitCode, Failure};
 use super::template::Apart;
 use super::{hidden, output, signals};
-use crate::config::{self, Settings, setup_env};
+use crate::config::{self, BaseImage, Settings, setup_env};
 use crate::engine::{self, Credentials, Directions, Engine, EngineError};
 use crate::event::Sink;
 use crate::reference::RegistryHost;
@@ -38,11 +38,9 @@ impl Session {
     pub fn open(global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
         let directory = directory(global)?;
         let repository = Repository::around(&directory).ok_or_else(|| {
-            let message = format!(
-                "{} lies in no repository with missions/ and common/",
-                directory.display()
-            );
-            Failure::new(ExitCode::Invalid, message).hint("change to one, or name it with --directory")
+            let message = format!("{} lies in no repository with missions/", directory.display());
+            Failure::new(ExitCode::Invalid, message)
+                .hint("change to one, name it with --directory, or make one: `floe init`")
         })?;
         Self::of(repository, global, flags)
     }
@@ -96,13 +94,20 @@ impl Session {
         output::within(repository.clone());
         let interrupts = signals::listen()?;
         let settings = sources.settings()?;
+        let state = State::of(repository.root());
+        // Only a repository of missions needs what they share.
+        let repository = if repository.path(repository::MISSIONS).is_dir() {
+            repository.completed(&state.carried(), settings.base_image == BaseImage::Debian)?
+        } else {
+            repository
+        };
         let hidden = hidden::of(&settings);
         output::hide(hidden.clone());
         let agent = std::env::current_exe()
             .map_err(|error| Failure::new(ExitCode::Internal, format!("floe's own program: {error}")))?;
         let (color, verbose) = (global.color, global.verbose);
         let workplace = Workplace {
-            state: State::of(repository.root()),
+            state,
             repository,
             agent: agent.clone(),
             renderer: Box::new(Apart { program: agent }),
@@ -205,7 +210,7 @@ pub fn repository(global: &Global) -> Result<Option<Repository>, Failure> {
 }
 
 /// The directory that the call is for.
-fn directory(global: &Global) -> Result<PathBuf, Failure> {
+pub fn directory(global: &Global) -> Result<PathBuf, Failure> {
     let directory = match &global.directory {
         Some(directory) => directory.clone(),
         None => std::env::current_dir().map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?,

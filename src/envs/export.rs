@@ -4,6 +4,7 @@
 //! accounts for. A venv is its exact python and every distribution, those that came with the venv (pip, setuptools)
 //! among them: they are packages like any other, and another python would bring others.
 
+mod contents;
 mod distribution;
 mod licences;
 mod origin;
@@ -12,8 +13,10 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use pep508_rs::{Requirement, VerbatimUrl};
 use rattler_conda_types::RepoDataRecord;
 
+pub use self::contents::env_contents;
 use self::distribution::Distribution;
 pub use self::licences::licences;
 use self::origin::Origin;
@@ -42,6 +45,7 @@ pub fn env_export(
     let prefix = layout.complete(name)?;
     let (records, distributions) = rayon::join(|| record::read(&prefix), || distribution::read(&prefix));
     let (records, distributions) = (records?, distributions?);
+    let present = present(&records, &distributions);
     let (foreign, owned) = ownership(&prefix, &records, distributions)?;
     for text in warnings(&prefix, &records, &foreign, &owned) {
         sink.emit(Event::Warning { text });
@@ -49,7 +53,7 @@ pub fn env_export(
     let mut frozen = Frozen {
         name: name.to_string(),
         channels: channels(&records),
-        pip: pip_packages(name, &foreign)?,
+        pip: pip_packages(name, &foreign, &present)?,
         variables: variables::set(&prefix)?,
         ..Frozen::default()
     };
@@ -183,7 +187,30 @@ pub(super) fn conda_package(record: RepoDataRecord) -> CondaPackage {
     }
 }
 
-fn pip_packages(name: &EnvironmentName, foreign: &[Distribution]) -> Result<Vec<PipPackage>, EnvsError> {
+/// The names of all that is there, normalized.
+fn present(records: &[Installed], distributions: &[Distribution]) -> BTreeSet<String> {
+    let conda = records
+        .iter()
+        .map(|installed| installed.record.package_record.name.as_normalized());
+    let names = conda.chain(distributions.iter().map(|found| found.name.as_str()));
+    names.map(normalized).collect()
+}
+
+/// What a distribution needs of the packages that are there; what is not there says nothing of this environment.
+fn requires(found: &Distribution, present: &BTreeSet<String>) -> Vec<String> {
+    let parsed = found
+        .requires
+        .iter()
+        .filter_map(|text| text.parse::<Requirement<VerbatimUrl>>().ok());
+    let relevant = parsed.filter(|requirement| present.contains(&normalized(requirement.name.as_ref())));
+    relevant.map(|requirement| requirement.to_string()).collect()
+}
+
+fn pip_packages(
+    name: &EnvironmentName,
+    foreign: &[Distribution],
+    present: &BTreeSet<String>,
+) -> Result<Vec<PipPackage>, EnvsError> {
     let mut packages = Vec::new();
     let mut refused = Vec::new();
     for found in foreign {
@@ -193,6 +220,7 @@ fn pip_packages(name: &EnvironmentName, foreign: &[Distribution]) -> Result<Vec<
             requirement: format!("{}=={}", found.name, found.version),
             url: None,
             sha256: None,
+            requires: requires(found, present),
         };
         match found.origin() {
             Ok(Origin::Index) => packages.push(package),

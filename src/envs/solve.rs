@@ -1,5 +1,7 @@
 //! A frozen spec without an environment: solved on this machine for the python and platform of an image.
 
+mod needs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -205,14 +207,15 @@ fn add_pip(
     let (mut solved, asked_by) = resolve(program, name, &python, &lists, kept, frozen, sink)?;
     let files = unsolved.files.iter().chain(&unsolved.also);
     let listed = all_lines(&files.cloned().collect::<Vec<_>>())?;
+    let earlier = kept
+        .earlier
+        .filter(|earlier| python_of(earlier).as_deref() == Some(version.as_str()));
+    let known = earlier.iter().flat_map(|earlier| &earlier.pip).chain(&frozen.pip);
+    let known = known.map(|package| (package.requirement.clone(), package.clone()));
+    let known = known.collect::<BTreeMap<_, _>>();
+    needs::tell(&mut solved, &known, &asked_by);
     // Other indexes may hold other archives of a version, and another python takes others.
     if Sources::of(&listed).is_empty() {
-        let earlier = kept
-            .earlier
-            .filter(|earlier| python_of(earlier).as_deref() == Some(version.as_str()));
-        let known = earlier.iter().flat_map(|earlier| &earlier.pip).chain(&frozen.pip);
-        let known = known.map(|package| (package.requirement.clone(), package.clone()));
-        let known = known.collect::<BTreeMap<_, _>>();
         for package in &mut solved {
             if let Some(known) = known.get(&package.requirement) {
                 package.url.clone_from(&known.url);
@@ -370,6 +373,7 @@ fn pin(line: &str) -> PipPackage {
         requirement: line.split(" ;").next().unwrap_or(line).to_owned(),
         url: None,
         sha256: None,
+        requires: Vec::new(),
     }
 }
 

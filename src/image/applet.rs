@@ -60,6 +60,9 @@ pub const CONSOLE: &str = "console";
 /// Becomes the command that somebody is let in for. Only the host's own agent is called so.
 pub const ENTER: &str = "enter";
 
+/// Writes what the image is and holds. Only builds call it, by floe's own program in the image.
+pub const IMPRINT: &str = "imprint";
+
 /// Those that images have a program for.
 pub const ALL: &[&str] = &[
     ENV_CREATE,

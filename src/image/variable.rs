@@ -17,6 +17,12 @@ pub const ENVIRONMENTS: &str = "FLOE_ENVIRONMENTS";
 /// What somebody is let into a container for, as JSON.
 pub const VISIT: &str = "FLOE_VISIT";
 
+/// Of a build: whether environments are made of frozen specs alone.
+pub const USE_FROZEN: &str = "USE_FROZEN";
+
+/// Of a build: what the host knows of the image, as JSON.
+pub const IMPRINT: &str = "FLOE_IMPRINT";
+
 /// What to run, as JSON; `FLOE_TESTS_2`, `FLOE_TESTS_3` … continue it where one variable is too short.
 pub const TESTS: &str = "FLOE_TESTS";
 

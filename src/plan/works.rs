@@ -10,7 +10,7 @@ use super::{AGENT, FrozenFile, Host, ImagePlan, PlanError, frozen};
 use crate::compose::{self, Composed, Mounts, Source};
 use crate::config::Settings;
 use crate::context::{self, Context, Overlay};
-use crate::image::applet;
+use crate::image::{applet, variable};
 use crate::memo::Fingerprint;
 use crate::reference::{Digest, MissionName, Role};
 use crate::repository::{self, Repository};
@@ -211,7 +211,7 @@ fn of_mission(
 
 /// The Dockerfile of an image that stands alone.
 fn single(repository: &Repository, directory: &str, mounts: &Mounts) -> Result<Composed, PlanError> {
-    let source = compose::load(repository.root(), Path::new(directory).join("Dockerfile"))?;
+    let source = compose::load(repository.above(directory), Path::new(directory).join("Dockerfile"))?;
     Ok(compose::single(&source, mounts).staged(&source.path)?)
 }
 
@@ -277,7 +277,7 @@ fn credentials<'a>(
 
 fn arguments(settings: &Settings) -> BTreeMap<String, String> {
     let frozen = if settings.use_frozen { "1" } else { "0" };
-    let mut arguments = BTreeMap::from([("USE_FROZEN".to_owned(), frozen.to_owned())]);
+    let mut arguments = BTreeMap::from([(variable::USE_FROZEN.to_owned(), frozen.to_owned())]);
     if !settings.site.conda_channels.is_empty() {
         arguments.insert("CONDA_CHANNELS".to_owned(), settings.site.conda_channels.join(" "));
     }

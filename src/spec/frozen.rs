@@ -74,6 +74,9 @@ pub struct PipPackage {
     pub url: Option<Url>,
     /// The digest of the archive, in hexadecimal.
     pub sha256: Option<String>,
+    /// What it needs of the packages that are there, as its metadata says: `numpy>=2`, with extras and markers. Only a lock has
+    /// it, and older ones have none.
+    pub requires: Vec<String>,
 }
 
 impl PipPackage {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ConsoleError, Interrupt, SpecifyError, StageError};
+use super::{ConsoleError, Interrupt, PackagesError, SpecifyError, StageError};
 use crate::attest::ProofError;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
@@ -183,6 +183,9 @@ pub enum WorkflowError {
     /// Nobody is let into a container.
     #[error(transparent)]
     Console(#[from] ConsoleError),
+    /// Packages cannot be looked at, or are not there.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
     /// A build was interrupted, and what it had begun is undone.
     #[error("interrupted; nothing was left half-built")]
     Interrupted(Interrupt),
@@ -358,6 +361,7 @@ impl WorkflowError {
             Self::Hub(error) => error,
             Self::Stage(error) => error,
             Self::Console(error) => error,
+            Self::Packages(error) => error,
             _ => return None,
         })
     }

@@ -104,6 +104,13 @@ impl Solution {
         if self.locked.written.is_none() {
             return Ok(Vec::new());
         }
+        if let Some(parent) = self.path.parent() {
+            let failed = |source| SpecError::Read {
+                path: parent.to_owned(),
+                source,
+            };
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
         self.frozen.files(&self.path)
     }
 
@@ -197,7 +204,8 @@ impl<'a> Solver<'a> {
                 asked_by: solved.asked_by,
             },
             frozen,
-            path,
+            // What was read may be floe's own; what is written is the repository's.
+            path: repository.root().join(&file.path),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod conda;
 mod frozen;
+mod imprint;
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

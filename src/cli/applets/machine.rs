@@ -77,6 +77,11 @@ impl Machine {
         })
     }
 
+    /// What the call was told by a variable.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        self.place.setting(name)
+    }
+
     pub fn has_environment(&self, name: &EnvironmentName) -> bool {
         self.layout.prefix(name).is_dir()
     }

@@ -163,7 +163,7 @@ impl<'a> Place<'a> {
     }
 
     fn repository(&self) -> Result<&Repository, Failure> {
-        let missing = || Failure::new(ExitCode::Invalid, "this is no repository with missions/ and common/");
+        let missing = || Failure::new(ExitCode::Invalid, "this is no repository with missions/");
         self.repository.as_ref().ok_or_else(missing)
     }
 

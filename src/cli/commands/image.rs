@@ -6,13 +6,16 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::workflow::BuiltPlan;
+use crate::workflow::{self, BuiltPlan};
 
 /// Print the reference and ID of a mission's built image
 #[derive(Debug, Args)]
 pub struct ImageArgs {
     /// The mission; `setup-env` names one otherwise
     mission: Option<String>,
+    /// Print what the image says of itself, as JSON: mission, commit, inputs and environments
+    #[arg(long)]
+    info: bool,
     /// How to print it
     #[arg(long, default_value = "text")]
     format: Format,
@@ -26,6 +29,10 @@ pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
     let built = session.workplace.built(&plan).await?;
     let images = BuiltPlan { plan, built };
     let image = images.of(&mission);
+    if args.info {
+        let (imprint, _) = workflow::told(&session.workplace, image.id.as_str()).await?;
+        return output::result(&output::json(&imprint)?);
+    }
     output::result(&match args.format {
         Format::Text => format!("{} {}\n", image.reference, image.id),
         Format::Json => {

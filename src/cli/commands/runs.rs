@@ -27,7 +27,7 @@ pub struct RunsArgs {
 /// Prints the earlier runs, the newest first.
 pub fn execute(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
     let repository = session::repository(global)?.ok_or_else(|| {
-        Failure::new(ExitCode::Invalid, "no repository with missions/ and common/ is here")
+        Failure::new(ExitCode::Invalid, "no repository with missions/ is here")
             .hint("change to one, or name it with --directory")
     })?;
     let state = State::of(repository.root());

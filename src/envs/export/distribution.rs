@@ -27,6 +27,12 @@ pub(super) struct Distribution {
     pub modified: SystemTime,
     /// What the wheel was made for.
     pub wheel: Wheel,
+    /// What it says that it needs.
+    pub requires: Vec<String>,
+    /// Its licence, as its author states it.
+    pub license: Option<String>,
+    /// Where it is at home.
+    pub homepage: Option<String>,
     /// The text of `direct_url.json`; empty for a package of an index.
     direct_url: String,
     /// The directory that an old kind of link points to.
@@ -39,6 +45,16 @@ impl Distribution {
         match &self.link {
             Some(directory) => Err(origin::editable(directory)),
             None => origin::of(&self.direct_url),
+        }
+    }
+
+    /// Where it came from, if from no index.
+    pub fn address(&self) -> Option<String> {
+        match (&self.link, origin::of(&self.direct_url)) {
+            (None, Ok(Origin::Index)) => None,
+            (None, Ok(Origin::Address { address, .. })) => Some(address),
+            (Some(directory), _) => Some(directory.clone()),
+            (None, Err(_)) => Some("a directory of the machine that built it".to_owned()),
         }
     }
 
@@ -135,6 +151,9 @@ fn read_one(prefix: &Path, path: &str) -> Result<Option<Distribution>, EnvsError
             tags: header(&wheel, "Tag").map(str::to_owned).collect(),
             build: header(&wheel, "Build").next().map(str::to_owned),
         },
+        requires: header(&text, "Requires-Dist").map(str::to_owned).collect(),
+        license: license(&text),
+        homepage: homepage(&text),
         modified,
         metadata,
         link: None,
@@ -159,6 +178,9 @@ fn egg_link(file: &Path, path: &str) -> Result<Distribution, EnvsError> {
         installer: String::new(),
         modified,
         wheel: Wheel::default(),
+        requires: Vec::new(),
+        license: None,
+        homepage: None,
         direct_url: String::new(),
         link: Some(text.lines().next().unwrap_or_default().to_owned()),
     })
@@ -173,6 +195,48 @@ pub(super) fn text(file: &Path) -> Result<String, EnvsError> {
         }
         Err(source) => Err(io_error(file)(source)),
     }
+}
+
+/// More than this is no name of a licence but its text, in characters.
+const LONGEST_LICENSE: usize = 80;
+
+/// The licence: an expression where there is one, else a name, else what the classifiers say.
+fn license(text: &str) -> Option<String> {
+    let named = |text: &&str| !text.is_empty() && *text != "UNKNOWN" && text.chars().count() <= LONGEST_LICENSE;
+    let classified = header(text, "Classifier")
+        .filter(|classifier| classifier.starts_with("License ::"))
+        .filter_map(|classifier| classifier.rsplit(" :: ").next());
+    let stated = header(text, "License-Expression").chain(header(text, "License"));
+    stated
+        .filter(named)
+        .chain(classified.filter(|name| *name != "OSI Approved"))
+        .next()
+        .map(str::to_owned)
+}
+
+/// The page of the project: `Home-page`, else the first of its addresses that is called so, else the first of them.
+fn homepage(text: &str) -> Option<String> {
+    let listed = header(text, "Project-URL").filter_map(|listed| listed.split_once(','));
+    let listed =
+        listed.map(|(label, address)| (label.trim().to_lowercase().replace(['-', ' ', '_'], ""), address.trim()));
+    let listed = listed.collect::<Vec<_>>();
+    let called = [
+        "homepage",
+        "home",
+        "repository",
+        "source",
+        "sourcecode",
+        "github",
+        "documentation",
+    ];
+    let best = called
+        .iter()
+        .find_map(|name| listed.iter().find(|(label, _)| label == name))
+        .or(listed.first());
+    header(text, "Home-page")
+        .chain(best.map(|(_, address)| *address))
+        .find(|address| address.starts_with("https://") || address.starts_with("http://"))
+        .map(str::to_owned)
 }
 
 /// The values of the header `name`, which end at the first empty line.

@@ -22,6 +22,7 @@ fn pip(name: &str, version: &str) -> PipPackage {
         requirement: format!("{name}=={version}"),
         url: None,
         sha256: None,
+        requires: Vec::new(),
     }
 }
 

@@ -86,7 +86,8 @@ fn add(found: &mut NamedPackages, name: &str, conditional: bool) {
     known.conditional &= conditional;
 }
 
-fn conda_packages(spec: &Path) -> Result<Vec<CondaSpec>, SpecError> {
+/// The conda packages of one spec file; none of any other.
+pub fn conda_packages(spec: &Path) -> Result<Vec<CondaSpec>, SpecError> {
     let kind = SpecKind::of(spec);
     if !matches!(kind, Some(SpecKind::Yml | SpecKind::Conda)) {
         return Ok(Vec::new());
@@ -104,7 +105,8 @@ fn conda_packages(spec: &Path) -> Result<Vec<CondaSpec>, SpecError> {
 
 /// The package that a line asks for, and whether under a condition. `None` for options, and where nothing but the archive
 /// knows its name.
-pub(in crate::spec) fn requirement(line: &PipLine) -> Option<(String, bool)> {
+#[must_use]
+pub fn requirement(line: &PipLine) -> Option<(String, bool)> {
     let text = match line.option() {
         Some(("--editable", source)) => source,
         Some(_) => return None,

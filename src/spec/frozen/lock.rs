@@ -164,6 +164,7 @@ fn agree_pip(package: &mut PipPackage, locked: &PypiDistributionData) -> Result<
         Some(_) => {}
         None => package.url = locked.location.as_url().cloned(),
     }
+    package.requires = locked.requires_dist.iter().map(ToString::to_string).collect();
     let digest = locked.hash.as_ref().and_then(PackageHashes::sha256);
     agree_digest(&package.name, &mut package.sha256, digest.map(|digest| hex(digest)))
 }
@@ -205,7 +206,8 @@ fn distribution(package: &PipPackage) -> Result<PypiPackageData, String> {
         location: Verbatim::new_with_given(inner, location),
         index_url: None,
         hash,
-        requires_dist: Vec::new(),
+        // What is no requirement says nothing that a lock could hold.
+        requires_dist: package.requires.iter().filter_map(|text| text.parse().ok()).collect(),
         requires_python: None,
     }))
 }

@@ -47,10 +47,22 @@ impl Outline {
         }
         let mut hasher = Hasher::default();
         hasher.raw(frozen.to_yml().as_bytes());
-        hasher.raw(lock.as_bytes());
+        for line in without_requirements(lock) {
+            hasher.raw(line.as_bytes());
+        }
         let key = Some(hasher.finish());
         Ok(Self { specs, key })
     }
+}
+
+/// The lines of a lock, with their ends, less what pip packages need: that is known of an environment or not, which is the
+/// same one either way.
+fn without_requirements(lock: &str) -> impl Iterator<Item = &str> {
+    let mut within = false;
+    lock.split_inclusive('\n').filter(move |line| {
+        within = line.trim_end() == "  requires_dist:" || (within && line.starts_with("  - "));
+        !within
+    })
 }
 
 /// A package of a lock, as its lines say it.
@@ -144,6 +156,7 @@ fn glance(lock: &str) -> Option<Vec<Locked<'_>>> {
         is_key(key).then_some(())?;
         let value = match value.strip_prefix(' ') {
             Some("[]" | "{}") | None if package.is_conda => continue,
+            None if key == "requires_dist" => continue,
             value => scalar(value?)?,
         };
         match key {
@@ -199,9 +212,23 @@ mod tests {
         let outline = of(&frozen, &lock).unwrap();
         assert_eq!(outline.specs, frozen.specs);
         let unspecified = Frozen { specs: None, ..frozen };
-        let whole = unspecified.to_yml() + &lock;
+        let whole = unspecified.to_yml() + &without_requirements(&lock).collect::<String>();
         assert_eq!(outline.key, Some(Digest::of(whole.as_bytes())));
         assert_eq!(of(&unspecified, &lock).unwrap().key, outline.key);
+    }
+
+    #[test]
+    fn what_pip_packages_need_makes_no_other_environment() {
+        let frozen = example();
+        let mut silent = frozen.clone();
+        assert!(silent.pip.iter().any(|package| !package.requires.is_empty()));
+        for package in &mut silent.pip {
+            package.requires.clear();
+        }
+        let (told, untold) = (frozen.to_lock().unwrap(), silent.to_lock().unwrap());
+        assert_ne!(told, untold);
+        assert!(is_of(&told, &frozen), "{told}");
+        assert_eq!(of(&frozen, &told).unwrap().key, of(&silent, &untold).unwrap().key);
     }
 
     #[test]

@@ -57,6 +57,7 @@ fn pip(name: &str, version: &str) -> PipPackage {
         requirement: format!("{name}=={version}"),
         url: None,
         sha256: Some(DIGEST.to_owned()),
+        requires: Vec::new(),
     }
 }
 
@@ -84,7 +85,13 @@ pub(super) fn example() -> Frozen {
                 ),
                 ..pip("numpy", "2.1.0")
             },
-            pip("private-tool", "1.0+site"),
+            PipPackage {
+                requires: vec![
+                    "numpy>=1.2,<3".to_owned(),
+                    "x[y] ; python_full_version < '3.13' and extra == 'all'".to_owned(),
+                ],
+                ..pip("private-tool", "1.0+site")
+            },
             PipPackage {
                 requirement: format!("x @ https://example.org/x-1-py3-none-any.whl#sha256={DIGEST}"),
                 url: Some("https://example.org/x-1-py3-none-any.whl".parse().unwrap()),
@@ -329,9 +336,11 @@ fn any_pip() -> impl Strategy<Value = PipPackage> {
         "[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?",
         "[1-9][0-9]{0,2}(\\.[1-9][0-9]{0,2}){0,3}",
         any::<bool>(),
+        prop::collection::vec("[a-z]{1,5}(\\[[a-z]{1,3}\\])?>=[1-9]( ; extra == '[a-z]{1,4}')?", 0..3),
     )
-        .prop_map(|(name, version, known)| {
+        .prop_map(|(name, version, known, requires)| {
             let mut package = pip(&name, &version);
+            package.requires = requires;
             if !known {
                 package.sha256 = None;
             }

@@ -206,6 +206,7 @@ fn pip_package(line: &str) -> Result<PipPackage, &'static str> {
         requirement: line.to_owned(),
         url: None,
         sha256: None,
+        requires: Vec::new(),
     };
     let rest = rest.trim();
     if let Some(address) = rest.strip_prefix('@').map(str::trim) {

@@ -143,6 +143,7 @@ fn pip_packages_are_installed_as_pinned_and_verified() {
         requirement: "iniconfig==2.0.0".to_owned(),
         url: None,
         sha256: Some(sha256.to_owned()),
+        requires: Vec::new(),
     }];
     fs::remove_dir_all(&prefix).unwrap();
     let file = save(&place, &installed, true);

@@ -1,0 +1,61 @@
+//! The files that say what an image is and holds, as the content of a layer.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::error::io_error;
+use super::export::env_contents;
+use super::stage::STAGED_TIME;
+use super::{EnvsError, Layout, tree};
+use crate::image;
+use crate::imprint::{Build, IMAGE, Imprint, PACKAGES};
+use crate::packages::Environment;
+use crate::reference::EnvironmentName;
+
+/// Writes what the image is and holds to its place below `out`, with times that do not vary. An environment that cannot be read is
+/// there with the reason.
+pub fn env_imprint(layout: &Layout, build: Option<Build>, out: &Path) -> Result<(), EnvsError> {
+    let mut names = layout.installed()?;
+    names.push(EnvironmentName::base());
+    names.sort();
+    let mission = build.as_ref().map(|build| build.mission.clone());
+    let environments = names.into_iter().map(|name| {
+        let (packages, unknown) = match env_contents(layout, &name) {
+            Ok(packages) => (packages, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        Environment {
+            mission: mission.clone(),
+            name,
+            source: None,
+            unknown,
+            packages,
+            asked: Vec::new(),
+        }
+    });
+    let environments = environments.collect::<Vec<_>>();
+    let imprint = Imprint::of(build, &environments);
+    let directory = out.join(image::GUEST.trim_start_matches('/'));
+    fs::create_dir_all(&directory).map_err(io_error(&directory))?;
+    let texts = [
+        (IMAGE, serde_json::to_string_pretty(&imprint)),
+        (PACKAGES, serde_json::to_string(&environments)),
+    ];
+    for (name, text) in texts {
+        let file = directory.join(name);
+        let text = text.map_err(|error| io_error(&file)(error.into()))?;
+        fs::write(&file, text + "\n").map_err(io_error(&file))?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).map_err(io_error(&file))?;
+    }
+    let mut entries = tree::walk(out)?;
+    entries.reverse();
+    for entry in entries {
+        if entry.file_type().is_dir() {
+            let mode = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(entry.path(), mode).map_err(io_error(entry.path()))?;
+        }
+        tree::set_time(entry.path(), STAGED_TIME, 0).map_err(io_error(entry.path()))?;
+    }
+    Ok(())
+}
