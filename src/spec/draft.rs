@@ -49,7 +49,9 @@ impl Draft {
             draft: path.with_file_name(name),
             path: path.to_owned(),
         };
-        let written = fs::File::create(&draft.draft).and_then(|mut file| {
+        // The base environment is frozen beside lists that a repository need not have.
+        let made = fs::create_dir_all(path.parent().unwrap_or(Path::new(".")));
+        let written = made.and_then(|()| fs::File::create(&draft.draft)).and_then(|mut file| {
             if let Ok(about) = fs::metadata(path) {
                 file.set_permissions(about.permissions())?;
             }
@@ -94,13 +96,21 @@ mod tests {
         assert!(replace(&files).is_err());
         assert_eq!(fs::read_to_string(at("a")).unwrap(), "old");
         assert!(!at("b").exists());
-        let missing = (root.path().join("nowhere/x"), String::new());
-        assert!(replace(&[files[0].clone(), missing]).is_err());
+        let below_a_file = (root.path().join("a/x"), String::new());
+        assert!(replace(&[files[0].clone(), below_a_file]).is_err());
         assert_eq!(fs::read_to_string(at("a")).unwrap(), "old");
 
         replace(&files[..2]).unwrap();
         assert_eq!(fs::read_to_string(at("b")).unwrap(), "new");
         let left = fs::read_dir(root.path()).unwrap();
         assert_eq!(left.count(), 3, "a draft was left");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_made() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("common/common-env/base-frozen.yml");
+        replace(&[(path.clone(), "new".to_owned())]).unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "new");
     }
 }
