@@ -48,7 +48,8 @@ async fn dispatch(words: Vec<OsString>) -> Result<(), Failure> {
         return applets::run(words.collect()).await;
     }
     match help::parsed(words) {
-        Ok(cli) => commands::run(cli).await,
+        // The commands together are too large for a stack.
+        Ok(cli) => Box::pin(commands::run(cli)).await,
         Err(error) => output::usage(&error),
     }
 }
