@@ -80,13 +80,16 @@ impl Kept<'_> {
     }
 }
 
+/// What asks for each package, by its name as names are compared: other packages, and the names of lists.
+pub type Askers = BTreeMap<String, Vec<String>>;
+
 /// A solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Solved {
     /// What the environment would hold.
     pub frozen: Frozen,
     /// What asks for each package, by its name as names are compared: other packages, and the names of lists.
-    pub asked_by: BTreeMap<String, Vec<String>>,
+    pub asked_by: Askers,
 }
 
 /// What an unsolved environment begins with.
@@ -160,7 +163,7 @@ pub fn solve(tools: &Tools, unsolved: &Unsolved<'_>, kept: Kept<'_>, sink: &dyn 
 }
 
 /// What asks for each of the records: others of them, and the files that list it.
-fn askers(records: &[RepoDataRecord], specs: &[CondaSpec]) -> BTreeMap<String, Vec<String>> {
+fn askers(records: &[RepoDataRecord], specs: &[CondaSpec]) -> Askers {
     let mut askers = BTreeMap::<String, Vec<String>>::new();
     for spec in specs {
         let file = spec.file.file_name().unwrap_or_default().to_string_lossy();
@@ -188,7 +191,7 @@ fn add_pip(
     kept: Kept<'_>,
     frozen: &mut Frozen,
     sink: &dyn Sink,
-) -> Result<BTreeMap<String, Vec<String>>, EnvsError> {
+) -> Result<Askers, EnvsError> {
     let name = unsolved.name;
     let lists = lists.iter().filter(|list| !list.is_empty()).collect::<Vec<_>>();
     let (Some(first), Installer::Uv { program, .. }) = (lists.first(), &tools.pip) else {
@@ -257,7 +260,7 @@ fn resolve(
     kept: Kept<'_>,
     frozen: &Frozen,
     sink: &dyn Sink,
-) -> Result<(Vec<PipPackage>, BTreeMap<String, Vec<String>>), EnvsError> {
+) -> Result<(Vec<PipPackage>, Askers), EnvsError> {
     let scratch = tempfile::tempdir().map_err(io_error(&std::env::temp_dir()))?;
     let write = |file: &str, lines: Vec<&str>| {
         let path = scratch.path().join(file);

@@ -27,7 +27,7 @@ pub use self::parse::ExpressionError;
 #[serde(try_from = "String", into = "String")]
 pub struct Expression {
     text: String,
-    root: Node,
+    root: Box<Node>,
 }
 
 /// What an expression is made of.
@@ -130,7 +130,7 @@ impl FromStr for Expression {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self {
             text: text.to_owned(),
-            root: parse::parse(text)?,
+            root: Box::new(parse::parse(text)?),
         })
     }
 }

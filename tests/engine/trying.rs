@@ -76,7 +76,7 @@ fn an_edit_is_tested_while_somebody_watches() {
     });
     let mut text = String::new();
     let mut wait_for = |wanted: &str| {
-        let until = Instant::now() + Duration::from_secs(300);
+        let until = Instant::now() + Duration::from_mins(5);
         while !text.contains(wanted) {
             let left = until.saturating_duration_since(Instant::now());
             text += &said

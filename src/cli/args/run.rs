@@ -23,7 +23,7 @@ pub struct SelectionArgs {
     kinds: Vec<TestKind>,
     /// Only tests that an expression names, e.g. `env(cal) and not kind(notebooks)`
     ///
-    /// Predicates: env(NAME), kind(KIND), test(TEXT), all(), none(); a text begins with `=` to be the whole, with `#` to be a
+    /// Predicates: `env(NAME)`, `kind(KIND)`, `test(TEXT)`, `all()`, `none()`; a text begins with `=` to be the whole, with `#` to be a
     /// pattern, or stands between slashes to be a regular expression. Operators: not, and, or, and brackets.
     #[arg(short = 'E', long = "filterset", value_name = "EXPRESSION")]
     expression: Option<Expression>,

@@ -108,8 +108,7 @@ pub(super) fn text(locked: &Locked, dry_run: bool) -> String {
         return format!("{path}: {new}{summary}\n");
     }
     let rows = written.changes.rows(|change| why(locked, change));
-    let rows = rows.iter().map(|row| format!("    {row}\n")).collect::<String>();
-    format!("{path}: {summary}\n{rows}")
+    format!("{path}: {summary}\n    {}\n", rows.join("\n    "))
 }
 
 /// What asks for a package that came or moved.
@@ -121,11 +120,11 @@ fn why(locked: &Locked, change: &Change) -> String {
     if change.kind == Kind::Removed || askers.is_empty() {
         return String::new();
     }
-    let mut named = askers.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if askers.len() > NAMED {
-        named += &format!(" and {} more", askers.len() - NAMED);
+    let named = askers.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match askers.len().saturating_sub(NAMED) {
+        0 => format!("for {named}"),
+        more => format!("for {named} and {more} more"),
     }
-    format!("for {named}")
 }
 
 /// What is new in a frozen spec, for programs.

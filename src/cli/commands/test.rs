@@ -36,14 +36,10 @@ pub struct TestArgs {
     /// Only the tests whose last result is a failure, or that did not run when they were last to
     #[arg(long, visible_alias = "last-failed")]
     rerun_failed: bool,
-    /// Refuse an image that is not up to date, in place of building it first
-    #[arg(long)]
-    no_build: bool,
+    #[command(flatten)]
+    building: BuildingArgs,
     #[command(flatten)]
     addition: AdditionArgs,
-    /// Stay, and test again what each edit touches, on an image with the edit
-    #[arg(long, conflicts_with_all = ["list", "added", "image"])]
-    watch: bool,
     /// Print the IDs of the tests, in the order in which they would begin, and run nothing
     #[arg(long)]
     list: bool,
@@ -57,6 +53,17 @@ pub struct TestArgs {
     container_memory: Option<Size>,
     #[command(flatten)]
     foreign: ForeignArgs,
+}
+
+/// When images are built before they are tested.
+#[derive(Debug, Clone, Default, Args)]
+struct BuildingArgs {
+    /// Refuse an image that is not up to date, in place of building it first
+    #[arg(long)]
+    no_build: bool,
+    /// Stay, and test again what each edit touches, on an image with the edit
+    #[arg(long, conflicts_with_all = ["list", "added", "image"])]
+    watch: bool,
 }
 
 /// Imports of what was added to the specs.
@@ -124,7 +131,7 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
         let runs = workflow::test_added(workplace, &missions, since, &asked, &session.interrupts, said).await?;
         return workflow::decisive(runs).map_or(Ok(()), verdict);
     }
-    if args.watch {
+    if args.building.watch {
         let told = |told: Result<&Observed, WorkflowError>| match told {
             Ok(observed) => say(workplace, observed),
             Err(error) => output::failure(&error.into()),
@@ -164,7 +171,7 @@ impl TestArgs {
             selection: self.selection.selection(filters),
             rerun_failed: self.rerun_failed,
             options: self.run.options(),
-            no_build: self.no_build,
+            no_build: self.building.no_build,
         }
     }
 }

@@ -31,9 +31,9 @@ impl Changes {
     /// One aligned line for each change, and the summary.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let rows = self.rows(|_| String::new());
-        let rows = rows.iter().map(|row| format!("{row}\n")).collect::<String>();
-        format!("{rows}{}\n", self.summary())
+        let mut lines = self.rows(|_| String::new());
+        lines.push(self.summary());
+        lines.join("\n") + "\n"
     }
 
     /// One aligned line for each change, and behind it what `note` says of it.

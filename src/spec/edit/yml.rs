@@ -9,7 +9,7 @@ use crate::spec::env::yml::without_stray_tabs;
 
 /// A list of the document.
 #[derive(Debug, Default)]
-struct Items {
+struct Listing {
     /// Whether it is in brackets.
     flow: bool,
     /// Where it begins.
@@ -115,7 +115,7 @@ pub(super) fn take_out(text: &str, path: &Path, kind: PackageKind, known: &Liste
 }
 
 /// The item that lists it. A block's item must have its line for itself.
-fn find<'a>(items: &'a Items, path: &Path, known: &Listed) -> Result<&'a Item, SpecError> {
+fn find<'a>(items: &'a Listing, path: &Path, known: &Listed) -> Result<&'a Item, SpecError> {
     let mut same = items
         .items
         .iter()
@@ -130,7 +130,7 @@ fn find<'a>(items: &'a Items, path: &Path, known: &Listed) -> Result<&'a Item, S
 }
 
 /// The list of this kind of packages.
-fn items(text: &str, path: &Path, kind: PackageKind) -> Result<Option<Items>, SpecError> {
+fn items(text: &str, path: &Path, kind: PackageKind) -> Result<Option<Listing>, SpecError> {
     let text = without_stray_tabs(text);
     let mut events = Vec::new();
     let mut parser = Parser::new_from_str(&text);
@@ -202,9 +202,9 @@ fn behind(events: &Events<'_>, mut at: usize) -> usize {
     }
 }
 
-fn list(events: &Events<'_>, start: usize, lines: &[&str]) -> Items {
+fn list(events: &Events<'_>, start: usize, lines: &[&str]) -> Listing {
     let (line, column) = place(&events[start].1);
-    let mut items = Items {
+    let mut items = Listing {
         flow: lines.get(line).and_then(|line| line.chars().nth(column)) == Some('['),
         start: (line, column),
         items: Vec::new(),

@@ -108,12 +108,11 @@ impl Explained for SpecifyError {
             }
             Self::Nameless { .. } => "write it as `NAME @ ADDRESS`".to_owned(),
             Self::NotListed { because, .. } => return because.clone(),
-            Self::Nowhere { .. } | Self::NotHeld { .. } => return None,
+            Self::Nowhere { .. } | Self::NotHeld { .. } | Self::NoSpec { .. } => return None,
             Self::OnlyFrozen { path } => {
                 let directory = path.parent().and_then(Path::file_name).unwrap_or_default();
                 format!("begin with a list such as {}.pip", directory.to_string_lossy())
             }
-            Self::NoSpec { .. } => return None,
             Self::BaseUnknown { .. } => {
                 "`floe build --use-frozen 0` builds the common image and freezes its base environment".to_owned()
             }
