@@ -198,6 +198,7 @@ fn is_plain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::frozen::PipPackage;
     use crate::spec::frozen::tests::{any_environment, example};
 
     fn of(frozen: &Frozen, lock: &str) -> Result<Outline, SpecError> {
@@ -255,6 +256,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_lock_of_packages_that_floe_writes_is_told_at_a_glance(frozen in any_environment()) {
+            // What YAML would take for a number is in quotes, and read in full: `0e-1` is version 1 of `0e`.
+            let is_number = |package: &PipPackage| format!("{}-{}", package.name, package.version).parse::<f64>().is_ok();
+            proptest::prop_assume!(!frozen.pip.iter().any(is_number));
             let read = Frozen::parse(Path::new("x-frozen.yml"), &frozen.to_yml(), None).unwrap();
             let is_empty = frozen.conda.is_empty() && frozen.pip.is_empty();
             proptest::prop_assert_eq!(is_of(&frozen.to_lock().unwrap(), &read), !is_empty);
