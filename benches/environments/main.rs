@@ -59,6 +59,7 @@ enum Measured {
 
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
+    let page = arguments.markdown.as_deref().map(table::page).transpose()?;
     let rows = if arguments.rows.is_empty() {
         Measured::value_variants().to_vec()
     } else {
@@ -80,10 +81,9 @@ fn main() -> io::Result<ExitCode> {
         measured.extend(more);
     }
     writeln!(io::stdout(), "{}", table::plain(&measured))?;
-    if let Some(file) = arguments.markdown {
+    if let (Some(file), Some(page)) = (arguments.markdown, page) {
         let machine = machine::describe(&workplace.versions());
         let section = table::markdown("environments", &measured, &machine, rounds);
-        let page = std::fs::read_to_string(&file)?;
         std::fs::write(&file, table::with_section(&page, "environments", &section))?;
     }
     if measured.iter().any(Row::is_missed) {

@@ -1,6 +1,9 @@
 //! Rows as a table: in columns for a terminal, in Markdown for the documentation.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Bar, Figure, Row};
@@ -53,11 +56,24 @@ pub fn markdown(name: &str, rows: &[Row], machine: &[String], rounds: usize) -> 
     text
 }
 
+/// The text of the page that a table is to be written into; a page that is not there yet is empty. Known before a run, so that
+/// none is lost to a wrong name.
+pub fn page(file: &Path) -> io::Result<String> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+    match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::write(file, "").map_err(named)?;
+            Ok(String::new())
+        }
+        read => read.map_err(named),
+    }
+}
+
 /// The page with this section in the place of an older one of its name, or at its end.
 pub fn with_section(page: &str, name: &str, section: &str) -> String {
     let heading = format!("## {name}\n");
     let Some(start) = page.find(&heading) else {
-        return format!("{}\n\n{section}", page.trim_end());
+        return format!("{}\n\n{section}", page.trim_end()).trim_start().to_owned();
     };
     let rest = &page[start + heading.len()..];
     let after = rest.find("\n## ").map_or("", |next| &rest[next..]);

@@ -39,6 +39,7 @@ struct Arguments {
 
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
+    let page = arguments.markdown.as_deref().map(table::page).transpose()?;
     let rounds = usize::from(arguments.rounds);
     let [few, many] = MISSIONS.map(|missions| measure(missions, rounds));
     let named = |missions: usize, what: &str| {
@@ -68,9 +69,8 @@ fn main() -> io::Result<ExitCode> {
     ];
     measured.extend(grown.map(|(what, few, many)| Row::new(named(large, what), many, ("with 200", few), linear)));
     writeln!(io::stdout(), "{}", table::plain(&measured))?;
-    if let Some(file) = arguments.markdown {
+    if let (Some(file), Some(page)) = (arguments.markdown, page) {
         let section = table::markdown("plan", &measured, &machine::describe(&[]), rounds);
-        let page = fs::read_to_string(&file)?;
         fs::write(&file, table::with_section(&page, "plan", &section))?;
     }
     if measured.iter().any(Row::is_missed) {
