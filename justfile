@@ -11,7 +11,7 @@ check:
 quick:
     cargo nextest run --lib --test quick
 
-# The pages of docs/ that are made of what the program says of itself
+# The pages of docs/reference/ that are made of what the program says of itself
 documents:
     WRITE_DOCUMENTS=1 cargo nextest run --test quick documents::
 

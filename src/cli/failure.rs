@@ -37,6 +37,30 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// All codes of floe's own, and what each means.
+    pub const MEANINGS: [(Self, &str); 11] = [
+        (Self::Success, "success"),
+        (Self::Internal, "internal error"),
+        (Self::Usage, "the command line is not understood"),
+        (Self::Invalid, "a definition or setting is invalid"),
+        (Self::NothingRan, "nothing was selected, or no test ran"),
+        (
+            Self::Unavailable,
+            "the engine, a registry or the network is unavailable; safe to try again",
+        ),
+        (Self::TestsFailed, "tests failed"),
+        (
+            Self::BuildFailed,
+            "a build or the installation of an environment failed",
+        ),
+        (
+            Self::Refused,
+            "refused by a gate, such as a push without passing results",
+        ),
+        (Self::Interrupted, "interrupted"),
+        (Self::Terminated, "ended by a request to terminate"),
+    ];
+
     /// Its number.
     #[must_use]
     pub fn number(self) -> u8 {

@@ -1,6 +1,7 @@
-//! The pages of `docs/` that are made of what the program says of itself. `just documents` writes them.
+//! The pages of `docs/reference/` that are made of what the program says of itself. `just documents` writes them.
 
 mod commands;
+mod exit_codes;
 mod settings;
 
 use std::fs;
@@ -9,10 +10,10 @@ use std::path::Path;
 /// Where this is set, the pages are written and not compared.
 const WRITE: &str = "WRITE_DOCUMENTS";
 
-/// Fails the test unless the page `name` of `docs/` has this text.
+/// Fails the test unless the page `name` of `docs/reference/` has this text.
 #[track_caller]
 fn assert_page(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name);
     if std::env::var_os(WRITE).is_some() {
         fs::write(&path, text).unwrap();
     }
@@ -21,6 +22,6 @@ fn assert_page(name: &str, text: &str) {
     let line = differs.unwrap_or(page.lines().count().min(text.lines().count())) + 1;
     assert!(
         page == text,
-        "docs/{name}:{line} is not what the program says now; `just documents` writes it"
+        "docs/reference/{name}:{line} is not what the program says now; `just documents` writes it"
     );
 }

@@ -1,4 +1,4 @@
-//! `docs/events.md` tells of every event, field and value that a log can hold.
+//! `docs/reference/events.md` tells of every event, field and value that a log can hold.
 
 use std::collections::BTreeSet;
 
@@ -156,12 +156,12 @@ fn told<'a>(document: &'a str, kind: &str) -> &'a str {
     let row = || document.lines().find(|line| line.starts_with(&format!("| {name} |")));
     section
         .or_else(row)
-        .unwrap_or_else(|| panic!("{kind} is not in docs/events.md"))
+        .unwrap_or_else(|| panic!("{kind} is not in docs/reference/events.md"))
 }
 
 #[test]
 fn every_event_and_field_is_in_the_document() {
-    let document = include_str!("../../docs/events.md");
+    let document = include_str!("../../docs/reference/events.md");
     let values = document
         .split_once("\n## Values")
         .unwrap()
@@ -199,7 +199,7 @@ fn every_event_and_field_is_in_the_document() {
 
 #[test]
 fn every_cause_and_the_version_are_in_the_document() {
-    let document = include_str!("../../docs/events.md");
+    let document = include_str!("../../docs/reference/events.md");
     for kind in [
         CauseKind::Error,
         CauseKind::Timeout,

@@ -8,39 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use place::{Place, read};
-
-/// A fenced block of a page.
-struct Block {
-    /// What stands behind its fence.
-    kind: String,
-    /// The line that it begins at.
-    line: usize,
-    text: String,
-}
-
-fn blocks(page: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
-    for (number, line) in page.lines().enumerate() {
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(kind)) => {
-                open = Some(Block {
-                    kind: kind.to_owned(),
-                    line: number + 1,
-                    text: String::new(),
-                });
-            }
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (Some(block), None) => {
-                block.text.push_str(line);
-                block.text.push('\n');
-            }
-            (None, None) => {}
-        }
-    }
-    assert!(open.is_none(), "a block has no end");
-    blocks
-}
+use world::document::{blocks, script};
 
 /// The blocks that need an engine or a cluster, by their first lines. Everything else is run.
 const NOT_RUN: &[&str] = &[
@@ -53,18 +21,17 @@ const NOT_RUN: &[&str] = &[
 fn what_the_page_of_releases_tells_people_to_type_brings_an_image_to_production_and_back() {
     let place = Place::new();
     let [first, second] = ["1", "2"].map(|tag| place.image("platform/roman", tag));
-    let mut script = String::new();
+    let page = read("docs/release.md");
     let mut left_out = Vec::new();
-    for block in blocks(&read("docs/release.md")) {
+    for block in blocks(&page) {
         match block.kind.as_str() {
-            "sh" => script = format!("{script}echo 'at line {}' >&2\n{}", block.line, block.text),
+            "sh" | "yaml" => {}
             "console" => left_out.push(block.text.lines().next().unwrap().to_owned()),
-            "yaml" => {}
             other => panic!("docs/release.md:{}: what is a block of {other:?}?", block.line),
         }
     }
     assert_eq!(left_out, NOT_RUN);
-    let script = script.replace("localhost:5000", &format!("localhost:{}", place.registry.port()));
+    let script = script(&page).replace("localhost:5000", &format!("localhost:{}", place.registry.port()));
     let ended = place.shell(&script, &[]).expect(0);
     let ended = ended.says(&[
         "hub staging: 1 of 1 passed",
@@ -122,32 +89,32 @@ fn the_deployment_with_every_field_is_one_that_floe_reads() {
 
 #[test]
 fn every_page_that_is_linked_to_is_there() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for page in [
-        "release.md",
-        "staging.md",
-        "production.md",
-        "when-it-fails.md",
-        "../README.md",
-    ] {
-        let text = fs::read_to_string(docs.join(page)).unwrap();
-        let directory = docs.join(page);
-        let directory = directory.parent().unwrap();
-        let links = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split([')', '#']).next());
-        for link in links.filter(|link| !link.contains("://")) {
-            assert!(directory.join(link).exists(), "{page}: {link}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = walkdir::WalkDir::new(root.join("docs")).into_iter();
+    let pages = docs.map(|entry| entry.unwrap().into_path());
+    let beside = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages
+        .chain(beside)
+        .filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+    let mut links = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let linked = text.split("](").skip(1);
+        let linked = linked.filter_map(|rest| rest.split([')', '#']).next());
+        for link in linked.filter(|link| !link.contains("://")) {
+            let there = page.parent().unwrap().join(link);
+            assert!(there.exists(), "{}: {link}", page.display());
+            links += 1;
         }
     }
+    assert!(links > 30, "only {links} were found");
 }
 
 #[test]
 fn every_exit_code_is_told_as_real_or_not() {
     let page = read("docs/when-it-fails.md");
-    let readme = read("README.md");
-    let codes = readme.split("| exit code | meaning |\n|---|---|\n").nth(1).unwrap();
+    let codes = read("docs/reference/exit-codes.md");
+    let codes = codes.split("| exit code | meaning |\n|---|---|\n").nth(1).unwrap();
     let codes = codes.lines().take_while(|line| line.starts_with('|'));
     let codes = codes
         .map(|line| line.split('|').nth(1).unwrap().trim())

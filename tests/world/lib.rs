@@ -5,6 +5,7 @@
 
 pub mod channel;
 mod command;
+pub mod document;
 mod evidence;
 mod index;
 mod kubectl;

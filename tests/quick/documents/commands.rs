@@ -1,4 +1,4 @@
-//! `docs/commands.md`: the help of every command, with the options that all of them have told once.
+//! `docs/reference/commands.md`: the help of every command, with the options that all of them have told once.
 
 use std::fmt::Write as _;
 

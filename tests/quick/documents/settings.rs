@@ -1,4 +1,4 @@
-//! `docs/settings.md`: every setting, in the words of `setup-env.template`.
+//! `docs/reference/settings.md`: every setting, in the words of `setup-env.template`.
 
 use std::fmt::Write as _;
 
