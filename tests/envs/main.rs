@@ -7,6 +7,7 @@ mod faults;
 mod locking;
 mod place;
 mod prefix;
+mod release;
 mod server;
 mod suite;
 mod venv;

@@ -28,3 +28,4 @@ mod supervise;
 mod tidy;
 mod unreliable;
 mod values;
+mod versions;
