@@ -16,4 +16,5 @@ mod runs;
 mod site;
 mod story;
 mod trying;
+mod tutorial;
 mod workshop;

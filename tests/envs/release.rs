@@ -72,10 +72,9 @@ mod long {
 
         // uv, which solves, is the one that came with the wheel.
         let repository = place.path().join("site");
-        let environment = repository.join("missions/sky/environments/sky");
-        fs::create_dir_all(&environment).unwrap();
-        fs::write(environment.join("sky.pip"), "tabulate\n").unwrap();
+        alone(&floe, place.path(), &["init", "site", "--mission", "sky"]).expect(0);
         alone(&floe, &repository, &["lock", "sky"]).expect(0);
+        let environment = repository.join("missions/sky/environments/sky");
         let frozen = fs::read_to_string(environment.join("sky-frozen.yml")).unwrap();
         assert!(frozen.contains("tabulate=="), "{frozen}");
         alone(&floe, &repository, &["compose", "sky"]).expect(0);

@@ -2,6 +2,7 @@
 
 mod commands;
 mod exit_codes;
+mod how_to;
 mod settings;
 
 use std::fs;
