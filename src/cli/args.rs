@@ -83,6 +83,19 @@ pub struct Missions {
 }
 
 impl Missions {
+    /// The words of a call for the same missions, with a blank before them.
+    #[must_use]
+    pub fn words(&self) -> String {
+        if self.all_missions {
+            return " --all-missions".to_owned();
+        }
+        self.missions
+            .iter()
+            .map(|mission| format!(" {mission}"))
+            .collect::<Vec<_>>()
+            .concat()
+    }
+
     /// The missions that are meant.
     pub fn of(&self, workplace: &Workplace) -> Result<Vec<MissionName>, WorkflowError> {
         workplace.missions(self.all_missions, &self.missions)

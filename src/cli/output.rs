@@ -66,6 +66,11 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Says what a person would do next: a call, and what comes of it.
+pub fn next(call: &str, what: &str) {
+    say(&format!("next: `{call}` {what}"));
+}
+
 /// The text of a program, made fit for a terminal, without what is hidden.
 #[must_use]
 pub fn visible(text: &str) -> String {

@@ -48,11 +48,10 @@ pub async fn execute(global: &Global, args: &TryArgs) -> Result<(), Failure> {
     if passed && args.keep {
         return specified(global, &wanted, &args.wanted.solving);
     }
-    let packages = args.wanted.packages.iter().map(|package| format!("'{package}'"));
-    output::say(&format!(
-        "next: `floe add {} {}` keeps it",
-        wanted.environment,
-        packages.collect::<Vec<_>>().join(" ")
-    ));
+    let packages = args.wanted.packages.iter().map(|package| format!(" '{package}'"));
+    let add = packages.fold(format!("floe add {}", wanted.environment), |call, package| {
+        call + &package
+    });
+    output::next(&add, "keeps it");
     Ok(())
 }

@@ -16,5 +16,6 @@ pub async fn execute(global: &Global, args: &BuildArgs) -> Result<(), Failure> {
     if let Some(written) = written {
         output::say(freeze::shown(&written).trim_end());
     }
+    output::next(&format!("floe test{}", args.missions.words()), "runs the tests");
     Ok(())
 }

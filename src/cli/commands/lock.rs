@@ -80,10 +80,8 @@ pub fn execute(global: &Global, args: &LockArgs) -> Result<(), Failure> {
     })?;
     if locked.iter().any(|locked| locked.written.is_some()) && !args.solving.dry_run {
         let names = missions.iter().map(ToString::to_string).collect::<Vec<_>>();
-        output::say(&format!(
-            "next: `floe test {}` builds what changed and runs its tests",
-            names.join(" ")
-        ));
+        let test = format!("floe test {}", names.join(" "));
+        output::next(&test, "builds what changed and runs its tests");
     }
     Ok(())
 }

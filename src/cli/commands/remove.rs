@@ -53,10 +53,8 @@ pub(super) fn specified(global: &Global, wanted: &Specify, solving: &Solving) ->
         Format::Json => format!("{:#}\n", json(&specified)),
     })?;
     if specified.locked.written.is_some() && !solving.dry_run {
-        output::say(&format!(
-            "next: `floe test {} --env {}` builds it and runs its tests",
-            specified.mission, wanted.environment
-        ));
+        let test = format!("floe test {} --env {}", specified.mission, wanted.environment);
+        output::next(&test, "builds it and runs its tests");
     }
     Ok(())
 }

@@ -144,7 +144,23 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
         return list(workplace, &choices, args.format);
     }
     let runs = workflow::test(workplace, &choices, &asked, &session.interrupts, said).await?;
-    workflow::decisive(runs).map_or(Ok(()), verdict)
+    if let Some(decisive) = workflow::decisive(runs) {
+        return verdict(decisive);
+    }
+    let names = choices
+        .iter()
+        .map(|choice| choice.mission.to_string())
+        .collect::<Vec<_>>();
+    let push = format!("floe push {}", names.join(" "));
+    if !asked.is_complete() {
+        output::next(
+            &format!("floe test {}", names.join(" ")),
+            "runs all tests, as a push needs",
+        );
+    } else if workplace.settings.registry.is_some() {
+        output::next(&push, "pushes exactly what passed");
+    }
+    Ok(())
 }
 
 impl TestArgs {
