@@ -7,6 +7,7 @@ use super::{SpecifyError, WorkflowError, Workplace};
 use crate::config::{BaseImage, Settings, Site};
 use crate::envs::conda::Config;
 use crate::envs::{self, Installer, Kept, Start, Tools, Unsolved, Upgrade};
+use crate::event::Event;
 use crate::freeze::{self, Written};
 use crate::plan::{self, FrozenFile};
 use crate::reference::{EnvironmentName, MissionName};
@@ -37,6 +38,8 @@ pub struct Locked {
     pub written: Option<Written>,
     /// What asks for each package, by its name as names are compared: other packages, and the names of lists.
     pub asked_by: BTreeMap<String, Vec<String>>,
+    /// The packages that the environment comes to hold, by such names.
+    pub holds: BTreeSet<String>,
 }
 
 /// Solves the environments of `missions` and writes their frozen specs. `uv` is the program that solves pip lists.
@@ -65,6 +68,9 @@ pub fn lock(
     }
     let solver = Solver::new(workplace, uv)?;
     let mut solutions = Vec::new();
+    if !options.environments.iter().any(EnvironmentName::is_base) {
+        solver.tell_stale_base(missions)?;
+    }
     let own_base = wanted.iter().any(|directory| directory.ends_with("base"));
     if options.environments.iter().any(EnvironmentName::is_base) && !own_base {
         solutions.push(solver.base(repository, &options.upgrade)?);
@@ -78,8 +84,8 @@ pub fn lock(
         }
     }
     if let Upgrade::These(names) = &options.upgrade {
-        let held = solutions.iter().flat_map(Solution::held).collect::<BTreeSet<_>>();
-        if let Some(name) = names.iter().find(|name| !held.contains(*name)) {
+        let held = |name: &&String| solutions.iter().any(|solution| solution.locked.holds.contains(*name));
+        if let Some(name) = names.iter().find(|name| !held(name)) {
             return Err(SpecifyError::NotHeld { name: name.clone() }.into());
         }
     }
@@ -113,12 +119,13 @@ impl Solution {
         }
         self.frozen.files(&self.path)
     }
+}
 
-    fn held(&self) -> impl Iterator<Item = String> {
-        let conda = self.frozen.conda.iter().map(|package| &package.name);
-        let names = conda.chain(self.frozen.pip.iter().map(|package| &package.name));
-        names.map(|name| normalized(name))
-    }
+/// The packages of a frozen spec, by names as they are compared.
+fn names(frozen: &Frozen) -> impl Iterator<Item = String> {
+    let conda = frozen.conda.iter().map(|package| &package.name);
+    let all = conda.chain(frozen.pip.iter().map(|package| &package.name));
+    all.map(|name| normalized(name))
 }
 
 /// What solves the environments of a repository.
@@ -137,6 +144,28 @@ impl<'a> Solver<'a> {
             site: site(&workplace.settings.site),
             base: base(workplace)?,
         })
+    }
+
+    /// Warns of a base environment that is not frozen from the lists as they are, which its copies would begin with.
+    fn tell_stale_base(&self, missions: &[MissionName]) -> Result<(), WorkflowError> {
+        let repository = &self.workplace.repository;
+        let shared = plan::shared_specs(repository)?;
+        let file = plan::floating_base(repository, &shared, &self.workplace.settings)?;
+        if file.stale
+            && self
+                .base
+                .as_ref()
+                .is_some_and(|base| base.specs.is_some() && base.python.is_some())
+        {
+            let mission = missions.first().map_or("MISSION", MissionName::as_str);
+            let text = format!(
+                "{} is stale: the lists that all environments share have changed since; `floe lock {mission} --env base` \
+                 solves it",
+                file.path.display()
+            );
+            self.workplace.display().emit(Event::Warning { text });
+        }
+        Ok(())
     }
 
     /// Solves an environment as `definitions`, the repository or a copy of it, define it. What the repository itself has
@@ -167,10 +196,11 @@ impl<'a> Solver<'a> {
             return Err(SpecifyError::BaseUnknown { path: file.path }.into());
         };
         let debian = self.workplace.settings.base_image == BaseImage::Debian;
+        let of_image = definitions.path(repository::BASE).join("requirements.txt");
         let unsolved = Unsolved {
             name: &file.environment,
             files: shared,
-            also: debian.then(|| definitions.path(repository::BASE).join("requirements.txt")),
+            also: Some(of_image).filter(|list| debian && list.is_file()),
             start: Start::Copy(base),
             site: &self.site,
         };
@@ -202,6 +232,7 @@ impl<'a> Solver<'a> {
                 path: file.path.clone(),
                 written,
                 asked_by: solved.asked_by,
+                holds: names(&frozen).collect(),
             },
             frozen,
             // What was read may be floe's own; what is written is the repository's.

@@ -121,6 +121,14 @@ fn what_is_frozen_stays_when_a_package_is_added_and_moves_when_it_is_told_to() {
         .expect(4)
         .says(&["gamma"]);
 
+    site.write(
+        "missions/m/environments/x/x.pip",
+        "# sky\nalpha  # first\nbeta\nbased\n",
+    );
+    site.floe(&["lock", "m"]).expect(0);
+    site.floe(&["remove", "x", "based"])
+        .expect(0)
+        .prints(&["x.pip:4: no more based; it stays, as part of the base environment\n"]);
     site.floe(&["remove", "x", "beta"])
         .expect(0)
         .prints(&["x.pip:3: no more beta", "removed  beta"]);
@@ -144,6 +152,29 @@ fn what_is_added_moves_others_only_as_far_as_it_must_and_says_for_whom() {
     let value: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(value["edits"][0]["after"], "alpha<2");
     assert_eq!(value["frozen"]["changed"], false);
+}
+
+#[test]
+fn the_base_environment_is_locked_by_itself_and_its_copies_say_when_it_is_stale() {
+    let site = Site::with(&[("alpha", "1.0"), ("gamma", "1.0")], &[("x.pip", "alpha\n")]);
+    let base = || Frozen::load(&site.root.path().join("common/common-env/base-frozen.yml")).unwrap();
+    site.floe(&["lock", "m", "--env", "base"])
+        .expect(0)
+        .prints(&["base-frozen.yml: "]);
+    let ended = site.floe(&["lock", "m"]).expect(0);
+    assert!(!ended.stderr.contains("stale"), "{}", ended.stderr);
+
+    site.write("common/common-env/all.pip", "gamma\n");
+    site.floe(&["lock", "m"])
+        .expect(0)
+        .says(&["base-frozen.yml is stale", "`floe lock m --env base` solves it"]);
+    assert_eq!(site.version("gamma"), None, "a copy went beyond its base");
+    site.floe(&["lock", "m", "--env", "base"])
+        .expect(0)
+        .prints(&["added  gamma  pip  1.0  for all.pip"]);
+    assert_eq!(base().pip.len(), 2, "what the base environment began with is gone");
+    site.floe(&["lock", "m"]).expect(0);
+    assert_eq!(site.version("gamma").as_deref(), Some("1.0"));
 }
 
 #[test]
@@ -186,7 +217,7 @@ fn killed_at_any_moment_it_has_written_all_or_nothing() {
     let (after, takes) = (site.files(), begun.elapsed());
     assert_ne!(before, after);
     let mut whole = 0;
-    for step in 0..16_u32 {
+    for step in 0..10_u32 {
         for (path, text) in &before {
             fs::write(path, text).unwrap();
         }
@@ -196,7 +227,7 @@ fn killed_at_any_moment_it_has_written_all_or_nothing() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(takes * step / 10);
+        std::thread::sleep(takes * step / 7);
         let _ = child.kill();
         child.wait().unwrap();
         let found = site.files();

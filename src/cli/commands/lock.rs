@@ -111,11 +111,16 @@ pub(super) fn text(locked: &Locked, dry_run: bool) -> String {
 
 /// What asks for a package that came or moved.
 fn why(locked: &Locked, change: &Change) -> String {
-    let askers = locked
-        .asked_by
-        .get(&normalized(&change.name))
-        .map_or(&[][..], Vec::as_slice);
-    if change.kind == Kind::Removed || askers.is_empty() {
+    if change.kind == Kind::Removed {
+        return String::new();
+    }
+    asked_by(locked, &change.name)
+}
+
+/// What asks for a package, with `for ` before it; nothing where nothing does, as for what the base environment brings.
+pub(super) fn asked_by(locked: &Locked, name: &str) -> String {
+    let askers = locked.asked_by.get(&normalized(name)).map_or(&[][..], Vec::as_slice);
+    if askers.is_empty() {
         return String::new();
     }
     let named = askers.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");

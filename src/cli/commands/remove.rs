@@ -9,7 +9,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::reference::{EnvironmentName, MissionName};
-use crate::workflow::{self, Change, Specified, Specify};
+use crate::spec::edit::{self, PackageKind};
+use crate::workflow::{self, Change, Locked, Specified, Specify};
 
 /// The version of the form of JSON. It rises when what is there changes its meaning or goes.
 const JSON_VERSION: u32 = 1;
@@ -66,10 +67,25 @@ fn text(specified: &Specified, dry_run: bool) -> String {
             (Some(before), Some(after)) if before == after => format!("{place}: {after}, as before\n"),
             (Some(before), Some(after)) => format!("{place}: {after}, before {before}\n"),
             (None, Some(after)) => format!("{place}: {after}\n"),
-            (before, None) => format!("{place}: no more {}\n", before.as_deref().unwrap_or_default()),
+            (before, None) => {
+                let before = before.as_deref().unwrap_or_default();
+                format!("{place}: no more {before}{}\n", stays(&specified.locked, before))
+            }
         }
     });
     edits.collect::<String>() + &lock::text(&specified.locked, dry_run)
+}
+
+/// Whether and why a package stays that no list of the environment asks for any more.
+fn stays(locked: &Locked, requirement: &str) -> String {
+    let names = [PackageKind::Pip, PackageKind::Conda].map(|kind| edit::package(requirement, kind));
+    let Some(name) = names.into_iter().flatten().find(|name| locked.holds.contains(name)) else {
+        return String::new();
+    };
+    match lock::asked_by(locked, &name) {
+        askers if askers.is_empty() => "; it stays, as part of the base environment".to_owned(),
+        askers => format!("; it stays {askers}"),
+    }
 }
 
 fn json(specified: &Specified) -> serde_json::Value {
