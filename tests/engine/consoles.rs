@@ -99,13 +99,21 @@ fn what_is_written_to_a_mount_belongs_to_whoever_calls_and_the_image_knows_a_nam
         "export MISSION=mounted\nexport DATA_MOUNTS=data:/data:ro\n",
     );
     repository.write("data/given", "text");
+    // The program itself may lie where nobody else reaches it.
+    let program = root.join("floe");
+    fs::copy(world::program(), &program).unwrap();
     let group = fs::metadata("/var/run/docker.sock").unwrap().gid().to_string();
     let own = Command::new("chown").args(["-R", STRANGER]).arg(root).status().unwrap();
     assert!(own.success());
     let script = "id -un; cat /data/given; touch ~/made; ! touch /data/made 2>/dev/null; pip --version > /dev/null; \
                   touch /opt/conda/made";
-    let mut call = repository.command(&["exec", "--home", "home", "--", "bash", "-ec", script]);
-    call.env("HOME", root);
+    let meant = repository.command(&["exec", "--home", "home", "--", "bash", "-ec", script]);
+    let mut call = Command::new(&program);
+    call.args(meant.get_args())
+        .current_dir(root)
+        .env_clear()
+        .envs(meant.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .env("HOME", root);
     let words = ["setpriv", "--reuid", STRANGER, "--regid", STRANGER, "--groups", &group];
     let ended = Ended::of(through(&words, &call).output().unwrap()).expect(0);
     assert_eq!(ended.stdout, "jovyan\ntext");
