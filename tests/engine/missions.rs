@@ -289,11 +289,14 @@ fn what_the_site_needs_for_a_build_is_not_in_the_image() {
     let listing = Command::new("sh").args(["-c", &list]).output().unwrap();
     docker(&["rm", &container]);
     let listing = String::from_utf8(listing.stdout).unwrap();
+    let own = ["opt/common-scripts/", "opt/floe/"];
     let left = listing
         .lines()
-        .filter(|path| path.contains("floe") && !path.starts_with("opt/common-scripts/"));
+        .filter(|path| path.contains("floe") && !own.iter().any(|own| path.starts_with(own)));
     assert!(listing.contains("tmp/seen/"));
     assert_eq!(left.collect::<Vec<_>>(), Vec::<&str>::new());
+    let told = docker(&["run", "--rm", id, "sh", "-c", "cat /opt/floe/*.json"]);
+    assert!(told.contains("\"mission\"") && !told.contains(&ca), "{told}");
     let history = docker(&["history", "--no-trunc", id]);
     assert!(!history.contains("BEGIN CERTIFICATE"));
 }
