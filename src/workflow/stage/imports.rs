@@ -81,8 +81,8 @@ impl OpenStage<'_> {
         Ok(Imported::Tested(test))
     }
 
-    /// What was added to the specs of the image that the stage runs, since those of the one that it ran before. All of it,
-    /// if it ran none before.
+    /// What was added to the specs of the image that the stage runs, since those of the one that it ran before. Nothing, if it
+    /// ran none before: all that a first image holds was tested before it was pushed.
     async fn arrivals(&self, mission: &MissionName, wanted: &Wanted) -> Result<Arrivals, WorkflowError> {
         let repository = &self.workplace.repository;
         if !repository.missions().contains(mission) {
@@ -98,7 +98,7 @@ impl OpenStage<'_> {
             Err(reason) => return Ok(Arrivals::Unknown(reason)),
         };
         let before = match ran.iter().find(|ran| ran.digest != wanted.digest) {
-            None => SpecsAt::Never,
+            None => return Ok(Arrivals::Known(Vec::new())),
             Some(ran) => {
                 let reference = format!("{}@{}", ran.image.repository, ran.digest).parse::<ImageReference>()?;
                 match self.specs_of(&reference).await? {
