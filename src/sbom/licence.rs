@@ -23,6 +23,9 @@ pub struct Recorded {
     pub classifiers: Vec<String>,
 }
 
+/// More than this is no name of a licence but its text, in characters.
+const LONGEST_NAME: usize = 80;
+
 /// What distributions say, by their normalized names and their versions.
 pub type Licences = BTreeMap<(String, String), Recorded>;
 
@@ -39,6 +42,21 @@ impl Recorded {
             (Some(one), Some(other)) if one != other => None,
             (one, other) => one.or(other),
         }
+    }
+
+    /// What people call it: the expression, else a text that is short enough for a name, else what a classifier ends in.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let stated = [&self.expression, &self.text].into_iter().flatten();
+        let mut stated = stated
+            .filter(|text| text.chars().count() <= LONGEST_NAME)
+            .map(String::as_str);
+        let classified = self
+            .classifiers
+            .iter()
+            .filter_map(|classifier| classifier.rsplit(":: ").next());
+        let mut classified = classified.filter(|name| *name != "OSI Approved");
+        stated.next().or_else(|| classified.next()).map(str::to_owned)
     }
 
     /// All of it in one line; `None` if it says nothing.
@@ -199,6 +217,27 @@ mod tests {
             classifiers: classifiers.iter().map(|name| (*name).to_owned()).collect(),
         };
         recorded.expression()
+    }
+
+    #[test]
+    fn a_licence_is_called_by_what_is_short_enough_for_a_name() {
+        let named = |expression: Option<&str>, text: Option<&str>, classifiers: &[&str]| {
+            let recorded = Recorded {
+                expression: expression.map(str::to_owned),
+                text: text.map(str::to_owned),
+                classifiers: classifiers.iter().map(|name| (*name).to_owned()).collect(),
+            };
+            recorded.name()
+        };
+        let whole = "Permission is hereby granted, ".repeat(5);
+        assert_eq!(named(Some("MIT"), Some("Expat"), &[]).as_deref(), Some("MIT"));
+        assert_eq!(
+            named(None, Some("Expat"), &["OSI Approved :: MIT License"]).as_deref(),
+            Some("Expat")
+        );
+        let classified = ["OSI Approved", "OSI Approved :: MIT License"];
+        assert_eq!(named(None, Some(&whole), &classified).as_deref(), Some("MIT License"));
+        assert_eq!(named(None, None, &["OSI Approved"]), None);
     }
 
     #[test]

@@ -83,16 +83,18 @@ pub fn listed(text: &str, path: &Path) -> Result<Vec<Listed>, SpecError> {
     Ok(found)
 }
 
-/// The name of the package that a requirement is about, as names are compared. `None` where it names none.
+/// The name of the package that a requirement is about, as names are compared. `None` where it names none, or is more than one
+/// requirement.
 #[must_use]
 pub fn package(requirement: &str, kind: PackageKind) -> Option<String> {
     let file = Path::new(match kind {
         PackageKind::Conda => "list.conda",
         PackageKind::Pip => "list.pip",
     });
-    let listed = listed(requirement, file).ok()?;
-    let name = listed.into_iter().next()?.name;
-    Some(name).filter(|name| !name.is_empty())
+    match <[Listed; 1]>::try_from(listed(requirement, file).ok()?) {
+        Ok([Listed { name, .. }]) if !name.is_empty() && !requirement.contains('\n') => Some(name),
+        _ => None,
+    }
 }
 
 /// Puts `requirement`, which names `name`, into the text of a spec file, in the place of what lists that package now. A

@@ -159,6 +159,13 @@ impl Frozen {
         ])
     }
 
+    /// The packages, by names as they are compared: see [normalized]. What conda and pip both installed is there twice.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let conda = self.conda.iter().map(|package| &package.name);
+        let all = conda.chain(self.pip.iter().map(|package| &package.name));
+        all.map(|name| normalized(name))
+    }
+
     /// Puts the packages into their order and their names into one spelling, whoever wrote them. A name that is there twice
     /// is the error.
     pub(crate) fn sort(&mut self) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{SpecifyError, WorkflowError, Workplace};
 use crate::config::{BaseImage, Settings, Site};
 use crate::envs::conda::Config;
-use crate::envs::{self, Installer, Kept, Start, Tools, Unsolved, Upgrade};
+use crate::envs::{self, Askers, Installer, Kept, Start, Tools, Unsolved, Upgrade};
 use crate::event::Event;
 use crate::freeze::{self, Written};
 use crate::plan::{self, FrozenFile};
@@ -16,7 +16,7 @@ use crate::spec::SpecError;
 use crate::spec::draft;
 use crate::spec::edit::PackageKind;
 use crate::spec::env::{self, EnvironmentFiles};
-use crate::spec::frozen::{Frozen, normalized};
+use crate::spec::frozen::Frozen;
 
 /// What is to be locked, and how.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct Locked {
     /// What is new in it; `None` where it stays as it is.
     pub written: Option<Written>,
     /// What asks for each package, by its name as names are compared: other packages, and the names of lists.
-    pub asked_by: BTreeMap<String, Vec<String>>,
+    pub asked_by: Askers,
     /// The packages that the environment comes to hold, by such names.
     pub holds: BTreeSet<String>,
 }
@@ -119,13 +119,6 @@ impl Solution {
         }
         self.frozen.files(&self.path)
     }
-}
-
-/// The packages of a frozen spec, by names as they are compared.
-fn names(frozen: &Frozen) -> impl Iterator<Item = String> {
-    let conda = frozen.conda.iter().map(|package| &package.name);
-    let all = conda.chain(frozen.pip.iter().map(|package| &package.name));
-    all.map(|name| normalized(name))
 }
 
 /// What solves the environments of a repository.
@@ -232,7 +225,7 @@ impl<'a> Solver<'a> {
                 path: file.path.clone(),
                 written,
                 asked_by: solved.asked_by,
-                holds: names(&frozen).collect(),
+                holds: frozen.names().collect(),
             },
             frozen,
             // What was read may be floe's own; what is written is the repository's.
@@ -287,6 +280,7 @@ fn recipe(files: &EnvironmentFiles, shared: &[PathBuf]) -> Vec<PathBuf> {
         .cloned()
         .collect()
 }
+
 fn base(workplace: &Workplace) -> Result<Option<Frozen>, WorkflowError> {
     let path = workplace.repository.path(repository::base_frozen());
     Ok(path.exists().then(|| Frozen::load(&path)).transpose()?)

@@ -62,6 +62,8 @@ pub struct Specified {
 pub fn specify(workplace: &Workplace, wanted: &Specify, uv: Option<PathBuf>) -> Result<Specified, WorkflowError> {
     let repository = &workplace.repository;
     let mission = mission(workplace, wanted)?;
+    // Nothing of it is read, and nothing written, before it has been looked at.
+    repository.inspect(repository::mission(&mission))?;
     let directory = repository.environments(&mission).join(wanted.environment.as_str());
     let files = env::load(&directory)?;
     let solver = Solver::new(workplace, uv)?;
@@ -114,7 +116,6 @@ pub(super) fn mission(workplace: &Workplace, wanted: &Specify) -> Result<Mission
     };
     let set = workplace.settings.mission.clone();
     if let Some(mission) = &wanted.mission {
-        repository.inspect(repository::mission(mission))?;
         return if has(mission) {
             Ok(mission.clone())
         } else {

@@ -194,6 +194,19 @@ fn what_cannot_be_added_is_told_by_its_line_and_changes_nothing() {
         assert!(!ended.stderr.contains(elsewhere.to_str().unwrap()), "{}", ended.stderr);
         assert_eq!(site.files(), before, "{package}");
     }
+    for file in ["../x.pip", "/tmp/x.pip", ".x.pip", "sub/x.pip", "x.txt", "x-frozen.yml"] {
+        let ended = site.floe(&["add", "x", "gamma", "--file", file]).expect(2);
+        ended.says(&["is no spec of the environment"]);
+    }
+    site.floe(&["add", "x", "alpha\nbeta"])
+        .expect(2)
+        .says(&["names no package"]);
+    assert_eq!(site.files(), before);
+    assert!(!site.root.path().join("missions/m/environments/x.pip").exists());
+    let link = site.root.path().join("missions/m/environments/x/more.pip");
+    std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
+    site.floe(&["add", "x", "alpha"]).expect(3).says(&["more.pip"]);
+    fs::remove_file(&link).unwrap();
     site.floe(&["add", "y", "alpha"])
         .expect(3)
         .says(&["no mission has an environment y"]);

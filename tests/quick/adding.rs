@@ -2,13 +2,7 @@
 
 use std::process::Command;
 
-use world::Repository;
-
-fn git(repository: &Repository, words: &[&str]) {
-    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-    let mut command = Command::new("git");
-    world::run(command.arg("-C").arg(repository.path()).args(identity).args(words));
-}
+use world::{Repository, committed, git};
 
 /// A repository of one mission.
 fn repository() -> Repository {
@@ -20,9 +14,7 @@ fn repository() -> Repository {
 #[test]
 fn what_was_added_is_told_from_head_where_specs_are_edited_and_else_from_before_the_last_commit() {
     let repository = repository();
-    git(&repository, &["init", "-q"]);
-    git(&repository, &["add", "."]);
-    git(&repository, &["commit", "-qm", "all"]);
+    committed(repository.path(), &["."]);
     let nothing = repository.floe(&["test", "m", "--added", "--since", "HEAD"]).expect(4);
     nothing.says(&["nothing was added since HEAD", "--since COMMIT"]);
     repository.write("missions/m/environments/e/e.pip", "six>1\n");
@@ -30,10 +22,10 @@ fn what_was_added_is_told_from_head_where_specs_are_edited_and_else_from_before_
         .floe(&["test", "m", "--added"])
         .expect(4)
         .says(&["nothing was added since HEAD"]);
-    git(&repository, &["commit", "-qam", "more"]);
+    git(repository.path(), &["commit", "-qam", "more"]);
     repository.write("missions/m/environments/e/tests/imports", "six\n");
-    git(&repository, &["add", "."]);
-    git(&repository, &["commit", "-qm", "tests"]);
+    git(repository.path(), &["add", "."]);
+    git(repository.path(), &["commit", "-qm", "tests"]);
     // Tests are no specs: the commit before the last that touched one is the first.
     let first = world::run(
         Command::new("git")
@@ -55,7 +47,7 @@ fn without_git_or_with_a_commit_that_is_not_there_nothing_is_guessed() {
         .floe(&["test", "m", "--added"])
         .expect(3)
         .says(&["is in no git repository"]);
-    git(&repository, &["init", "-q"]);
+    git(repository.path(), &["init", "-q"]);
     let refused = repository.floe(&["test", "m", "--added", "--since", "gone"]).expect(3);
     refused.says(&["there is no commit \"gone\""]);
     repository.floe(&["test", "m", "--since", "HEAD"]).expect(2);

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use world::{committed, git};
 
 const OLD: &str = "dependencies:\n  - numpy=1.26.4=py311_0\n  - pip:\n      - six==1.16.0\n";
 const NEW: &str = "dependencies:\n  - numpy=2.1.0=py311_0\n  - pip:\n      - six==1.16.0\n";
@@ -36,28 +38,8 @@ fn repository() -> tempfile::TempDir {
         fs::create_dir_all(environments.join(name)).unwrap();
         fs::write(environments.join(name).join(format!("{name}-frozen.yml")), OLD).unwrap();
     }
-    for arguments in [
-        ["init", "-q"].as_slice(),
-        &["add", "."],
-        &[
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@example.org",
-            "commit",
-            "-qm",
-            "x",
-        ],
-        &["tag", "v1"],
-    ] {
-        let status = Command::new("git")
-            .arg("-C")
-            .arg(root.path())
-            .args(arguments)
-            .status()
-            .unwrap();
-        assert!(status.success());
-    }
+    committed(root.path(), &["."]);
+    git(root.path(), &["tag", "v1"]);
     fs::write(environments.join("a/a-frozen.yml"), NEW).unwrap();
     root
 }

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use floe::spec::frozen::{CondaPackage, Frozen, PipPackage};
 use rattler_conda_types::{PackageName, PackageRecord, RepoDataRecord};
+use world::committed;
 
 fn conda(name: &str, version: &str, depends: &[String]) -> CondaPackage {
     let mut record = PackageRecord::new(
@@ -103,22 +104,7 @@ fn repository() -> tempfile::TempDir {
     let floating = root.path().join("missions/tess/environments/new");
     fs::create_dir_all(&floating).unwrap();
     fs::write(floating.join("new.pip"), "numpy\n").unwrap();
-    for arguments in [
-        &["init", "-q"][..],
-        &["add", "."],
-        &[
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@example.org",
-            "commit",
-            "-qm",
-            "x",
-        ],
-    ] {
-        let status = Command::new("git").arg("-C").arg(root.path()).args(arguments).status();
-        assert!(status.unwrap().success());
-    }
+    committed(root.path(), &["."]);
     environment(root.path(), "roman", "cal", SPEC, &one("2.2.0"));
     root
 }

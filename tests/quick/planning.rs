@@ -1,7 +1,6 @@
 //! What `floe plan` prints, where no engine answers: in continuous integration, before any job has begun.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,14 +15,7 @@ fn committed() -> Repository {
     }
     repository.write("missions/one/.dockerignore", "notes/\n");
     repository.write(".gitignore", ".floe/\n");
-    let git = |words: &[&str]| {
-        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-        let mut command = Command::new("git");
-        world::run(command.arg("-C").arg(repository.path()).args(identity).args(words));
-    };
-    git(&["init", "-q"]);
-    git(&["add", "."]);
-    git(&["commit", "-qm", "all"]);
+    world::committed(repository.path(), &["."]);
     repository
 }
 

@@ -7,6 +7,7 @@ pub mod channel;
 mod command;
 pub mod document;
 mod evidence;
+mod git;
 mod index;
 mod kubectl;
 mod notebook;
@@ -20,6 +21,7 @@ mod venv;
 
 pub use command::{mounted, run, through};
 pub use evidence::statement;
+pub use git::{committed, git};
 pub use index::PackageIndex;
 pub use kubectl::{helm, kubectl};
 pub use notebook::notebook;

@@ -313,7 +313,7 @@ fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut found = names
         .filter_map(|other| {
             let other_plain = plain(other);
-            let distance = edits(&wanted, &other_plain);
+            let distance = strsim::levenshtein(&wanted, &other_plain);
             let part = wanted.len() > 3 && other_plain.split('-').any(|word| word == wanted);
             (distance <= limit || part).then(|| (distance, other.to_owned()))
         })
@@ -322,22 +322,6 @@ fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     found.dedup();
     found.truncate(OFFERED);
     found.into_iter().map(|(_, name)| name).collect()
-}
-
-/// How many letters have to be added, removed or replaced to get from one word to the other.
-fn edits(from: &str, to: &str) -> usize {
-    let to = to.chars().collect::<Vec<_>>();
-    let mut row = (0..=to.len()).collect::<Vec<_>>();
-    for (line, letter) in from.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = line + 1;
-        for (column, other) in to.iter().enumerate() {
-            let replaced = corner + usize::from(letter != *other);
-            corner = row[column + 1];
-            row[column + 1] = replaced.min(corner + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub fn env_contents(layout: &Layout, name: &EnvironmentName) -> Result<Vec<Packa
     // What conda installs is a distribution of python often enough, which knows its home.
     let told = distributions
         .iter()
-        .map(|found| (normalized(&found.name), (found.license.clone(), found.homepage.clone())));
+        .map(|found| (normalized(&found.name), (found.licence.name(), found.homepage.clone())));
     let told = told.collect::<BTreeMap<_, _>>();
     let (foreign, _) = ownership(&prefix, &records, distributions)?;
     let mut packages = Vec::new();
@@ -43,7 +43,7 @@ pub fn env_contents(layout: &Layout, name: &EnvironmentName) -> Result<Vec<Packa
             version: found.version.clone(),
             build: None,
             origin: found.address(),
-            license: found.license.clone(),
+            license: found.licence.name(),
             homepage: found.homepage.clone(),
             needs: requires(found, &present),
             limits: Vec::new(),

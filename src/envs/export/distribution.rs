@@ -11,6 +11,7 @@ use super::origin::{self, Origin};
 use crate::envs::EnvsError;
 use crate::envs::error::io_error;
 use crate::envs::pip::archive::Wheel;
+use crate::sbom::Recorded;
 use crate::spec::frozen::normalized;
 
 /// A python distribution.
@@ -29,8 +30,8 @@ pub(super) struct Distribution {
     pub wheel: Wheel,
     /// What it says that it needs.
     pub requires: Vec<String>,
-    /// Its licence, as its author states it.
-    pub license: Option<String>,
+    /// What it says of its licence.
+    pub licence: Recorded,
     /// Where it is at home.
     pub homepage: Option<String>,
     /// The text of `direct_url.json`; empty for a package of an index.
@@ -152,7 +153,7 @@ fn read_one(prefix: &Path, path: &str) -> Result<Option<Distribution>, EnvsError
             build: header(&wheel, "Build").next().map(str::to_owned),
         },
         requires: header(&text, "Requires-Dist").map(str::to_owned).collect(),
-        license: license(&text),
+        licence: recorded(&text),
         homepage: homepage(&text),
         modified,
         metadata,
@@ -179,7 +180,7 @@ fn egg_link(file: &Path, path: &str) -> Result<Distribution, EnvsError> {
         modified,
         wheel: Wheel::default(),
         requires: Vec::new(),
-        license: None,
+        licence: Recorded::default(),
         homepage: None,
         direct_url: String::new(),
         link: Some(text.lines().next().unwrap_or_default().to_owned()),
@@ -187,7 +188,7 @@ fn egg_link(file: &Path, path: &str) -> Result<Distribution, EnvsError> {
 }
 
 /// The text of a file; empty where there is none.
-pub(super) fn text(file: &Path) -> Result<String, EnvsError> {
+fn text(file: &Path) -> Result<String, EnvsError> {
     match fs::read(file) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -197,21 +198,22 @@ pub(super) fn text(file: &Path) -> Result<String, EnvsError> {
     }
 }
 
-/// More than this is no name of a licence but its text, in characters.
-const LONGEST_LICENSE: usize = 80;
+/// A longer text is cut, in characters: some hold a whole licence.
+const LONGEST_LICENCE: usize = 200;
 
-/// The licence: an expression where there is one, else a name, else what the classifiers say.
-fn license(text: &str) -> Option<String> {
-    let named = |text: &&str| !text.is_empty() && *text != "UNKNOWN" && text.chars().count() <= LONGEST_LICENSE;
-    let classified = header(text, "Classifier")
-        .filter(|classifier| classifier.starts_with("License ::"))
-        .filter_map(|classifier| classifier.rsplit(" :: ").next());
-    let stated = header(text, "License-Expression").chain(header(text, "License"));
-    stated
-        .filter(named)
-        .chain(classified.filter(|name| *name != "OSI Approved"))
-        .next()
-        .map(str::to_owned)
+/// What the metadata says of the licence.
+fn recorded(metadata: &str) -> Recorded {
+    let cut = |text: &str| text.chars().take(LONGEST_LICENCE).collect::<String>();
+    let first = |name: &str| {
+        let mut values = header(metadata, name).filter(|value| !value.is_empty() && *value != "UNKNOWN");
+        values.next().map(cut)
+    };
+    let classifiers = header(metadata, "Classifier").filter_map(|value| value.strip_prefix("License ::"));
+    Recorded {
+        expression: first("License-Expression"),
+        text: first("License"),
+        classifiers: classifiers.map(|name| cut(name.trim())).collect(),
+    }
 }
 
 /// The page of the project: `Home-page`, else the first of its addresses that is called so, else the first of them.
@@ -240,7 +242,7 @@ fn homepage(text: &str) -> Option<String> {
 }
 
 /// The values of the header `name`, which end at the first empty line.
-pub(super) fn header<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+fn header<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     let head = text.lines().take_while(|line| !line.is_empty());
     head.filter_map(move |line| {
         let (key, value) = line.split_once(':')?;

@@ -1,6 +1,7 @@
 //! Edits of an environment's specs that are not yet written: where each belongs, and a copy of the definitions with them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,10 @@ impl<'a> Draft<'a> {
         let (path, kind) = match (&wanted.file, listed) {
             (Some(file), _) => {
                 let path = files.directory.join(file);
+                // A hidden file is read by nobody, and one elsewhere is not the environment's.
+                if path.file_name() != Some(OsStr::new(file)) || file.starts_with('.') {
+                    return Err(SpecifyError::NoSpec { file: file.clone() }.into());
+                }
                 let kind = match SpecKind::of(&path) {
                     Some(SpecKind::Pip) => PackageKind::Pip,
                     Some(SpecKind::Conda) => PackageKind::Conda,
@@ -187,11 +192,7 @@ impl<'a> Draft<'a> {
             }
         }
         let frozen = files.frozen.as_deref().map(Frozen::load).and_then(Result::ok);
-        let held = frozen.is_some_and(|frozen| {
-            let conda = frozen.conda.iter().map(|package| &package.name);
-            let mut names = conda.chain(frozen.pip.iter().map(|package| &package.name));
-            names.any(|held| normalized(held) == normalized(name))
-        });
+        let held = frozen.is_some_and(|frozen| frozen.names().any(|held| held == normalized(name)));
         Ok(held.then(|| "it is there because another package needs it, or as part of the base environment".to_owned()))
     }
 

@@ -61,7 +61,7 @@ pub enum SpecifyError {
         path: PathBuf,
     },
     /// A file that is to be edited and is no spec.
-    #[error("{file} is no spec: its name must end in .yml, .conda or .pip")]
+    #[error("{file} is no spec of the environment: it is named as it lies there, and ends in .yml, .conda or .pip")]
     NoSpec {
         /// The file's name.
         file: String,
@@ -108,7 +108,8 @@ impl Explained for SpecifyError {
             }
             Self::Nameless { .. } => "write it as `NAME @ ADDRESS`".to_owned(),
             Self::NotListed { because, .. } => return because.clone(),
-            Self::Nowhere { .. } | Self::NotHeld { .. } | Self::NoSpec { .. } => return None,
+            Self::NotHeld { .. } => "packages come behind `--upgrade`, missions and environments before it".to_owned(),
+            Self::Nowhere { .. } | Self::NoSpec { .. } => return None,
             Self::OnlyFrozen { path } => {
                 let directory = path.parent().and_then(Path::file_name).unwrap_or_default();
                 format!("begin with a list such as {}.pip", directory.to_string_lossy())

@@ -1,9 +1,7 @@
 //! What an image says of itself, with the real engine; and that a repository which floe has begun builds as it is.
 
-use std::process::Command;
-
 use serde_json::Value;
-use world::{floe_with_engine, run};
+use world::{committed, floe_with_engine};
 
 use super::tiny;
 use crate::workshop::{Workshop, docker, turn};
@@ -49,21 +47,7 @@ fn an_image_says_what_it_is_in_its_last_layer_which_alone_knows_the_commit() {
     assert!(std::fs::read_to_string(page).unwrap().contains(">iniconfig</a>"));
     let before = layers(&first);
     std::fs::remove_file(page).unwrap();
-    for words in [
-        &["init", "-q"][..],
-        &["add", "."],
-        &[
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@example.org",
-            "commit",
-            "-qm",
-            "x",
-        ],
-    ] {
-        run(Command::new("git").arg("-C").arg(repository.path()).args(words));
-    }
+    committed(repository.path(), &["."]);
     repository.floe(&["build", "tiny"]).expect(0);
     assert_eq!(
         id(&repository),

@@ -1,8 +1,6 @@
 //! Imports of what was added to specs, by what a real image holds.
 
-use std::process::Command;
-
-use world::{Ended, LocalRegistry};
+use world::{Ended, LocalRegistry, committed, git};
 
 use super::{last, mission};
 use crate::workshop::Workshop;
@@ -10,14 +8,7 @@ use crate::workshop::Workshop;
 #[test]
 fn what_was_added_is_imported_by_the_names_under_which_the_image_holds_it() {
     let repository = mission("adding");
-    let git = |words: &[&str]| {
-        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-        let mut command = Command::new("git");
-        world::run(command.arg("-C").arg(repository.path()).args(identity).args(words));
-    };
-    git(&["init", "-q"]);
-    git(&["add", "common", "missions"]);
-    git(&["commit", "-qm", "all"]);
+    committed(repository.path(), &["common", "missions"]);
     let lists = "missions/adding/environments/small/small.pip";
     repository.write(lists, "iniconfig\npython-dateutil\ngone-away; python_version < '3'\n");
     repository.floe(&["build", "adding"]).expect(0);
@@ -28,7 +19,7 @@ fn what_was_added_is_imported_by_the_names_under_which_the_image_holds_it() {
     assert_eq!(ids.collect::<Vec<_>>(), ["small::imports::dateutil"]);
     // A part of the tests is no evidence for the image.
     assert!(!repository.path().join(".floe/evidence").exists());
-    git(&["commit", "-qam", "more"]);
+    git(repository.path(), &["commit", "-qam", "more"]);
     let since = ["test", "adding", "--added", "--since", "HEAD", "small"];
     repository
         .floe(&since)
@@ -49,14 +40,7 @@ fn release(repository: &Workshop, registry: &LocalRegistry) {
 }
 
 fn commit(repository: &Workshop) {
-    let git = |words: &[&str]| {
-        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-        let mut command = Command::new("git");
-        world::run(command.arg("-C").arg(repository.path()).args(identity).args(words));
-    };
-    git(&["init", "-q"]);
-    git(&["add", "common", "missions", "deployments"]);
-    git(&["commit", "-qm", "all"]);
+    committed(repository.path(), &["common", "missions", "deployments"]);
 }
 
 #[test]
