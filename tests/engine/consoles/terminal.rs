@@ -59,7 +59,7 @@ fn a_shell_has_the_terminal_with_its_size_and_its_keys() {
         {"see": "\\(small\\) .*\\$ "}, {"type": "stty size; which python\r"},
         {"see": "33 100\r\n/opt/conda/envs/small/bin/python"},
         {"size": [44, 120]}, {"type": "stty size\r"}, {"see": "44 120"},
-        {"type": "sleep 100\r"}, {"see": "sleep 100\r\n"}, {"type": "\u0003"}, {"see": "\\^C"},
+        {"type": "sh -c 'echo be$((1))gun; exec sleep 100'\r"}, {"see": "be1gun"}, {"type": "\u0003"}, {"see": "\\^C"},
         {"type": "echo co$((1))de $?\r"}, {"see": "co1de 130"},
         {"type": "exit 5\r"}
     ]"#;
