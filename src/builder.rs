@@ -32,7 +32,7 @@ pub const RETRY_INTERVALS: &[Duration] = &[Duration::from_secs(2), Duration::fro
 pub struct Options {
     /// Build everything again, from the base on.
     pub no_cache: bool,
-    /// Build the images that hold environments again, and what they extend only if it is not up to date.
+    /// Build the images that solve their environments again, and what they extend only if it is not up to date.
     pub refresh: bool,
     /// Files that the `RUN`s see and no layer holds, by ID.
     pub mounts: BTreeMap<String, Vec<u8>>,
@@ -46,6 +46,8 @@ pub struct Options {
     pub retries: Vec<Duration>,
     /// Credentials for the registry of a base image.
     pub credentials: Option<Credentials>,
+    /// Images that this call has built already, from the first of the plan on.
+    pub built: Vec<Built>,
 }
 
 /// An image of a plan, as it stands.
@@ -75,15 +77,19 @@ pub async fn build(
             text: format!("images get no tag of the commit that touched them last: {doubt}"),
         });
     }
-    let base = base(plan, images, options, events).await?;
-    let mut built: Vec<Built> = Vec::new();
-    for image in &plan.images {
+    let mut built = options.built.clone();
+    let base = if built.is_empty() {
+        Some(base(plan, images, options, events).await?)
+    } else {
+        None
+    };
+    for image in &plan.images[built.len()..] {
         let parent = match image.extends {
             Some(index) => Parent {
                 reference: built[index].reference.to_string(),
                 id: built[index].id.clone(),
             },
-            None => base.clone(),
+            None => base.clone().expect("the first image alone extends the base"),
         };
         built.push(one(image, &parent, (images, builds), state, options, events).await?);
     }
@@ -187,7 +193,7 @@ async fn one(
         id,
         fresh,
     };
-    let rebuild = options.no_cache || (options.refresh && !image.frozen.is_empty());
+    let rebuild = options.no_cache || (options.refresh && image.floats());
     if !rebuild && let Some(found) = up_to_date(images, &reference, &inputs).await? {
         // What the files are compared with is what they were last, and that may be an image of long ago.
         if state.inputs(&image.role).as_ref() != Some(&inputs) {
@@ -224,8 +230,8 @@ async fn one(
     Ok(built(id, true))
 }
 
-/// Builds, again where the failure was temporary.
-async fn patiently(
+/// Builds what `request` says for an image of a plan, again where the failure was temporary.
+pub async fn patiently(
     image: &ImagePlan,
     request: &BuildRequest,
     builds: &dyn Builds,
@@ -343,7 +349,7 @@ fn request(
         mounts,
         labels,
         tags: vec![reference.clone()],
-        no_cache: options.no_cache || (options.refresh && !image.frozen.is_empty()),
+        no_cache: options.no_cache || (options.refresh && image.floats()),
     }
 }
 
@@ -355,7 +361,7 @@ fn imprint(image: &ImagePlan, inputs: &Inputs, options: &Options) -> Option<(Str
         mission: mission.clone(),
         commit: options.commits.get(&image.role).cloned(),
         input_digest: inputs.digest(),
-        frozen: image.args.get(variable::USE_FROZEN).is_some_and(|frozen| frozen == "1"),
+        frozen: image.is_frozen(),
         floe: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let text = serde_json::to_string(&build).expect("strings are JSON");

@@ -86,6 +86,7 @@ mod tests {
             applet::CONSOLE,
             applet::ENTER,
             applet::IMPRINT,
+            applet::ENV_SOLVE,
         ];
         let mut linked = [applet::ALL, &hidden].concat();
         names.sort_unstable();

@@ -123,6 +123,15 @@ pub fn export(environments: &[EnvironmentName], directory: &str, mounts: &Mounts
     draft.finish(mounts, &[])
 }
 
+/// Composes the Dockerfile of an image that holds, in `directory`, the frozen specs that the floating ones of these
+/// environments are solved to. Nothing is written of what only an installation can tell.
+#[must_use]
+pub fn solved(stages: &[Stage], directory: &str, mounts: &Mounts) -> Composed {
+    let mut draft = Draft::default();
+    draft.own(&generate::solved(stages, directory));
+    draft.finish(mounts, &[])
+}
+
 /// Composes the Dockerfile of an image like `BASE_IMAGE`, in which `list`, a file of the context, was added to an environment.
 #[must_use]
 pub fn addition(environment: &EnvironmentName, list: &str, user: &str, mounts: &Mounts) -> Composed {

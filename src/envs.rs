@@ -34,7 +34,7 @@ pub use layout::Layout;
 pub use make::{env_create, env_update, frozen_spec, has_common_frozen, install_common, leave_frozen, not_frozen};
 pub use modules::{Importable, MOST_MODULES, importable, is_module};
 pub use pip::installer::Installer;
-pub use solve::{Askers, Kept, Solved, Start, Unsolved, Upgrade, solve};
+pub use solve::{Askers, Kept, Solved, Start, Unsolved, Upgrade, env_solve, solve};
 pub use stage::{STAGED_TIME, env_stage};
 pub use work::Work;
 

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::builder::{BuildError, Built, Options};
+use crate::builder::{self, BuildError, Built, Options};
 use crate::compose::{self, Mounts};
 use crate::context::Context;
 use crate::engine::{BuildRequest, ContainerRequest, Containers, Engine, EngineError, Wanted};
 use crate::event::Sink;
 use crate::fault::{Explained, Kind, Place};
 use crate::image::label;
-use crate::plan::{FrozenFile, ImagePlan};
+use crate::plan::{self, FrozenFile, ImagePlan};
 use crate::reference::{Digest, EnvironmentName};
 use crate::repository::Repository;
 use crate::spec::SpecError;
@@ -95,6 +95,18 @@ pub struct Written {
     pub changes: Changes,
 }
 
+impl Written {
+    /// What is new although the packages are the same, for people.
+    #[must_use]
+    pub fn same_packages(&self) -> &'static str {
+        if self.respecified {
+            "the same packages, from other specs"
+        } else {
+            "the same packages, and more about them"
+        }
+    }
+}
+
 /// What is exported, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
@@ -128,10 +140,7 @@ pub async fn export(
     events: &dyn Sink,
     stop: impl Future<Output = ()>,
 ) -> Result<Option<Vec<Frozen>>, FreezeError> {
-    let scratch = tempfile::tempdir().map_err(|source| FreezeError::Directory {
-        path: std::env::temp_dir(),
-        source,
-    })?;
+    let scratch = scratch()?;
     let mut args = BTreeMap::from([("BASE_IMAGE".to_owned(), wanted.reference.clone())]);
     args.extend(options.proxies.clone());
     let request = BuildRequest {
@@ -150,9 +159,7 @@ pub async fn export(
         // A build that is dropped ends, and leaves no image.
         () = stop => return Ok(None),
     };
-    let fetched = fetch(&exported, &wanted.name, engine, scratch.path()).await;
-    engine.remove_image(&exported).await?;
-    fetched?;
+    taken_out(&exported, (&wanted.name, DIRECTORY), engine, scratch.path()).await?;
     let specs = wanted
         .environments
         .iter()
@@ -160,8 +167,75 @@ pub async fn export(
     Ok(Some(specs.collect::<Result<_, _>>()?))
 }
 
-/// Copies the exported files into `destination`, by way of a container that does nothing.
-async fn fetch(image: &Digest, name: &str, containers: &dyn Containers, destination: &Path) -> Result<(), EngineError> {
+/// What the floating specs of an image of a plan are solved to in the image that it extends, in the order of its
+/// environments; `None` for what only an installation can tell. `None` altogether where `stop` completed before.
+pub async fn solve(
+    image: &ImagePlan,
+    parent: &Built,
+    engine: &dyn Engine,
+    options: &Options,
+    events: &dyn Sink,
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Vec<Option<Frozen>>>, FreezeError> {
+    let Some(dockerfile) = image.solving.clone() else {
+        return Ok(Some(vec![None; image.frozen.len()]));
+    };
+    let mut image = image.clone();
+    image.dockerfile = dockerfile;
+    let name = format!("solution of {}", image.role);
+    let mut args = image.args.clone();
+    args.insert("BASE_IMAGE".to_owned(), parent.reference.to_string());
+    args.extend(options.proxies.clone());
+    let request = BuildRequest {
+        image: name.clone(),
+        dockerfile: image.dockerfile.text.clone(),
+        context: image.context.clone(),
+        args,
+        mounts: options.mounts.clone(),
+        labels: BTreeMap::from([(label::FREEZE.to_owned(), Uuid::new_v4().to_string())]),
+        tags: Vec::new(),
+        // What an index holds has no digest that a builder could know.
+        no_cache: true,
+    };
+    let solved = tokio::select! {
+        solved = builder::patiently(&image, &request, engine, &options.retries, events) => solved?,
+        () = stop => return Ok(None),
+    };
+    let scratch = scratch()?;
+    taken_out(&solved, (&name, plan::SOLVED), engine, scratch.path()).await?;
+    let specs = image.frozen.iter().map(|file| {
+        let path = Frozen::yml_path(scratch.path(), file.environment.as_str());
+        path.exists().then(|| Frozen::load(&path)).transpose()
+    });
+    Ok(Some(specs.collect::<Result<_, _>>()?))
+}
+
+fn scratch() -> Result<tempfile::TempDir, FreezeError> {
+    tempfile::tempdir().map_err(|source| FreezeError::Directory {
+        path: std::env::temp_dir(),
+        source,
+    })
+}
+
+/// Copies the files in a directory of the image into `destination`, and removes the image.
+async fn taken_out(
+    image: &Digest,
+    (name, directory): (&str, &str),
+    engine: &dyn Engine,
+    destination: &Path,
+) -> Result<(), EngineError> {
+    let fetched = fetch(image, (name, directory), engine, destination).await;
+    engine.remove_image(image).await?;
+    fetched
+}
+
+/// Copies the files out by way of a container that does nothing.
+async fn fetch(
+    image: &Digest,
+    (name, directory): (&str, &str),
+    containers: &dyn Containers,
+    destination: &Path,
+) -> Result<(), EngineError> {
     let request = ContainerRequest {
         image: image.to_string(),
         command: vec!["true".to_owned()],
@@ -179,7 +253,7 @@ async fn fetch(image: &Digest, name: &str, containers: &dyn Containers, destinat
     };
     let container = containers.start(&request).await?;
     let copied = containers
-        .copy_out(&container, DIRECTORY, destination.to_owned(), &wanted)
+        .copy_out(&container, directory, destination.to_owned(), &wanted)
         .await;
     containers.remove(&container).await?;
     copied.map(drop)
@@ -267,6 +341,7 @@ mod tests {
             stale: true,
             key: None,
             shared: true,
+            solved: None,
         };
         let written = keep(&repository, &file, frozen, true).unwrap().unwrap();
         assert_eq!((written.path, written.new), (path.clone(), false));

@@ -7,6 +7,7 @@ mod error;
 mod frozen;
 mod inputs;
 mod mission;
+mod solved;
 mod works;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use error::PlanError;
 pub use frozen::{FrozenFile, floating, floating_base, shared_specs};
 pub use inputs::Inputs;
+pub use solved::Solved;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
@@ -29,6 +31,9 @@ use crate::repository::{self, Repository};
 
 /// The agent in the context of the common image.
 const AGENT: &str = "common-scripts/floe";
+
+/// Where an image holds what it has solved: see [`ImagePlan::solving`].
+pub const SOLVED: &str = "/floe-solved";
 
 /// Everything that is to be built.
 #[derive(Debug, Clone)]
@@ -90,6 +95,9 @@ pub struct ImagePlan {
     pub paths: Vec<PathBuf>,
     /// Its environments whose frozen specs are kept in the repository.
     pub frozen: Vec<FrozenFile>,
+    /// The Dockerfile that solves its floating specs in the image that it extends, if stages of floe's own make its
+    /// environments and a build need not wait for what they come to.
+    pub solving: Option<Composed>,
     /// The content of the mounts that are this image's own, by ID.
     pub mounts: BTreeMap<&'static str, Vec<u8>>,
     /// The digests of the context's files.
@@ -122,6 +130,18 @@ impl ImagePlan {
     #[must_use]
     pub fn is_composed(&self) -> bool {
         self.dockerfile.text.contains(&format!("\nARG {}\n", variable::IMPRINT))
+    }
+
+    /// Whether its environments are made of frozen specs.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.args.get(variable::USE_FROZEN).is_some_and(|frozen| frozen == "1")
+    }
+
+    /// Whether it holds environments of specs that are solved while it is built.
+    #[must_use]
+    pub fn floats(&self) -> bool {
+        !self.is_frozen() && !self.frozen.is_empty()
     }
 
     /// Everything that decides the image's content, `parent` being the ID of the image it extends.
@@ -160,6 +180,8 @@ pub struct Host<'a> {
     pub renderer: &'a dyn Renderer,
     /// What was worked out of the same files before.
     pub memo: &'a Memo,
+    /// What floating specs were solved to; `None` where images are to solve them by themselves.
+    pub solved: Option<&'a Solved>,
 }
 
 /// Plans the images of `missions` from the files of `repository`.

@@ -127,6 +127,12 @@ impl State {
         self.root.join("memo")
     }
 
+    /// The directory of the frozen specs that floating ones were solved to here, each at its path in the repository.
+    #[must_use]
+    pub fn solved(&self) -> PathBuf {
+        self.root.join("solved")
+    }
+
     /// The page of the packages of a mission.
     #[must_use]
     pub fn page_of_packages(&self, mission: &str) -> PathBuf {

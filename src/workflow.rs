@@ -27,6 +27,7 @@ mod prune;
 mod push;
 mod rollback;
 mod shared;
+mod solve;
 mod specify;
 mod stage;
 mod stages;

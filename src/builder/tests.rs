@@ -48,6 +48,7 @@ fn plan_of(root: &Path) -> BuildPlan {
         mounts: &Mounts::default(),
         renderer: &NoTemplates,
         memo: &Memo::none(),
+        solved: None,
     };
     plan::load(&Repository::at(root), &missions, &settings, host).unwrap()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use tera::{Context, Tera};
 
 use crate::image;
-use crate::image::applet::ENV_STAGE;
+use crate::image::applet::{ENV_SOLVE, ENV_STAGE};
 use crate::reference::EnvironmentName;
 
 /// One environment: what its stage copies and runs.
@@ -43,14 +43,35 @@ COPY --from=env-{{ stage.environment | lower }} /floe/ /
 {% endif %}{% endfor -%}
 "#;
 
+/// A stage for each environment, which solves its specs in the image that it is to be made in. What is written is taken over
+/// into one directory of that image.
+const SOLVED: &str = r"ARG BASE_IMAGE
+{% for stage in stages %}
+FROM ${BASE_IMAGE} AS env-{{ stage.environment | lower }}
+USER root
+{% for copy in stage.copies %}COPY {{ copy | json_encode() }}
+{% endfor %}RUN mkdir -p {{ directory }} && USE_FROZEN=0 {{ floe }} applet {{ env_solve }} {{ stage.environment }} {{ directory }}
+{% endfor %}
+FROM ${BASE_IMAGE}
+{% for stage in stages %}COPY --from=env-{{ stage.environment | lower }} {{ directory }}/ {{ directory }}/
+{% endfor -%}
+";
+
+/// The Dockerfile of an image that holds, in `directory`, what the environments would hold.
+pub(super) fn solved(stages: &[Stage], directory: &str) -> String {
+    let mut context = context(stages);
+    context.insert("directory", directory);
+    render(SOLVED, &context)
+}
+
 /// The stages that make the environments.
 pub(super) fn stages(stages: &[Stage]) -> String {
-    render(STAGES, stages)
+    render(STAGES, &context(stages))
 }
 
 /// The instructions that take the finished environments into an image.
 pub(super) fn layers(stages: &[Stage]) -> String {
-    render(LAYERS, stages)
+    render(LAYERS, &context(stages))
 }
 
 /// The stages, and the image that takes them all.
@@ -58,14 +79,20 @@ pub(super) fn body(stages: &[Stage]) -> String {
     format!("{}\nFROM ${{BASE_IMAGE}}\n{}", self::stages(stages), layers(stages))
 }
 
-fn render(template: &str, stages: &[Stage]) -> String {
+fn context(stages: &[Stage]) -> Context {
     let stages = stages.iter().map(Written::of).collect::<Vec<_>>();
     let mut context = Context::new();
     context.insert("stages", &stages);
     context.insert("base", &EnvironmentName::base());
     context.insert("env_stage", &image::program(ENV_STAGE));
+    context.insert("env_solve", ENV_SOLVE);
+    context.insert("floe", &image::program("floe"));
+    context
+}
+
+fn render(template: &str, context: &Context) -> String {
     // The templates are constants and their context always complete; the tests below render them.
-    Tera::one_off(template, &context, false).unwrap_or_default()
+    Tera::one_off(template, context, false).unwrap_or_default()
 }
 
 /// A stage as the templates take it.
@@ -136,6 +163,32 @@ mod tests {
         RUN /opt/common-scripts/env-update base
         COPY --from=env-cal /floe/ /
         COPY --from=env-old /floe/ /
+        "#);
+    }
+
+    #[test]
+    fn each_environment_is_solved_in_a_stage_of_its_own() {
+        let stage = |name: &str| Stage {
+            environment: name.parse().unwrap(),
+            files: vec![format!("environments/{name}/{name}.pip")],
+            commands: Vec::new(),
+        };
+        insta::assert_snapshot!(solved(&[stage("cal"), stage("Old")], "/solved"), @r#"
+        ARG BASE_IMAGE
+
+        FROM ${BASE_IMAGE} AS env-cal
+        USER root
+        COPY ["environments/cal/cal.pip","/opt/environments/cal/"]
+        RUN mkdir -p /solved && USE_FROZEN=0 /opt/common-scripts/floe applet env-solve cal /solved
+
+        FROM ${BASE_IMAGE} AS env-old
+        USER root
+        COPY ["environments/Old/Old.pip","/opt/environments/Old/"]
+        RUN mkdir -p /solved && USE_FROZEN=0 /opt/common-scripts/floe applet env-solve Old /solved
+
+        FROM ${BASE_IMAGE}
+        COPY --from=env-cal /solved/ /solved/
+        COPY --from=env-old /solved/ /solved/
         "#);
     }
 

@@ -6,7 +6,7 @@ mod consoles;
 mod containers;
 mod disk;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
+use crate::image::applet::ENV_SOLVE;
 use crate::reference::{Digest, ImageReference, ImageTag};
 
 /// An engine in memory. An image it has no script for is built, imported, pushed or run with success.
@@ -68,6 +69,10 @@ struct State {
     remote: BTreeMap<String, Image>,
     failures: BTreeMap<&'static str, VecDeque<EngineError>>,
     runs: VecDeque<Run>,
+    /// What the next images hold that solve specs.
+    solutions: VecDeque<Run>,
+    /// The images that solve specs.
+    solving: BTreeSet<Digest>,
     containers: BTreeMap<String, Kept>,
     builds_hang: bool,
 }
@@ -122,7 +127,7 @@ impl Fake {
         self.state().requests.clone()
     }
 
-    /// The containers that were asked for, in order.
+    /// The containers that were asked for, in order, less those of images that solve specs.
     #[must_use]
     pub fn started(&self) -> Vec<ContainerRequest> {
         self.state().started.clone()
@@ -149,6 +154,15 @@ impl Fake {
     /// What the next container that has no script yet does.
     pub fn script_run(&self, run: Run) {
         self.state().runs.push_back(run);
+    }
+
+    /// The files that the next image holds that solves specs, by absolute path; none where nothing is scripted.
+    pub fn script_solution(&self, files: BTreeMap<String, Vec<u8>>) {
+        let run = Run {
+            files,
+            ..Run::default()
+        };
+        self.state().solutions.push_back(run);
     }
 
     /// Lets the next call of `method` (of an edge of the engine, e.g. `build`) end with `error`.
@@ -267,11 +281,29 @@ impl Builds for Fake {
         }
         let id = image.id.clone();
         state.images.insert(id.clone(), image);
+        if request.dockerfile.contains(ENV_SOLVE) {
+            state.solving.insert(id.clone());
+        }
         Ok(id)
     }
 }
 
 impl State {
+    /// What the next container of the image does.
+    fn next_run(&mut self, image: &str) -> Run {
+        let queue = if self.solves(image) {
+            &mut self.solutions
+        } else {
+            &mut self.runs
+        };
+        queue.pop_front().unwrap_or_default()
+    }
+
+    /// Whether the image solves specs.
+    fn solves(&self, image: &str) -> bool {
+        self.find(image).is_some_and(|image| self.solving.contains(&image.id))
+    }
+
     fn find(&self, reference: &str) -> Option<&Image> {
         let id = self.tags.get(reference).cloned().or_else(|| reference.parse().ok())?;
         self.images.get(&id)

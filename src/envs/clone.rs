@@ -35,33 +35,36 @@ const SHOWN: usize = 5;
 /// Of the base environment, the other environments and their kernels are left out. A complete environment of the
 /// new name is left alone, which is an error.
 pub fn env_clone(work: Work<'_>, source: &EnvironmentName) -> Result<(), EnvsError> {
-    let layout = work.layout;
-    let from = layout.complete(source)?;
+    work.layout.complete(source)?;
+    make(work, |change| copy(change, source))
+}
+
+/// Fills an environment that is being made with a copy of `source`.
+pub(super) fn copy(change: &super::change::Change<'_>, source: &EnvironmentName) -> Result<(), EnvsError> {
+    let (work, prefix) = (change.work, &change.prefix);
+    let from = work.layout.complete(source)?;
     let left_out = if source.is_base() {
-        left_out_of_base(layout)?
+        left_out_of_base(work.layout)?
     } else {
         Vec::new()
     };
-    make(work, |change| {
-        work.note(format!("cloning the environment {source} as {}", work.name));
-        let prefix = &change.prefix;
-        let rebake = Rebake {
-            from: from.clone(),
-            to: prefix.to_owned(),
-            left_out,
-            records: Records::read(&from)?,
-            stuck: Mutex::default(),
-        };
-        let copied = tree::copy(&from, prefix, &rebake)?;
-        let changed = copied.changed.into_iter().collect::<BTreeSet<_>>();
-        rebake.records.update(prefix, &changed)?;
-        let foreign = |path: &&PathBuf| rebake.records.holds(path).is_none();
-        let foreign = copied.files.iter().filter(foreign).map(PathBuf::as_path);
-        manifest::update(prefix, foreign, &changed)?;
-        rebake.warn(work);
-        let directories = remove_bytecode(prefix, &changed)?;
-        bytecode::compile_in(work, &directories)
-    })
+    work.note(format!("cloning the environment {source} as {}", work.name));
+    let rebake = Rebake {
+        from: from.clone(),
+        to: prefix.to_owned(),
+        left_out,
+        records: Records::read(&from)?,
+        stuck: Mutex::default(),
+    };
+    let copied = tree::copy(&from, prefix, &rebake)?;
+    let changed = copied.changed.into_iter().collect::<BTreeSet<_>>();
+    rebake.records.update(prefix, &changed)?;
+    let foreign = |path: &&PathBuf| rebake.records.holds(path).is_none();
+    let foreign = copied.files.iter().filter(foreign).map(PathBuf::as_path);
+    manifest::update(prefix, foreign, &changed)?;
+    rebake.warn(work);
+    let directories = remove_bytecode(prefix, &changed)?;
+    bytecode::compile_in(work, &directories)
 }
 
 fn left_out_of_base(layout: &Layout) -> Result<Vec<PathBuf>, EnvsError> {

@@ -8,6 +8,7 @@ use super::EnvsError;
 use super::error::io_error;
 use crate::image;
 use crate::reference::EnvironmentName;
+use crate::spec::env::{SpecError, spec_files};
 
 /// Lies in an environment that is being made or changed, and is removed when that is done: what was killed on the way
 /// never passes for finished. Its text is that of [`MAKING`] or [`CHANGING`].
@@ -75,6 +76,14 @@ impl Layout {
     #[must_use]
     pub fn prefix(&self, name: &EnvironmentName) -> PathBuf {
         image::prefix(&self.conda_dir, name)
+    }
+
+    /// The spec files that all environments share, frozen ones among them; none where there is no such directory.
+    pub fn shared_specs(&self) -> Result<Vec<PathBuf>, SpecError> {
+        match spec_files(&self.common_env) {
+            Err(SpecError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            found => found,
+        }
     }
 
     /// The complete environments under `$CONDA_DIR/envs`, in the order of names.

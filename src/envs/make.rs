@@ -5,7 +5,6 @@ mod exact;
 pub(super) mod lists;
 mod update;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{EnvsError, Work};
@@ -102,11 +101,7 @@ pub fn has_common_frozen(work: Work<'_>) -> bool {
 /// of the base environment does in a frozen build, it stands for them.
 pub fn install_common(work: Work<'_>) -> Result<(), EnvsError> {
     let directory = &work.layout.common_env;
-    let files = match spec_files(directory) {
-        Ok(files) => files,
-        Err(SpecError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
+    let files = work.layout.shared_specs()?;
     let own = Frozen::yml_path(directory, work.name.as_str());
     let (frozen, lists) = files.into_iter().partition::<Vec<_>, _>(|file| Frozen::is_frozen(file));
     let files = if frozen.contains(&own) { vec![own] } else { lists };

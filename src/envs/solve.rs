@@ -1,11 +1,13 @@
 //! A frozen spec without an environment: solved on this machine for the python and platform of an image.
 
+mod inside;
 mod needs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use self::inside::env_solve;
 use rattler_conda_types::{RepoDataRecord, Subdir};
 
 use super::error::io_error;

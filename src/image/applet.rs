@@ -63,6 +63,9 @@ pub const ENTER: &str = "enter";
 /// Writes what the image is and holds. Only builds call it, by floe's own program in the image.
 pub const IMPRINT: &str = "imprint";
 
+/// Solves the specs of an environment, and writes what it would hold. Only builds call it, by floe's own program in the image.
+pub const ENV_SOLVE: &str = "env-solve";
+
 /// Those that images have a program for.
 pub const ALL: &[&str] = &[
     ENV_CREATE,

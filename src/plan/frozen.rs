@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Solved;
 use super::mission::Environment;
 use crate::config::{BaseImage, Settings};
-use crate::reference::{Digest, EnvironmentName};
+use crate::reference::{Digest, EnvironmentName, Hasher};
 use crate::repository::{self, Repository};
 use crate::spec::env::{self, EnvironmentFiles, Lists, SpecError, pip};
 use crate::spec::frozen::{Frozen, Outline};
@@ -25,20 +26,48 @@ pub struct FrozenFile {
     /// Whether the floating spec files have changed since the frozen spec was made from them. `false` as well in a frozen
     /// build where it does not say what it was made from; a floating build replaces such a one.
     pub stale: bool,
-    /// The digest of what it says, of the frozen spec of a frozen build that has a lock: how its text says that changes no
-    /// environment, and no more does what it was made from.
+    /// The digest of what it says, if it has a lock: how its text says that changes no environment, and no more does what it
+    /// was made from.
     pub key: Option<Digest>,
     /// Whether it is the base environment, which all missions share.
     pub shared: bool,
+    /// What stands for it in a floating build: the frozen spec that the floating ones were solved to.
+    pub solved: Option<PathBuf>,
 }
 
 impl FrozenFile {
-    /// Whether a floating build is to write the frozen spec. That of what all missions share does not move because one of
-    /// them was built: it is written where it is missing or stale, or where all is to be solved again by `refresh`.
+    /// Whether a floating build is to write the frozen spec: where it says something else than what the image was made of.
+    /// Of an image that solved its specs by itself nobody knows, so it is written where the image is `fresh`; that of what
+    /// all missions share does not move because one of them was built, but where it is missing or stale, or where all is to
+    /// be solved again by `refresh`.
     #[must_use]
     pub fn is_due(&self, repository: &Repository, fresh: bool, refresh: bool) -> bool {
-        let missing = || !repository.path(&self.path).exists();
-        self.stale || (fresh && (refresh || !self.shared)) || missing()
+        let path = repository.path(&self.path);
+        let due = match &self.solved {
+            Some(_) => Outline::read(&path).map_or(true, |outline| outline.key != self.key),
+            None => (fresh && (refresh || !self.shared)) || !path.exists(),
+        };
+        self.stale || due
+    }
+
+    /// What decides what the floating specs of the base environment are solved to, or are not solved again: they and the
+    /// frozen spec that the repository holds of them.
+    #[must_use]
+    pub fn origin_of_base(&self, repository: &Repository) -> Digest {
+        let held = std::fs::read(repository.path(&self.path)).unwrap_or_default();
+        let mut hasher = Hasher::default();
+        hasher.part("specs", self.specs.as_str().as_bytes());
+        hasher.part("held", &held);
+        hasher.finish()
+    }
+
+    /// The same, for which `solved` stands.
+    fn solved_to(self, solved: PathBuf) -> Result<Self, SpecError> {
+        Ok(Self {
+            key: Outline::read(&solved)?.key,
+            solved: Some(solved),
+            ..self
+        })
     }
 
     /// The frozen spec and its lock, relative to the repository.
@@ -51,7 +80,7 @@ impl FrozenFile {
 /// The frozen spec of one of a mission's environments.
 pub(super) fn of_environment(
     repository: &Repository,
-    Environment { files, lists }: &Environment,
+    Environment { files, lists, solved }: &Environment,
     shared: &Lists,
     settings: &Settings,
 ) -> Result<FrozenFile, SpecError> {
@@ -61,7 +90,11 @@ pub(super) fn of_environment(
         pip::refuse_local(&lists.lines)?;
     }
     let path = files.directory.join(format!("{}-frozen.yml", files.name));
-    known(repository, files.name.clone(), &path, specs, settings.use_frozen)
+    let known = known(repository, files.name.clone(), &path, specs, settings.use_frozen)?;
+    match solved {
+        Some(solved) => known.solved_to(solved.clone()),
+        None => Ok(known),
+    }
 }
 
 /// The frozen spec of an environment that is to be solved, from its own specs and those that all share.
@@ -97,6 +130,7 @@ pub(super) fn of_base(
     repository: &Repository,
     shared: &[PathBuf],
     settings: &Settings,
+    solved: Option<&Solved>,
 ) -> Result<Option<FrozenFile>, SpecError> {
     if shared.is_empty() && settings.base_image != BaseImage::Debian {
         return Ok(None);
@@ -112,7 +146,13 @@ pub(super) fn of_base(
     }
     let specs = base_specs(repository, shared, settings)?;
     let known = known(repository, EnvironmentName::base(), &path, specs, settings.use_frozen)?;
-    Ok(Some(FrozenFile { shared: true, ..known }))
+    let file = FrozenFile { shared: true, ..known };
+    let solved = solved.filter(|_| !settings.use_frozen);
+    let solved = solved.and_then(|solved| solved.find_of(&file.path, &file.origin_of_base(repository)));
+    Ok(Some(match solved {
+        Some(solved) => file.solved_to(solved)?,
+        None => file,
+    }))
 }
 
 /// The digest of all that the base environment is made from, as far as it is in the repository.
@@ -139,7 +179,7 @@ fn known(
     let stale = if path.exists() {
         match Outline::read(path) {
             Ok(outline) => {
-                key = outline.key.filter(|_| use_frozen);
+                key = outline.key;
                 outline.specs.map_or(!use_frozen, |made_from| made_from != specs)
             }
             // A floating build replaces it, whatever it holds.
@@ -157,6 +197,7 @@ fn known(
         stale,
         key,
         shared: false,
+        solved: None,
         specs,
     })
 }

@@ -1,12 +1,14 @@
 //! The images of a plan, each worked out of its files, or recalled where they are the same.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::mission::{self, Environment};
-use super::{AGENT, FrozenFile, Host, ImagePlan, PlanError, frozen};
+use super::{AGENT, FrozenFile, Host, ImagePlan, PlanError, SOLVED, Solved, frozen};
 use crate::compose::{self, Composed, Mounts, Source};
 use crate::config::Settings;
 use crate::context::{self, Context, Overlay};
@@ -16,16 +18,19 @@ use crate::reference::{Digest, MissionName, Role};
 use crate::repository::{self, Repository};
 use crate::spec::env::pip::{self, PipLine};
 use crate::spec::env::{self, Lists};
+use crate::spec::frozen::Frozen;
 
 /// What all images of a plan are worked out of.
 pub(super) struct Given<'a> {
     repository: &'a Repository,
     settings: &'a Settings,
     host: Host<'a>,
-    /// The spec files that all environments share.
-    shared: Vec<PathBuf>,
-    /// What they list.
+    /// What the spec files list that all environments share.
     lists: Lists,
+    /// The frozen spec of the base environment, if there is to be one.
+    base: Option<FrozenFile>,
+    /// Whether the base environment is made of it.
+    frozen_base: bool,
     /// All of this, as far as it decides what is worked out.
     fingerprint: Fingerprint,
 }
@@ -38,6 +43,8 @@ struct Worked {
     files: BTreeMap<PathBuf, Digest>,
     modes: BTreeMap<PathBuf, u32>,
     notices: Vec<String>,
+    is_frozen: bool,
+    solving: Option<Composed>,
 }
 
 impl<'a> Given<'a> {
@@ -46,8 +53,11 @@ impl<'a> Given<'a> {
         repository.inspect(repository::COMMON)?;
         let shared = frozen::shared_specs(repository)?;
         let lists = Lists::read(&shared)?;
+        let base = frozen::of_base(repository, &shared, settings, host.solved)?;
+        let there = |file: &FrozenFile| file.solved.is_some() || repository.path(&file.path).exists();
+        let frozen_base = settings.use_frozen || (host.solved.is_some() && base.as_ref().is_none_or(there));
         let mut fingerprint = Fingerprint::new("the plan of an image");
-        fingerprint.part("frozen", &[u8::from(settings.use_frozen)]);
+        fingerprint.part("frozen", &[u8::from(settings.use_frozen), u8::from(frozen_base)]);
         fingerprint.part("mounts", format!("{:?}", host.mounts).as_bytes());
         fingerprint.part("root", repository.root().as_os_str().as_encoded_bytes());
         fingerprint.part("shared", env::digest_of(&lists.files, "")?.as_str().as_bytes());
@@ -55,10 +65,18 @@ impl<'a> Given<'a> {
             repository,
             settings,
             host,
-            shared,
             lists,
+            base,
+            frozen_base,
             fingerprint,
         })
+    }
+
+    /// What floating specs of missions were solved to, if images are to be made of that. What begins as a base environment
+    /// that is not frozen could not be made again.
+    fn solved(&self) -> Option<&'a Solved> {
+        let floats = self.frozen_base && !self.settings.use_frozen;
+        self.host.solved.filter(|_| floats)
     }
 }
 
@@ -67,7 +85,8 @@ pub(super) fn base(repository: &Repository, settings: &Settings, mounts: &Mounts
     repository.inspect(repository::COMMON)?;
     let dockerfile = single(repository, repository::BASE, mounts)?;
     let context = Context::new(repository.path(repository::BASE));
-    let worked = worked(dockerfile, Vec::new(), &context, repository::BASE, Vec::new())?;
+    // It holds no environment that is made of specs.
+    let worked = worked(dockerfile, Vec::new(), &context, repository::BASE, true)?;
     let paths = vec![repository::BASE.into()];
     Ok(worked.into_image(Role::Base, None, settings, context, paths).0)
 }
@@ -81,8 +100,10 @@ pub(super) fn common(given: &Given<'_>, extends: Option<usize>) -> Result<ImageP
         ..
     } = given;
     let context = with_agent(Context::new(repository.path(repository::COMMON)), host.agent);
-    let own = credentials(&given.lists.lines, settings);
+    let own = credentials(&given.lists.lines, given.frozen_base);
     let mut fingerprint = given.fingerprint.clone();
+    let solved = given.base.iter().filter_map(|file| file.solved.as_deref());
+    solved.for_each(|solved| fingerprint.file(solved));
     fingerprint.part("base", format!("{:?}", settings.base_image).as_bytes());
     fingerprint.tree(&repository.path(repository::COMMON));
     fingerprint.file(host.agent);
@@ -93,16 +114,16 @@ pub(super) fn common(given: &Given<'_>, extends: Option<usize>) -> Result<ImageP
     let work = if let Some(work) = recalled {
         work
     } else {
-        let frozen = Vec::from_iter(frozen::of_base(repository, &given.shared, settings)?);
+        let frozen = Vec::from_iter(given.base.clone());
         let dockerfile = single(repository, repository::COMMON, &host.mounts.with(own.keys().copied()))?;
-        let context = less_frozen(context.clone(), repository::COMMON, &frozen, settings);
-        let work = worked(dockerfile, frozen, &context, repository::COMMON, Vec::new())?;
+        let context = with_frozen(context.clone(), repository::COMMON, &frozen, given.frozen_base);
+        let work = worked(dockerfile, frozen, &context, repository::COMMON, given.frozen_base)?;
         if own.is_empty() {
             host.memo.keep("common", &fingerprint, &work);
         }
         work
     };
-    let context = less_frozen(context, repository::COMMON, &work.frozen, settings);
+    let context = with_frozen(context, repository::COMMON, &work.frozen, work.is_frozen);
     let paths = vec![repository::COMMON.into()];
     let (mut image, _) = work.into_image(Role::Common, extends, settings, context, paths);
     image.mounts = own;
@@ -132,17 +153,21 @@ pub(super) fn mission(
     let mut fingerprint = given.fingerprint.clone();
     fingerprint.part("trailer", trailer.text.as_bytes());
     fingerprint.tree(&repository.path(&directory));
+    let solved = given.solved().map(|solved| solved.below(&directory));
+    if let Some(solved) = solved.filter(|directory| directory.is_dir()) {
+        fingerprint.tree(&solved);
+    }
     let kept = format!("plan-{name}");
     let (work, mounts) = if let Some(work) = host.memo.recall::<Worked>(&kept, &fingerprint) {
         (work, BTreeMap::new())
     } else {
         repository.inspect(&directory)?;
-        let found = mission::load(repository, name, settings.use_frozen, host.renderer)?;
+        let found = mission::load(repository, name, settings.use_frozen, given.solved(), host.renderer)?;
         let lines = found
             .environments
             .iter()
             .flat_map(|environment| &environment.lists.lines);
-        let own = credentials(lines.chain(&given.lists.lines), settings);
+        let own = credentials(lines.chain(&given.lists.lines), found.frozen);
         let stays_inside = stays_inside(&repository.path(&directory), &found.environments);
         let work = of_mission(
             given,
@@ -158,7 +183,7 @@ pub(super) fn mission(
         }
         (work, own)
     };
-    let context = less_frozen(context, &directory, &work.frozen, settings);
+    let context = with_frozen(context, &directory, &work.frozen, work.is_frozen);
     let paths = vec![directory, repository::COMMON.into()];
     let role = Role::Mission(name.clone());
     let (mut image, notices) = work.into_image(role, Some(common), settings, context, paths);
@@ -181,12 +206,20 @@ fn of_mission(
     trailer: &Source,
 ) -> Result<Worked, PlanError> {
     let Given {
-        repository, settings, ..
+        repository,
+        settings,
+        host,
+        ..
     } = given;
-    let mission::Mission { body, environments } = found;
+    let mission::Mission {
+        body,
+        environments,
+        frozen: is_frozen,
+        solving,
+    } = found;
     let directory = repository::mission(name);
     let mut notices = repository.misnamed(name);
-    for Environment { files, lists } in &environments {
+    for Environment { files, lists, .. } in &environments {
         let root = format!("{}/", repository.root().display());
         let unread = env::unread(files, lists).into_iter();
         notices.extend(unread.map(|text| text.replace(&root, "")));
@@ -205,8 +238,12 @@ fn of_mission(
             repository::TRAILER
         ));
     }
-    let context = less_frozen(context.clone(), &directory, &frozen, settings);
-    worked(dockerfile, frozen, &context, directory, notices)
+    let context = with_frozen(context.clone(), &directory, &frozen, is_frozen);
+    Ok(Worked {
+        notices,
+        solving: solving.map(|stages| compose::solved(&stages, SOLVED, host.mounts)),
+        ..worked(dockerfile, frozen, &context, directory, is_frozen)?
+    })
 }
 
 /// The Dockerfile of an image that stands alone.
@@ -220,17 +257,21 @@ fn worked(
     frozen: Vec<FrozenFile>,
     context: &Context,
     directory: impl AsRef<Path>,
-    notices: Vec<String>,
+    is_frozen: bool,
 ) -> Result<Worked, PlanError> {
     let entries = context.entries()?;
     let mut files = context::digests(&entries)?;
-    frozen::count_by_key(&frozen, directory.as_ref(), &mut files);
+    if is_frozen {
+        frozen::count_by_key(&frozen, directory.as_ref(), &mut files);
+    }
     Ok(Worked {
         dockerfile,
         frozen,
         files,
         modes: context::modes(&entries),
-        notices,
+        notices: Vec::new(),
+        is_frozen,
+        solving: None,
     })
 }
 
@@ -248,9 +289,10 @@ impl Worked {
             extends,
             dockerfile: self.dockerfile,
             context,
-            args: arguments(settings),
+            args: arguments(settings, self.is_frozen),
             paths,
             frozen: self.frozen,
+            solving: self.solving,
             mounts: BTreeMap::new(),
             files: self.files,
             modes: self.modes,
@@ -261,11 +303,8 @@ impl Worked {
 
 /// What a frozen build needs to reach the indexes that lists name with credentials: a frozen spec holds none, and a floating
 /// build reads the lists themselves.
-fn credentials<'a>(
-    lines: impl IntoIterator<Item = &'a PipLine>,
-    settings: &Settings,
-) -> BTreeMap<&'static str, Vec<u8>> {
-    if !settings.use_frozen {
+fn credentials<'a>(lines: impl IntoIterator<Item = &'a PipLine>, is_frozen: bool) -> BTreeMap<&'static str, Vec<u8>> {
+    if !is_frozen {
         return BTreeMap::new();
     }
     let netrc = pip::netrc(lines);
@@ -275,8 +314,8 @@ fn credentials<'a>(
         .collect()
 }
 
-fn arguments(settings: &Settings) -> BTreeMap<String, String> {
-    let frozen = if settings.use_frozen { "1" } else { "0" };
+fn arguments(settings: &Settings, is_frozen: bool) -> BTreeMap<String, String> {
+    let frozen = if is_frozen { "1" } else { "0" };
     let mut arguments = BTreeMap::from([(variable::USE_FROZEN.to_owned(), frozen.to_owned())]);
     if !settings.site.conda_channels.is_empty() {
         arguments.insert("CONDA_CHANNELS".to_owned(), settings.site.conda_channels.join(" "));
@@ -284,14 +323,26 @@ fn arguments(settings: &Settings) -> BTreeMap<String, String> {
     arguments
 }
 
-/// The context of a floating build goes without frozen specs: writing new ones must not make the image out of date, nor
-/// any step that copies a whole directory.
-fn less_frozen(context: Context, directory: impl AsRef<Path>, frozen: &[FrozenFile], settings: &Settings) -> Context {
-    if settings.use_frozen {
-        return context;
+/// The context of an image that is made of frozen specs, or not. One that floats goes without them: writing new ones must not
+/// make the image out of date, nor any step that copies a whole directory. What floating specs were solved to takes the
+/// place of what the repository holds.
+fn with_frozen(context: Context, directory: impl AsRef<Path>, frozen: &[FrozenFile], is_frozen: bool) -> Context {
+    let directory = directory.as_ref();
+    let replaced = frozen.iter().filter(|file| !is_frozen || file.solved.is_some());
+    let mut context = context;
+    for file in replaced {
+        let in_context = |path: PathBuf| path.strip_prefix(directory).ok().map(Path::to_owned);
+        context = context.without(file.files().into_iter().filter_map(in_context));
+        let Some(solved) = &file.solved else { continue };
+        let sources = [solved.clone(), Frozen::lock_path(solved)];
+        for (path, source) in file.files().into_iter().zip(sources) {
+            let mode = fs::metadata(&source).map_or(0o644, |about| about.permissions().mode() & 0o7777);
+            if let Some(path) = in_context(path) {
+                context = context.with(path, Overlay::File { source, mode });
+            }
+        }
     }
-    let files = frozen.iter().flat_map(FrozenFile::files);
-    context.without(files.filter_map(|file| Some(file.strip_prefix(directory.as_ref()).ok()?.to_owned())))
+    context
 }
 
 /// The agent, and a link to it for each of its names.

@@ -50,6 +50,9 @@ impl SpecKind {
     }
 }
 
+/// The file in an environment's directory by which it goes without what all environments share.
+pub const NO_COMMON: &str = "no-common";
+
 /// The spec files of one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentFiles {
@@ -87,7 +90,7 @@ pub fn load(dir: &Path) -> Result<EnvironmentFiles, SpecError> {
         create: None,
         updates: Vec::new(),
         frozen: None,
-        no_common: dir.join("no-common").exists(),
+        no_common: dir.join(NO_COMMON).exists(),
         display_name: display_name(dir, &name)?,
         directory: dir.to_owned(),
         name,
@@ -214,6 +217,15 @@ pub fn recipe(files: &EnvironmentFiles, frozen: bool) -> Result<Vec<Step>, SpecE
         steps.push(Step::new(ENV_UPDATE, std::iter::once(name.clone()).chain(updates)));
     }
     Ok(steps)
+}
+
+/// The spec files of an environment that is solved, in the order of its recipe. A copy of the base environment has what is
+/// `shared` already.
+#[must_use]
+pub fn in_order(files: &EnvironmentFiles, shared: &[PathBuf]) -> Vec<PathBuf> {
+    let shared = shared.iter().filter(|_| !files.no_common && files.create.is_some());
+    let files = files.create.iter().chain(shared).chain(&files.updates);
+    files.cloned().collect()
 }
 
 /// The word as a shell reads it back.

@@ -166,6 +166,22 @@ impl Frozen {
         all.map(|name| normalized(name))
     }
 
+    /// The same, with what its packages need of each other as `held` tells it of the same packages.
+    #[must_use]
+    pub fn with_needs_of(mut self, held: Self) -> Self {
+        let held = held
+            .pip
+            .into_iter()
+            .map(|package| (package.requirement, package.requires));
+        let mut held = held.collect::<BTreeMap<_, _>>();
+        for package in &mut self.pip {
+            if let Some(requires) = held.remove(&package.requirement) {
+                package.requires = requires;
+            }
+        }
+        self
+    }
+
     /// Puts the packages into their order and their names into one spelling, whoever wrote them. A name that is there twice
     /// is the error.
     pub(crate) fn sort(&mut self) -> Result<(), String> {

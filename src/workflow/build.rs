@@ -1,7 +1,7 @@
 //! Building, and when what floating specs came to is frozen.
 
 use super::workplace::image_of;
-use super::{Interrupts, WorkflowError, Workplace, freeze};
+use super::{Interrupts, WorkflowError, Workplace, freeze, solve};
 use crate::builder::{self, Built};
 use crate::event::Event;
 use crate::fault::Explained as _;
@@ -79,23 +79,21 @@ pub async fn images(
     options: BuildOptions,
     interrupts: &Interrupts,
 ) -> Result<BuiltPlan, WorkflowError> {
-    let plan = workplace.plan(missions)?;
-    let settings = &workplace.settings;
-    let how = builder::Options {
-        no_cache: options.no_cache,
-        refresh: options.refresh && !settings.use_frozen,
-        ..workplace.options(&plan)?
-    };
     let display = workplace.display();
+    let mut plan = workplace.plan(missions)?;
     for text in &plan.notices {
         display.emit(Event::Warning { text: text.clone() });
     }
     tell_stale(workplace, &plan, options.strict)?;
-    let engine = workplace.engine().await?;
-    let built = tokio::select! {
-        built = builder::build(&plan, engine, engine, &workplace.state, &how, display.as_ref()) => built?,
-        // Dropping the build ends its session, and with it everything that the engine does for it.
-        how = interrupts.first() => return Err(WorkflowError::Interrupted(how)),
+    let mut how = builder::Options {
+        no_cache: options.no_cache,
+        refresh: options.refresh && !workplace.settings.use_frozen,
+        ..workplace.options(&plan)?
     };
+    if !workplace.settings.use_frozen {
+        how.built = solve::ahead(workplace, missions, options, &how, interrupts).await?;
+        plan = workplace.plan(missions)?;
+    }
+    let built = solve::carried_out(workplace, &plan, &how, interrupts).await?;
     Ok(BuiltPlan { plan, built })
 }

@@ -36,7 +36,14 @@ pub(super) async fn write(
     for (image, built) in images.plan.images.iter().zip(&images.built) {
         let wanted = image.role.mission().is_none_or(|mission| missions.contains(mission));
         let due = image.frozen.iter().filter(|file| wanted && due(file, built.fresh));
-        let due = due.collect::<Vec<_>>();
+        // What was solved of the base environment was taken out of an image already.
+        let (known, due) = due.partition::<Vec<_>, _>(|file| file.shared && file.solved.is_some());
+        for file in known {
+            let solved = file.solved.iter().map(|solved| Frozen::load(solved));
+            for frozen in solved.collect::<Result<Vec<_>, _>>()? {
+                written.extend(freeze::keep(&workplace.repository, file, frozen, floating)?);
+            }
+        }
         if due.is_empty() {
             continue;
         }
@@ -48,7 +55,12 @@ pub(super) async fn write(
         let Some(exported) = exported else {
             return Err(WorkflowError::Interrupted(interrupts.first().await));
         };
-        for (file, frozen) in due.into_iter().zip(exported) {
+        for (file, held) in due.into_iter().zip(exported) {
+            let frozen = match &file.solved {
+                // The image is made of it; what the packages need of each other, only the image tells.
+                Some(solved) => Frozen::load(solved)?.with_needs_of(held),
+                None => held,
+            };
             written.extend(freeze::keep(&workplace.repository, file, frozen, floating)?);
         }
     }

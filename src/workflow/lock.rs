@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{SpecifyError, WorkflowError, Workplace};
+use super::{SpecifyError, WorkflowError, Workplace, solve};
 use crate::config::{BaseImage, Settings, Site};
 use crate::envs::conda::Config;
 use crate::envs::{self, Askers, Installer, Kept, Start, Tools, Unsolved, Upgrade};
@@ -16,7 +16,7 @@ use crate::spec::SpecError;
 use crate::spec::draft;
 use crate::spec::edit::PackageKind;
 use crate::spec::env::{self, EnvironmentFiles};
-use crate::spec::frozen::Frozen;
+use crate::spec::frozen::{Frozen, Outline};
 
 /// What is to be locked, and how.
 #[derive(Debug, Clone)]
@@ -92,6 +92,9 @@ pub fn lock(
     if !options.dry_run {
         let files = solutions.iter().map(Solution::files).collect::<Result<Vec<_>, _>>()?;
         draft::replace(&files.concat())?;
+        for solution in &solutions {
+            solution.remember(workplace)?;
+        }
     }
     Ok(solutions.into_iter().map(|solution| solution.locked).collect())
 }
@@ -102,6 +105,8 @@ pub(super) struct Solution {
     frozen: Frozen,
     /// Where its frozen spec belongs.
     path: PathBuf,
+    /// Whether it is the one that all missions share.
+    is_base: bool,
 }
 
 impl Solution {
@@ -118,6 +123,18 @@ impl Solution {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
         self.frozen.files(&self.path)
+    }
+
+    /// Keeps it for the next floating build, which need not solve the same again. The base environment is built as it is
+    /// frozen in any case.
+    pub fn remember(&self, workplace: &Workplace) -> Result<(), WorkflowError> {
+        let (Some(specs), false) = (&self.frozen.specs, self.is_base) else {
+            return Ok(());
+        };
+        let base = workplace.repository.path(repository::base_frozen());
+        let base = Outline::read(&base).ok().and_then(|outline| outline.key);
+        let origin = solve::origin(specs, base.as_ref(), &workplace.settings);
+        Ok(workplace.solved().keep(&self.locked.path, &self.frozen, &origin)?)
     }
 }
 
@@ -173,7 +190,7 @@ impl<'a> Solver<'a> {
         let file = plan::floating(definitions, files, &shared)?;
         let unsolved = Unsolved {
             name: &files.name,
-            files: recipe(files, &shared),
+            files: env::in_order(files, &shared),
             also: None,
             start: start(&self.workplace.settings, self.base.as_ref(), files)?,
             site: &self.site,
@@ -230,6 +247,7 @@ impl<'a> Solver<'a> {
             frozen,
             // What was read may be floe's own; what is written is the repository's.
             path: repository.root().join(&file.path),
+            is_base: file.shared,
         })
     }
 }
@@ -267,18 +285,6 @@ pub(super) fn installs(workplace: &Workplace, files: &EnvironmentFiles) -> Resul
         Start::Conda => PackageKind::Conda,
         Start::Venv(_) | Start::Copy(_) => PackageKind::Pip,
     })
-}
-
-/// The spec files of a floating build, in the order of its recipe. A copy of the base environment has what is shared.
-fn recipe(files: &EnvironmentFiles, shared: &[PathBuf]) -> Vec<PathBuf> {
-    let shared = shared.iter().filter(|_| !files.no_common && files.create.is_some());
-    files
-        .create
-        .iter()
-        .chain(shared)
-        .chain(&files.updates)
-        .cloned()
-        .collect()
 }
 
 fn base(workplace: &Workplace) -> Result<Option<Frozen>, WorkflowError> {

@@ -96,6 +96,7 @@ pub fn specify(workplace: &Workplace, wanted: &Specify, uv: Option<PathBuf>) -> 
         let mut written = draft.texts.clone().into_iter().collect::<Vec<_>>();
         written.extend(solution.files()?);
         crate::spec::draft::replace(&written)?;
+        solution.remember(workplace)?;
     }
     Ok(Specified {
         mission,

@@ -10,3 +10,4 @@ mod outlook;
 mod pruning;
 mod refusal;
 mod selection;
+mod solving;

@@ -16,7 +16,7 @@ use crate::event::Sink;
 use crate::event::redact::{Hidden, Redacted};
 use crate::git::{self, Touched};
 use crate::memo::Memo;
-use crate::plan::{self, BuildPlan};
+use crate::plan::{self, BuildPlan, Solved};
 use crate::reference::{MissionName, RegistryHost};
 use crate::repository::Repository;
 use crate::sops::Sops;
@@ -81,8 +81,22 @@ impl Workplace {
         named.iter().map(|name| Ok(name.parse()?)).collect()
     }
 
-    /// Plans the images of `missions`.
+    /// Plans the images of `missions`. Floating specs count as they were last solved here, if they were.
     pub fn plan(&self, missions: &[MissionName]) -> Result<BuildPlan, WorkflowError> {
+        self.plan_with(missions, Some(&self.solved()))
+    }
+
+    /// What floating specs were solved to here.
+    pub(super) fn solved(&self) -> Solved {
+        Solved::at(self.state.solved())
+    }
+
+    /// Plans the images of `missions`, given what their floating specs were solved to.
+    pub(super) fn plan_with(
+        &self,
+        missions: &[MissionName],
+        solved: Option<&Solved>,
+    ) -> Result<BuildPlan, WorkflowError> {
         let Self {
             repository,
             settings,
@@ -94,6 +108,7 @@ impl Workplace {
             mounts: &self.mounts(),
             renderer: self.renderer.as_ref(),
             memo: &self.memo(),
+            solved,
         };
         Ok(plan::load(repository, missions, settings, host)?)
     }

@@ -10,11 +10,12 @@ use std::process::Command;
 
 use floe::envs::conda::Config;
 use floe::envs::{
-    EnvsError, Installer, Layout, STAGED_TIME, Tools, Work, env_create, env_stage, install_common, kernel_setup,
+    EnvsError, Installer, Layout, STAGED_TIME, Tools, Work, env_create, env_export, env_stage, env_update,
+    install_common, kernel_setup,
 };
 use floe::event::{Event, Memory};
 use floe::fault::Explained as _;
-use floe::reference::Digest;
+use floe::reference::{Digest, EnvironmentName};
 
 use crate::place::{Place, name, output, python};
 
@@ -307,6 +308,46 @@ fn the_same_packages_are_staged_as_the_same_bytes() {
     let differing = one.iter().zip(&other).filter(|(one, other)| one != other);
     assert_eq!(differing.collect::<Vec<_>>(), []);
     assert_eq!(one.len(), other.len());
+}
+
+#[test]
+fn what_begins_as_the_base_environment_is_a_copy_of_it_while_that_is_what_was_frozen() {
+    let place = Place::venv("begun");
+    let (x, base) = (name("x"), name("base"));
+    let freeze = |name: &EnvironmentName, path: &Path| {
+        let frozen = env_export(&place.layout, name, Some(&place.tools.pip), &place.sink).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        frozen.save(path).unwrap();
+    };
+    let list = place.file("environments/x/x.pip", "iniconfig==2.0.0\n");
+    place.clone_base("x");
+    place.update_from("x", std::slice::from_ref(&list)).unwrap();
+    let frozen = place.layout.environments.join("x/x-frozen.yml");
+    freeze(&x, &frozen);
+    fs::remove_dir_all(place.prefix("x")).unwrap();
+    let out = place.layout.environments.join("out");
+    let stage = |copied: bool| {
+        let earlier = place.sink.events().len();
+        place.create_from("x", Some(&frozen)).unwrap();
+        let notes = format!("{:?}", &place.sink.events()[earlier..]);
+        assert_eq!(notes.contains("cloning the environment base"), copied, "{notes}");
+        kernel_setup(&place.layout, &[], &place.sink).unwrap();
+        env_stage(place.work(&x), &out).unwrap();
+        let files = tree(&out);
+        fs::remove_dir_all(&out).unwrap();
+        files
+    };
+    freeze(&base, &place.layout.common_env.join("base-frozen.yml"));
+    let copied = stage(true);
+    assert!(copied.iter().any(|file| file.contains("/iniconfig/")));
+    // What somebody has put into the base environment is in no frozen spec.
+    let work = Work {
+        name: &base,
+        ..place.work(&base)
+    };
+    let more = place.file("more.pip", "tabulate\n");
+    env_update(work, &[more]).unwrap();
+    stage(false);
 }
 
 /// Each entry below `root` with what a layer holds of it; the time must be the fixed one.

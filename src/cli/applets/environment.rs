@@ -69,6 +69,14 @@ pub enum EnvironmentApplet {
         #[arg(long, requires = "to")]
         offline: bool,
     },
+    /// Solve the specs of an environment that is not there yet, and write what it would hold
+    #[command(name = applet::ENV_SOLVE, hide = true)]
+    EnvSolve {
+        /// The environment
+        environment: EnvironmentName,
+        /// Write `<env>-frozen.yml` and its lock into this directory; nothing where only an installation can tell
+        directory: PathBuf,
+    },
     /// Install what all environments share into an environment
     #[command(name = applet::INSTALL_COMMON)]
     InstallCommon {
@@ -115,6 +123,12 @@ impl EnvironmentApplet {
                 let frozen = envs::env_export(layout, &environment, digests, events)?;
                 let Some(directory) = to else {
                     return output::result(&frozen.to_yml());
+                };
+                Ok(frozen.save(&Frozen::yml_path(&directory, environment.as_str()))?)
+            }
+            Self::EnvSolve { environment, directory } => {
+                let Some(frozen) = envs::env_solve(machine.work(&environment, events))? else {
+                    return Ok(());
                 };
                 Ok(frozen.save(&Frozen::yml_path(&directory, environment.as_str()))?)
             }

@@ -35,7 +35,7 @@ pub(super) fn shown(written: &[Written]) -> String {
 fn one(written: &Written) -> String {
     let path = written.path.display();
     if written.changes.is_empty() {
-        return format!("{path}: the same packages, from other specs\n");
+        return format!("{path}: {}\n", written.same_packages());
     }
     let summary = written.changes.summary();
     if written.new {

@@ -99,7 +99,7 @@ pub(super) fn text(locked: &Locked, dry_run: bool) -> String {
         String::new()
     };
     if written.changes.is_empty() {
-        return format!("{path}: {new}the same packages, from other specs\n");
+        return format!("{path}: {new}{}\n", written.same_packages());
     }
     let summary = written.changes.summary();
     if written.new {

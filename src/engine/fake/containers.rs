@@ -141,9 +141,11 @@ impl Fake {
             let action = format!("start a container of {}", request.image);
             return Err(refused(action, "no such image"));
         }
-        let run = state.runs.pop_front().unwrap_or_default();
-        state.started.push(request.clone());
-        let id = format!("container-{}", state.started.len());
+        let run = state.next_run(&request.image);
+        if !state.solves(&request.image) {
+            state.started.push(request.clone());
+        }
+        let id = format!("container-{}", state.calls.len());
         let mut encoder = match request.environment.get(EVENTS).and_then(|key| key.parse().ok()) {
             Some(key) => Encoder::sealed(key),
             None => Encoder::default(),

@@ -1,5 +1,6 @@
 //! An environment made to hold exactly what a frozen spec says: nothing is solved, hashes are verified.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::lists;
@@ -7,17 +8,20 @@ use crate::envs::change::{Change, make};
 use crate::envs::conda;
 use crate::envs::pip::installer::{Mode, Pins};
 use crate::envs::pip::list::List;
-use crate::envs::{EnvsError, Work, bytecode, variables, venv};
+use crate::envs::{EnvsError, Work, bytecode, clone, env_export, variables, venv};
 use crate::image;
+use crate::reference::EnvironmentName;
 use crate::spec::env::CondaSpec;
-use crate::spec::frozen::Frozen;
+use crate::spec::frozen::{Frozen, PipPackage};
 
 /// Makes an environment from the frozen spec at `yml`.
 pub(super) fn create(work: Work<'_>, frozen: &Frozen, yml: &Path) -> Result<(), EnvsError> {
     check_python(frozen, yml, &work.layout.conda_dir)?;
     make(work, |change| {
         work.note(format!("creating the environment {}", work.name));
-        if frozen.python.is_some() {
+        if begins_as_base(work, frozen)? {
+            clone::copy(change, &EnvironmentName::base())?;
+        } else if frozen.python.is_some() {
             venv::make(work)?;
         }
         let command = format!("env-create {} {}", work.name, yml.display());
@@ -41,6 +45,31 @@ pub(super) fn update(work: Work<'_>, frozen: &Frozen, yml: &Path) -> Result<(), 
     let command = format!("env-update {} {}", work.name, yml.display());
     fill(&change, &command, frozen, yml)?;
     change.end()
+}
+
+/// Whether the base environment is a part of what the frozen spec says, to the archive, so that a copy of it is the same as
+/// its packages installed again, and much faster. It counts as what its own frozen spec says, if it still holds that.
+fn begins_as_base(work: Work<'_>, frozen: &Frozen) -> Result<bool, EnvsError> {
+    let base = EnvironmentName::base();
+    let made_from = Frozen::yml_path(&work.layout.common_env, base.as_str());
+    if *work.name == base || frozen.python.is_none() || !made_from.is_file() {
+        return Ok(false);
+    }
+    let made_from = Frozen::load(&made_from)?;
+    let archives = |frozen: &Frozen| {
+        let archive = |package: &PipPackage| (package.requirement.clone(), package.url.clone(), package.sha256.clone());
+        frozen.pip.iter().map(archive).collect::<BTreeSet<_>>()
+    };
+    let (of_base, wanted) = (archives(&made_from), archives(frozen));
+    if made_from.python != frozen.python || !of_base.is_subset(&wanted) {
+        return Ok(false);
+    }
+    if !of_base.iter().all(|(_, _, sha256)| sha256.is_some()) {
+        return Ok(false);
+    }
+    let names = |frozen: &Frozen| frozen.pip.iter().map(|package| package.requirement.clone()).collect();
+    let held: BTreeSet<String> = names(&env_export(work.layout, &base, None, work.sink)?);
+    Ok(held == names(&made_from))
 }
 
 fn fill(change: &Change<'_>, command: &str, frozen: &Frozen, yml: &Path) -> Result<(), EnvsError> {

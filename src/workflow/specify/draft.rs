@@ -32,7 +32,7 @@ impl<'a> Draft<'a> {
         let floating = files.floating().cloned().collect::<Vec<_>>();
         let mut all = env::with_included(&floating)?;
         all.extend(env::with_included(shared)?);
-        let marker = files.directory.join("no-common");
+        let marker = files.directory.join(env::NO_COMMON);
         all.extend(Some(marker).filter(|marker| marker.exists()));
         Ok(Self {
             repository,
@@ -141,7 +141,7 @@ impl<'a> Draft<'a> {
         kind: Option<PackageKind>,
     ) -> Result<Option<(PathBuf, PackageKind)>, WorkflowError> {
         let own = self.files.iter().chain(self.texts.keys());
-        for path in own.filter(|path| path.starts_with(&files.directory) && !path.ends_with("no-common")) {
+        for path in own.filter(|path| path.starts_with(&files.directory) && !path.ends_with(env::NO_COMMON)) {
             for listed in edit::listed(&self.text(path)?, path)? {
                 if listed.name == normalized(name) && kind.is_none_or(|kind| kind == listed.kind) {
                     return Ok(Some((path.clone(), listed.kind)));
