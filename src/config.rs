@@ -19,7 +19,7 @@ use crate::address;
 use crate::fault::{Explained, Kind, Place};
 use crate::mount::Mount;
 use crate::quantity::{self, Limit, Size};
-use crate::reference::{ImageReference, MissionName, ReferenceError, RegistryPath};
+use crate::reference::{ImageReference, MissionName, OwnTag, ReferenceError, RegistryPath};
 use crate::suite::options::{RunOptions, VariableError};
 pub use misspelt::{misspelt, original};
 pub use secrets::SecretsSettings;
@@ -55,6 +55,8 @@ pub struct Settings {
     pub base_image: BaseImage,
     /// Where images are pushed.
     pub registry: Option<RegistryPath>,
+    /// What else pushed images are called there, each once.
+    pub tags: Vec<OwnTag>,
     /// What signs evidence, and what evidence must be signed by.
     pub signing: Signing,
     /// The site's own gates before a push, by their shell commands.
@@ -240,6 +242,7 @@ pub fn resolve(
             ),
         },
         registry: values.parsed("REGISTRY", named)?,
+        tags: values.parsed("IMAGE_TAG", tags)?.unwrap_or_default(),
         signing: Signing {
             key: values.path("SIGNING_KEY")?,
             password: values.values["COSIGN_PASSWORD"].0.clone(),
@@ -333,6 +336,18 @@ impl Values {
 /// A name or reference.
 fn named<T: FromStr<Err = ReferenceError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ReferenceError| error.to_string())
+}
+
+/// Tags separated by blanks or commas.
+fn tags(text: &str) -> Result<Vec<OwnTag>, String> {
+    let mut tags = Vec::new();
+    for word in words(text) {
+        let tag = named(&word)?;
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    Ok(tags)
 }
 
 /// Mounts separated by blanks.

@@ -10,7 +10,7 @@ use crate::dsse::SigningKey;
 use crate::engine::{Credentials, Images};
 use crate::event::{Event, Sink};
 use crate::fault::{Explained as _, Kind};
-use crate::reference::{Digest, ImageTag, Role};
+use crate::reference::{Digest, ImageTag, OwnTag, Role};
 use crate::registry::{Registry, RegistryError};
 use crate::run::evidence::{Demand, Statement};
 use crate::state::State;
@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub demand: &'a Demand,
     /// Where it goes.
     pub target: ImageTag,
+    /// What else it is called there, once its evidence is attached to it.
+    pub tags: &'a [OwnTag],
     /// Credentials for the registry.
     pub credentials: Option<Credentials>,
     /// What it holds, as SPDX, if that is to be attached to it.
@@ -50,6 +52,17 @@ pub struct Published {
     pub sent: bool,
     /// How many pieces of evidence had to be attached to it.
     pub attached: usize,
+    /// The tags that name it beside its immutable one.
+    pub tags: Vec<Tagged>,
+}
+
+/// A tag of somebody's own that names an image in its registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The tag.
+    pub tag: OwnTag,
+    /// What it named before, if that was another image.
+    pub moved: Option<Digest>,
 }
 
 /// The evidence that the image `id` passed what `demand` asks for.
@@ -92,7 +105,21 @@ pub async fn publish(
         Ok(attached) => attached,
         Err(error) => passed_over(error, request.key.is_some(), events)?,
     };
-    Ok(Published { digest, sent, attached })
+    let mut tags = Vec::new();
+    for tag in request.tags {
+        let before = registry.tag(&image, tag.as_str()).await?;
+        let moved = before.filter(|before| *before != digest);
+        tags.push(Tagged {
+            tag: tag.clone(),
+            moved,
+        });
+    }
+    Ok(Published {
+        digest,
+        sent,
+        attached,
+        tags,
+    })
 }
 
 /// Has the image in its registry. Returns its digest there, and whether it had to be sent.

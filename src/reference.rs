@@ -5,6 +5,7 @@
 mod digest;
 mod image;
 mod stage;
+mod tag;
 mod test;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::digest::{Digest, Hasher};
 pub use self::image::{ImageReference, ImageTag, RegistryHost, RegistryPath, Role};
 pub use self::stage::{DeploymentName, StageName};
+pub use self::tag::OwnTag;
 pub use self::test::{TestId, TestKind};
 use crate::fault::{Explained, Kind};
 

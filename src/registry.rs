@@ -60,8 +60,9 @@ pub trait Registry: Send + Sync {
     /// What `image` names; `None` if there is nothing of that name.
     async fn manifest(&self, image: &ImageReference) -> Result<Option<Manifest>, RegistryError>;
 
-    /// Gives what `image` names the tag `tag` in its repository, too. Returns the digest that both name.
-    async fn tag(&self, image: &ImageReference, tag: &str) -> Result<Digest, RegistryError>;
+    /// Gives what `image` names the tag `tag` in its repository, too. Returns the digest that the tag named
+    /// before, if it named any.
+    async fn tag(&self, image: &ImageReference, tag: &str) -> Result<Option<Digest>, RegistryError>;
 
     /// Copies what `image` names to `target`, in another repository of the same registry, to the byte. What is there
     /// already is not sent again. Returns the digest that both name.

@@ -49,7 +49,7 @@ impl Registry for Held {
         }))
     }
 
-    async fn tag(&self, _: &ImageReference, _: &str) -> Result<Digest, RegistryError> {
+    async fn tag(&self, _: &ImageReference, _: &str) -> Result<Option<Digest>, RegistryError> {
         unreachable!("evidence gives no tag to an image")
     }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::session::Flag;
 use crate::reference::MissionName;
 use crate::workflow::{BuildOptions, WorkflowError, Workplace};
 
@@ -127,6 +128,23 @@ impl BuildArgs {
             refresh: self.refresh,
             strict: self.strict,
         }
+    }
+}
+
+/// What else pushed images are called.
+#[derive(Debug, Clone, Args)]
+pub struct TagArgs {
+    /// Give what is pushed this tag, too; repeat it for more
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+}
+
+impl TagArgs {
+    /// What this sets; nothing, where no tag is named.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        let tags = (!self.tags.is_empty()).then(|| ("IMAGE_TAG", self.tags.join(" ")));
+        tags.into_iter().collect()
     }
 }
 

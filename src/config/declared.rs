@@ -38,6 +38,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where image-push sends images, e.g. registry.example.org/hub. Empty: images stay on this machine.",
     },
     Setting {
+        name: "IMAGE_TAG",
+        default: "",
+        about: "Tags of one's own, separated by blanks, that image-push gives in the registry to what it has pushed, e.g. stable\n\
+                or 2026.1. They may move; gates and deployments never ask for them. Empty: the immutable tag alone.",
+    },
+    Setting {
         name: "SIGNING_KEY",
         default: "",
         about: "A private key that signs the evidence which image-push attaches to images, as cosign verifies it: a file of\n\

@@ -22,8 +22,8 @@ impl Registry for Answers {
         Ok(self.0.lock().unwrap().remove(0))
     }
 
-    async fn tag(&self, _: &ImageReference, _: &str) -> Result<Digest, RegistryError> {
-        unreachable!("a push gives no tag in the registry")
+    async fn tag(&self, _: &ImageReference, _: &str) -> Result<Option<Digest>, RegistryError> {
+        unreachable!("no tag of one's own was asked for")
     }
 
     async fn copy(&self, _: &ImageReference, _: &ImageTag) -> Result<Digest, RegistryError> {
@@ -112,6 +112,7 @@ impl Case {
                 repository: "r.example/m".to_owned(),
                 tag: "1".to_owned(),
             },
+            tags: &[],
             credentials: None,
             sbom: Some(b"{}"),
             key: None,

@@ -39,10 +39,13 @@ impl Digest {
         hasher.finish()
     }
 
+    /// How many digits the short form has.
+    pub const SHORT: usize = 12;
+
     /// The first 12 hexadecimal digits: enough for people and tags.
     #[must_use]
     pub fn short(&self) -> &str {
-        &self.0["sha256:".len()..][..12]
+        &self.0["sha256:".len()..][..Self::SHORT]
     }
 }
 

@@ -249,12 +249,14 @@ impl Registry for Remote {
         }))
     }
 
-    async fn tag(&self, image: &ImageReference, tag: &str) -> Result<Digest, RegistryError> {
-        let target = ImageTag {
-            repository: format!("{}/{}", image.registry(), image.repository()),
-            tag: tag.to_owned(),
-        };
-        self.copy(image, &target).await
+    async fn tag(&self, image: &ImageReference, tag: &str) -> Result<Option<Digest>, RegistryError> {
+        let target = image.beside(&format!(":{tag}"));
+        let before = self.raw(&target).await?.map(|raw| raw.digest);
+        if before.is_none() || before != image.digest() {
+            let raw = self.present(image).await?;
+            self.transfer(raw, image, &target).await?;
+        }
+        Ok(before)
     }
 
     async fn copy(&self, image: &ImageReference, target: &ImageTag) -> Result<Digest, RegistryError> {

@@ -80,6 +80,7 @@ pub(super) async fn one(
         id: &image.id,
         demand: &demand,
         target: target.clone(),
+        tags: &settings.tags,
         credentials,
         sbom: Some(&bill),
         key,

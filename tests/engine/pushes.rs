@@ -78,6 +78,43 @@ async fn a_push_attaches_evidence_and_a_bill_of_materials_once() {
     assert_eq!(remote.referrers(&image, None).await.unwrap().len(), 2);
 }
 
+#[test]
+fn tags_of_ones_own_name_what_was_pushed_and_move_to_what_is_pushed_later() {
+    let (site, registry) = (tested(), LocalRegistry::start());
+    let address = registry.address("hub");
+    let push = |words: &[&str]| {
+        let words = [&["push", "tiny", "--registry", &address], words].concat();
+        let mut command = site.prepared(&words);
+        Ended::of(command.env("IMAGE_TAG", "stable 2026.1").output().unwrap())
+    };
+    let digest = |ended: &Ended| ended.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
+    let named = |tag: &str| {
+        let reference = registry.reference("hub/tiny", tag);
+        reference.trim().rsplit_once('@').unwrap().1.to_owned()
+    };
+    let first = push(&[]).expect(0).says(&[
+        &format!("{address}/tiny:stable names it, too\n"),
+        "tiny:2026.1 names it, too\n",
+    ]);
+    assert_eq!([named("stable"), named("2026.1")], [digest(&first), digest(&first)]);
+    assert_eq!(push(&[]).expect(0).stdout, first.stdout, "nothing moves");
+
+    site.repository
+        .write("missions/tiny/environments/status", "Package: other\n");
+    site.command(&["build", "tiny"]).expect(0);
+    push(&[]).expect(102);
+    assert_eq!(named("stable"), digest(&first), "what did not pass gets no tag");
+    site.command(&["test", "tiny"]).expect(0);
+    let moved = format!("tiny:stable names it, too; it named {} before", digest(&first));
+    let second = push(&["--tag", "stable"]).expect(0).says(&[&moved]);
+    assert_eq!([named("stable"), named("2026.1")], [digest(&second), digest(&first)]);
+    assert_ne!(digest(&first), digest(&second));
+    let mut tags = registry.tags("hub/tiny");
+    // The lists of what is attached, which this registry keeps as tags.
+    tags.retain(|tag| !tag.starts_with("sha256-"));
+    assert_eq!(tags.len(), 4, "{tags:?}");
+}
+
 #[tokio::test]
 async fn what_is_pushed_with_a_key_is_proof_for_who_requires_it_and_what_is_not_is_none() {
     let (site, registry) = (tested(), LocalRegistry::start());

@@ -99,9 +99,9 @@ fn tag(registry: &LocalRegistry, repository: &str, tag: &str) -> ImageTag {
 async fn one_more_tag_names_the_same_digest() {
     let case = Case::new().await;
     assert_eq!(case.digest_of("staging/m", "tested").await, None);
-    let tagged = case.remote.tag(&case.image(), "tested").await.unwrap();
-    assert_eq!(tagged, case.digest);
-    assert_eq!(case.digest_of("staging/m", "tested").await, Some(tagged));
+    let before = case.remote.tag(&case.image(), "tested").await.unwrap();
+    assert_eq!(before, None, "it named nothing before");
+    assert_eq!(case.digest_of("staging/m", "tested").await, Some(case.digest));
 }
 
 #[tokio::test]

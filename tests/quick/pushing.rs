@@ -1,5 +1,7 @@
 //! What is known of a push before anything is built for it.
 
+use floe::reference::{Digest, ImageReference, RegistryPath};
+use floe::registry::{Registry as _, Remote};
 use world::{Ended, LocalRegistry, Repository};
 
 /// Calls floe in a repository whose images go to `registry`, with what `docker login` has stored, in base64.
@@ -40,6 +42,43 @@ fn to_ask_whether_a_push_is_taken_leaves_nothing_in_the_registry() {
         .expect(75)
         .says(&["no container engine answers"]);
     assert_eq!(registry.repositories(), Vec::<String>::new());
+}
+
+#[test]
+fn a_tag_that_nobody_may_give_ends_the_call_before_anything_is_asked() {
+    // Nothing answers there, and there is no engine.
+    let called =
+        |command: &str, tag: &str| floe("localhost:9/hub", None, &[command, "tiny", "--tag", "ok", "--tag", tag]);
+    for command in ["push", "all"] {
+        called(command, "v1:x")
+            .expect(3)
+            .says(&["tag \"v1:x\" is not valid: use at most 128 letters"]);
+        for tag in ["0123456789ab", "git-0123456", "sha256-00"] {
+            called(command, tag).expect(3).says(&[tag, "never moves"]);
+        }
+    }
+    called("all", "stable").expect(75);
+}
+
+#[tokio::test]
+async fn a_tag_moves_to_the_digest_that_it_is_given_to_and_tells_what_it_named() {
+    let registry = LocalRegistry::start();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let host = registry.address("x").parse::<RegistryPath>().unwrap().host();
+    let remote = Remote::new(&host, None, None).unwrap();
+    let known = ["one", "two"].map(|name| registry.image("hub/tiny", name).parse::<Digest>().unwrap());
+    let image = |digest: &Digest| -> ImageReference {
+        let name = format!("{}@{digest}", registry.address("hub/tiny"));
+        name.parse().unwrap()
+    };
+    let [first, second] = &known;
+    let [one, two] = &known.each_ref().map(image);
+    assert_ne!(first, second);
+    let stable = one.beside(":stable");
+    assert_eq!(remote.tag(one, "stable").await.unwrap(), None);
+    assert_eq!(remote.tag(one, "stable").await.unwrap(), Some(first.clone()));
+    assert_eq!(remote.tag(two, "stable").await.unwrap(), Some(first.clone()));
+    assert_eq!(&remote.manifest(&stable).await.unwrap().unwrap().digest, second);
 }
 
 #[test]

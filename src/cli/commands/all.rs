@@ -6,7 +6,7 @@ use super::freeze;
 use super::push;
 use super::test;
 use crate::cli::args::run::{RunArgs, SelectionArgs};
-use crate::cli::args::{BuildArgs, Global};
+use crate::cli::args::{BuildArgs, Global, TagArgs};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
@@ -23,11 +23,13 @@ pub struct AllArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    tags: TagArgs,
 }
 
 /// Builds, tests and pushes the images of missions.
 pub async fn execute(global: &Global, args: &AllArgs) -> Result<(), Failure> {
-    let session = Session::open(global, &[])?;
+    let session = Session::open(global, &args.tags.flags())?;
     let workplace = &session.workplace;
     let missions = args.build.missions.of(workplace)?;
     let asked = Asked {

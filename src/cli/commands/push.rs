@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::builder::Built;
-use crate::cli::args::{Global, Missions};
+use crate::cli::args::{Global, Missions, TagArgs};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
@@ -14,11 +14,13 @@ use crate::workflow::{self, Pushed};
 pub struct PushArgs {
     #[command(flatten)]
     missions: Missions,
+    #[command(flatten)]
+    tags: TagArgs,
 }
 
 /// Pushes the images of missions, as they were built.
 pub async fn execute(global: &Global, args: &PushArgs) -> Result<(), Failure> {
-    let session = Session::open(global, &[])?;
+    let session = Session::open(global, &args.tags.flags())?;
     let missions = args.missions.of(&session.workplace)?;
     let mut printed = Ok(());
     workflow::push(&session.workplace, &missions, |image, pushed| {
@@ -45,6 +47,14 @@ pub(super) fn say(image: &Built, pushed: &Pushed) -> Option<String> {
                 ""
             };
             output::say(&format!("{} {verb} {target}{attached}", image.role));
+            for tagged in &published.tags {
+                let before = tagged
+                    .moved
+                    .as_ref()
+                    .map(|before| format!("; it named {before} before"));
+                let before = before.unwrap_or_default();
+                output::say(&format!("{}:{} names it, too{before}", target.repository, tagged.tag));
+            }
             Some(format!("{}@{}\n", target.repository, published.digest))
         }
     }
