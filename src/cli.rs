@@ -11,6 +11,7 @@ mod failure;
 mod help;
 mod hidden;
 mod output;
+mod questions;
 mod session;
 mod signals;
 mod template;

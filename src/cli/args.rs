@@ -9,34 +9,55 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::output::Manner;
 use super::session::Flag;
 use crate::reference::MissionName;
 use crate::workflow::{BuildOptions, WorkflowError, Workplace};
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The repository, if it is not the current directory or one above
-    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    #[arg(short = 'C', long, global = true, hide_short_help = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// When to colour the display
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
     pub color: When,
     /// Show what every step of a build prints
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub verbose: bool,
+    /// Show results, warnings and failures alone
+    #[arg(short, long, global = true, hide_short_help = true, conflicts_with = "verbose")]
+    pub quiet: bool,
     /// Build from frozen specs (1) or floating ones (0)
-    #[arg(long, global = true, value_name = "0|1")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "0|1")]
     use_frozen: Option<String>,
     /// What the common image extends: an image, or `debian`
-    #[arg(long, global = true, value_name = "IMAGE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "IMAGE")]
     base_image: Option<String>,
     /// Where images are pushed
-    #[arg(long, global = true, value_name = "HOST/PATH")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "HOST/PATH")]
     registry: Option<String>,
 }
 
 impl Global {
+    /// How the call wants things said.
+    #[must_use]
+    pub fn manner(&self) -> Manner {
+        Manner {
+            color: self.color,
+            quiet: self.quiet,
+            verbose: self.verbose,
+        }
+    }
+
     /// What the command line sets, by the name of the setting.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<&'static str, String> {

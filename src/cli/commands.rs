@@ -43,6 +43,7 @@ use clap::{Parser, Subcommand};
 use super::applets;
 use super::args::Global;
 use super::failure::Failure;
+use super::output;
 use super::template;
 
 /// Turns the definition of a JupyterHub user image into a tested, pushed container image.
@@ -113,6 +114,7 @@ pub enum Command {
 /// Executes the command that was asked for.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     let global = &cli.global;
+    output::speak(global.manner());
     match cli.command {
         Command::Build(args) => build::execute(global, &args).await,
         Command::Test(args) => test::execute(global, *args).await,

@@ -15,7 +15,7 @@ pub fn tell_service(account: &Account, places: &Locations) {
         return;
     }
     for annotation in github::annotations(account, places) {
-        output::say(&annotation);
+        output::insist(&annotation);
     }
     let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
         return;
@@ -23,6 +23,6 @@ pub fn tell_service(account: &Account, places: &Locations) {
     let text = format!("{}\n", markdown::to_string(account));
     let opened = OpenOptions::new().append(true).create(true).open(&file);
     if let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) {
-        output::say(&format!("warning: the job's summary {}: {error}", file.display()));
+        output::warn(&format!("the job's summary {}: {error}", file.display()));
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use clap::builder::StyledStr;
-use clap::{Command, CommandFactory as _, FromArgMatches as _};
+use clap::{ColorChoice, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::commands::Cli;
 use super::completion;
+use super::output;
 
 /// The groups of commands, in the order in which people come to need them. Each command is in exactly one.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -42,7 +43,13 @@ const WIDTH: usize = 100;
 pub fn command() -> Command {
     let command = completion::with_candidates(Cli::command());
     let (short, long) = (names(), table(&command));
+    let color = match output::wished() {
+        None => ColorChoice::Auto,
+        Some(true) => ColorChoice::Always,
+        Some(false) => ColorChoice::Never,
+    };
     command
+        .color(color)
         .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}\n")
         .after_help(short)
         .after_long_help(long)
@@ -62,7 +69,8 @@ fn names() -> StyledStr {
     for (group, names) in GROUPS {
         let _ = writeln!(text, "  {group:width$}  {}", names.join(" "));
     }
-    text.trim_end().to_owned().into()
+    text.push_str("Options of every command: -C -q -v --color --use-frozen --base-image --registry");
+    text.into()
 }
 
 /// The commands with what they do.
@@ -116,6 +124,34 @@ mod tests {
         grouped.sort_unstable();
         shown.sort_unstable();
         assert_eq!(grouped, shown);
+    }
+
+    #[test]
+    fn the_short_help_of_each_command_fits_a_screen_and_the_long_one_has_all_options() {
+        let mut command = command();
+        command.build();
+        for command in command.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+            let help = command.render_help().to_string();
+            assert!(help.lines().count() <= 40, "{help}");
+            assert!(!help.contains("--use-frozen"), "{help}");
+            let long = command.render_long_help().to_string();
+            let heading = "Options of every command:\n  -C, --directory <DIR>";
+            assert!(command.get_name() == "applet" || long.contains(heading), "{long}");
+        }
+    }
+
+    #[test]
+    fn what_every_command_has_is_named_in_the_short_help() {
+        let command = command();
+        let help = command.clone().render_help().to_string();
+        let (_, named) = help.split_once("Options of every command: ").unwrap();
+        let named = named.lines().next().unwrap().split(' ').collect::<Vec<_>>();
+        let global = command.get_arguments().filter(|argument| argument.is_global_set());
+        for argument in global {
+            let short = argument.get_short().map(|short| format!("-{short}"));
+            let name = short.unwrap_or_else(|| format!("--{}", argument.get_long().unwrap()));
+            assert!(named.contains(&&*name), "{name}: {help}");
+        }
     }
 
     #[test]

@@ -21,6 +21,34 @@ static HIDDEN: OnceLock<Hidden> = OnceLock::new();
 /// The repository that messages are about.
 static REPOSITORY: OnceLock<Repository> = OnceLock::new();
 
+/// How the call wants things said.
+static MANNER: OnceLock<Manner> = OnceLock::new();
+
+/// How things are said.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// When to colour.
+    pub color: When,
+    /// Whether nothing is said of what goes well.
+    pub quiet: bool,
+    /// Whether to show what goes well in full.
+    pub verbose: bool,
+}
+
+/// Says things so from now on.
+pub fn speak(manner: Manner) {
+    let _ = MANNER.set(manner);
+}
+
+fn manner() -> Manner {
+    let otherwise = Manner {
+        color: When::Auto,
+        quiet: false,
+        verbose: false,
+    };
+    MANNER.get().copied().unwrap_or(otherwise)
+}
+
 /// Keeps these values out of all messages from now on.
 pub fn hide(hidden: Hidden) {
     let _ = HIDDEN.set(hidden);
@@ -61,9 +89,21 @@ pub fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
     Ok(text + "\n")
 }
 
-/// Says something that is not a result, e.g. where a report lies.
+/// Says something that is not a result, e.g. where a report lies, unless the call is to be quiet.
 pub fn say(text: &str) {
+    if !manner().quiet {
+        insist(text);
+    }
+}
+
+/// Says something that is said in any case.
+pub fn insist(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says what a person should know that stops nothing. It may quote what people or servers wrote.
+pub fn warn(text: &str) {
+    insist(&quoted(&format!("warning: {text}")));
 }
 
 /// Says what a person would do next: a call, and what comes of it.
@@ -90,54 +130,41 @@ pub fn masked(text: &str) -> String {
 
 /// Says something that quotes what people or servers wrote.
 pub fn tell(text: &str) {
+    say(&quoted(text));
+}
+
+/// What quotes others, made fit for a terminal, without what is hidden.
+fn quoted(text: &str) -> String {
     let hidden = HIDDEN.get().cloned().unwrap_or_default();
     let untrusted = Untrusted {
         color: false,
         commands: in_github_actions(),
     };
-    say(&untrusted.plain(&hidden.mask(text)));
-}
-
-/// Asks a person at the terminal. `None` where there is none, or nothing is answered.
-pub async fn ask(question: &str) -> Option<String> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return None;
-    }
-    let _ = write!(io::stderr(), "{} ", Untrusted::default().inline(question));
-    let (sender, answer) = tokio::sync::oneshot::channel();
-    // A thread of its own: the end of this process does not wait for it.
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = io::stdin().read_line(&mut line);
-        let _ = sender.send(read.ok().map(|_| line.trim().to_owned()));
-    });
-    answer.await.ok().flatten().filter(|line| !line.is_empty())
+    untrusted.plain(&hidden.mask(text))
 }
 
 /// Prints why a call did not succeed, and what to do about it.
 pub fn failure(failure: &Failure) {
     let Some(message) = &failure.message else {
+        if failure.code == ExitCode::Interrupted && io::stderr().is_terminal() {
+            // The terminal has shown `^C` where the next prompt would be.
+            insist("");
+        }
         return;
     };
-    let hidden = HIDDEN.get().cloned().unwrap_or_default();
-    // An error may quote what a container or a server said.
-    let untrusted = Untrusted {
-        color: false,
-        commands: in_github_actions(),
-    };
-    let shown = |text: &str| untrusted.plain(&hidden.mask(text));
-    let (red, green, reset) = if colored(When::Auto) {
+    let (red, green, reset) = if colored() {
         ("\x1b[1;31m", "\x1b[1;32m", "\x1b[0m")
     } else {
         ("", "", "")
     };
-    say(&format!("{red}error:{reset} {}", shown(message)));
+    // An error may quote what a container or a server said.
+    insist(&format!("{red}error:{reset} {}", quoted(message)));
     if let Some(hint) = &failure.hint {
-        say(&format!("{green}hint:{reset} {}", shown(hint)));
+        insist(&format!("{green}hint:{reset} {}", quoted(hint)));
     }
     if in_github_actions() && failure.code.is_of_work() {
         let place = failure.place.as_ref().map(location);
-        say(&github::failure(place.as_ref(), &hidden.mask(message)));
+        insist(&github::failure(place.as_ref(), &masked(message)));
     }
 }
 
@@ -184,14 +211,16 @@ pub fn in_github_actions() -> bool {
 
 /// How the display suits what standard error is.
 #[must_use]
-pub fn style(color: When, verbose: bool) -> Style {
+pub fn style() -> Style {
     let terminal = io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    let Manner { quiet, verbose, .. } = manner();
     Style {
-        color: colored(color),
-        live: terminal,
+        color: colored(),
+        live: terminal && !quiet,
         width,
         commands: in_github_actions(),
         verbose,
+        quiet,
     }
 }
 
@@ -204,20 +233,30 @@ fn width() -> u16 {
 }
 
 /// Whether to colour what goes to standard error.
-fn colored(when: When) -> bool {
-    colors(when, io::stderr().is_terminal())
+fn colored() -> bool {
+    colors(io::stderr().is_terminal())
 }
 
 /// Whether to colour a result.
 #[must_use]
-pub fn colored_result(when: When) -> bool {
-    colors(when, io::stdout().is_terminal())
+pub fn colored_result() -> bool {
+    colors(io::stdout().is_terminal())
 }
 
-fn colors(when: When, terminal: bool) -> bool {
-    match when {
+fn colors(terminal: bool) -> bool {
+    match manner().color {
         When::Always => true,
         When::Never => false,
-        When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+        When::Auto => wished().unwrap_or(terminal),
     }
+}
+
+/// Whether the environment wants colours, by <https://no-color.org> and <https://force-color.org>; `None` where it says nothing.
+#[must_use]
+pub fn wished() -> Option<bool> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("NO_COLOR") {
+        return Some(false);
+    }
+    is_set("FORCE_COLOR").then_some(true)
 }

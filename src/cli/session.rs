@@ -76,19 +76,19 @@ impl Session {
     pub fn open_quietly(global: &Global) -> Result<Self, Failure> {
         let repository = place(global)?;
         let sources = Sources::read(&repository, global, &[])?;
-        Self::with(repository, global, &sources)
+        Self::with(repository, &sources)
     }
 
     fn of(repository: Repository, global: &Global, flags: &[Flag]) -> Result<Self, Failure> {
         output::within(repository.clone());
         let sources = Sources::read(&repository, global, flags)?;
         for doubt in sources.doubts() {
-            output::say(&format!("warning: {doubt}"));
+            output::warn(&doubt);
         }
-        Self::with(repository, global, &sources)
+        Self::with(repository, &sources)
     }
 
-    fn with(repository: Repository, global: &Global, sources: &Sources) -> Result<Self, Failure> {
+    fn with(repository: Repository, sources: &Sources) -> Result<Self, Failure> {
         // The one provider of cryptography; a second call of this in one process is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         output::within(repository.clone());
@@ -105,7 +105,6 @@ impl Session {
         output::hide(hidden.clone());
         let agent = std::env::current_exe()
             .map_err(|error| Failure::new(ExitCode::Internal, format!("floe's own program: {error}")))?;
-        let (color, verbose) = (global.color, global.verbose);
         let workplace = Workplace {
             state,
             repository,
@@ -113,8 +112,7 @@ impl Session {
             renderer: Box::new(Apart { program: agent }),
             hidden,
             display: Box::new(move || -> Arc<dyn Sink> {
-                let style = output::style(color, verbose);
-                Arc::new(Terminal::new(Box::new(io::stderr()), style))
+                Arc::new(Terminal::new(Box::new(io::stderr()), output::style()))
             }),
             login,
             connect: Box::new(Daemon(directions(&settings))),

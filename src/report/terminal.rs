@@ -18,7 +18,7 @@ use self::live::Screen;
 use self::paint::{Ink, Paint};
 use self::run::RunDisplay;
 use super::untrusted::{Assembler, Untrusted};
-use crate::event::{Event, Sink};
+use crate::event::{Event, Sink, Verdict};
 use crate::run::outcome::Outcome;
 
 type Writer = Arc<Mutex<Box<dyn Write + Send>>>;
@@ -37,6 +37,8 @@ pub struct Style {
     pub commands: bool,
     /// Whether to show the output of steps and tests that went well too.
     pub verbose: bool,
+    /// Whether to show warnings and failures alone.
+    pub quiet: bool,
 }
 
 impl Default for Style {
@@ -48,6 +50,7 @@ impl Default for Style {
             width: || 80,
             commands: false,
             verbose: false,
+            quiet: false,
         }
     }
 }
@@ -71,6 +74,7 @@ struct Show {
     paint: Paint,
     untrusted: Untrusted,
     verbose: bool,
+    quiet: bool,
 }
 
 /// The lines that the display ends up with for a run that has ended: every test, then the summary.
@@ -122,6 +126,7 @@ impl Drop for Terminal {
 
 impl State {
     fn take(&mut self, event: &Event) {
+        self.screen.mute(self.show.quiet && !is_trouble(event));
         match event {
             Event::Output { text } => {
                 let lines = self.output.push(text);
@@ -156,7 +161,19 @@ impl State {
 
     fn flush_output(&mut self) {
         let rest = self.output.finish();
-        self.screen.lines(&self.show.printed(&rest));
+        if !self.show.quiet {
+            self.screen.lines(&self.show.printed(&rest));
+        }
+    }
+}
+
+/// Whether an event is, or may tell of, something that went wrong.
+fn is_trouble(event: &Event) -> bool {
+    match event {
+        Event::Warning { .. } | Event::SuiteFinished { .. } | Event::RunFinished { .. } => true,
+        Event::StepFinished { error, .. } => error.is_some(),
+        Event::TestFinished(test) => matches!(test.verdict, Verdict::Failed(_)),
+        _ => false,
     }
 }
 
@@ -169,6 +186,7 @@ impl Show {
                 commands: style.commands,
             },
             verbose: style.verbose,
+            quiet: style.quiet,
         }
     }
 

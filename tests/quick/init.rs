@@ -85,7 +85,7 @@ fn a_directory_of_repo2docker_is_planned_and_composed_at_once() {
     next:
       cd site
       floe plan my-binder   what would be built
-      floe build my-binder  builds the image, and writes what it was made of into frozen specs
+      floe build my-binder  builds the image, and writes its frozen specs
       floe test my-binder   runs its tests
     ");
     let composed = works(&dir.path().join("site"), "my-binder");

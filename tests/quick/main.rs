@@ -3,6 +3,7 @@
 mod adding;
 mod agent;
 mod artifacts;
+mod asking;
 mod bills;
 mod cli;
 mod deploying;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::place::Place;
-use crate::cli::args::When;
 use crate::cli::args::run::RunArgs;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
@@ -222,8 +221,7 @@ pub fn display(place: &Place) -> Arc<dyn Sink> {
         let encoder = key.parse().map_or_else(|_| Encoder::default(), Encoder::sealed);
         return Arc::new(Wire::new(encoder, Box::new(io::stdout())));
     }
-    let style = output::style(When::Auto, false);
-    Arc::new(Terminal::new(Box::new(io::stderr()), style))
+    Arc::new(Terminal::new(Box::new(io::stderr()), output::style()))
 }
 
 /// What the host asks of the agent, if there is one.

@@ -28,7 +28,7 @@ pub struct SelectionArgs {
     #[arg(short = 'E', long = "filterset", value_name = "EXPRESSION")]
     expression: Option<Expression>,
     /// Only one of N parts that hold each test once, e.g. 1/4; the same parts on every machine
-    #[arg(long, value_name = "I/N", value_parser = part)]
+    #[arg(long, value_name = "I/N", value_parser = part, hide_short_help = true)]
     partition: Option<Part>,
 }
 
@@ -39,7 +39,7 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// How much memory the tests that run at a time may be expected to take together, e.g. 8G or 80%
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
     memory: Option<MemoryLimit>,
     /// Begin no more tests once one has failed
     #[arg(long)]
@@ -48,19 +48,19 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
     /// Report tests that run longer, each time that this time has passed again [default: 60s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide_short_help = true)]
     slow: Option<Limit>,
     /// How long a cell may take: 90, 90s, 10m, 1h. What an environment or a notebook says of itself wins
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide_short_help = true)]
     cell_timeout: Option<Limit>,
     /// How long a notebook, import or script may take, likewise
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide_short_help = true)]
     notebook_timeout: Option<Limit>,
     /// How long the whole run may take
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide_short_help = true)]
     run_timeout: Option<Limit>,
     /// Start a kernel for each notebook, in place of forking one that has started already
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     cold: bool,
 }
 

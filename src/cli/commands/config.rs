@@ -39,7 +39,7 @@ pub fn execute(global: &Global, args: &ConfigArgs) -> Result<(), Failure> {
     }
     let remarks = found.merged.remarks.iter().map(say);
     for remark in remarks.chain(found.faults.iter().cloned()) {
-        output::tell(&format!("warning: {remark}"));
+        output::warn(&remark);
     }
     let origin = |source: &Source| source.place().to_string();
     let hidden = |source: &Source| *source.file == *found.secrets;

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::args::{Global, OneStage};
 use crate::cli::failure::Failure;
 use crate::cli::output;
+use crate::cli::questions;
 use crate::cli::session::Session;
 use crate::fault::Explained as _;
 use crate::quantity::{self, Limit};
@@ -50,10 +51,7 @@ pub async fn execute(global: &Global, args: &DeployArgs) -> Result<(), Failure> 
     let typed = match &args.confirm {
         None if ready.is_protected() => {
             let question = format!("{deployment} {stage} is protected. To deploy {image}, type the name of the stage:");
-            tokio::select! {
-                typed = output::ask(&question) => typed,
-                how = interrupts.first() => return Err(Failure::shown(how.into())),
-            }
+            questions::ask(&question, interrupts).await?.text()
         }
         confirm => confirm.clone(),
     };

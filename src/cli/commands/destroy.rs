@@ -5,6 +5,7 @@ use clap::Args;
 use crate::cli::args::{Global, OneStage};
 use crate::cli::failure::Failure;
 use crate::cli::output;
+use crate::cli::questions;
 use crate::cli::session::Session;
 use crate::workflow;
 
@@ -27,10 +28,7 @@ pub async fn execute(global: &Global, args: &DestroyArgs) -> Result<(), Failure>
     let typed = match &args.confirm {
         None => {
             let question = format!("To destroy everything of {deployment} {stage}, type the name of the stage:");
-            tokio::select! {
-                typed = output::ask(&question) => typed,
-                how = interrupts.first() => return Err(Failure::shown(how.into())),
-            }
+            questions::ask(&question, interrupts).await?.text()
         }
         confirm => confirm.clone(),
     };

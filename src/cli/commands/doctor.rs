@@ -32,7 +32,7 @@ pub async fn execute(global: &Global, args: &DoctorArgs) -> Result<(), Failure> 
             output::result(&format!("{value:#}\n"))?;
         }
         Format::Text => {
-            let color = output::colored_result(global.color);
+            let color = output::colored_result();
             output::result(&findings.iter().map(|finding| lines(finding, color)).collect::<String>())?;
         }
     }

@@ -1,23 +1,26 @@
 //! `floe init`: what a repository or a mission begins with.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
+use crate::cli::questions::{self, Interview};
 use crate::cli::session::{self, Session};
+use crate::cli::signals;
 use crate::config::BaseImage;
 use crate::deployment::hubploy;
 use crate::git::{self, Tip};
-use crate::reference::{EnvironmentName, ImageReference, MissionName};
+use crate::reference::{EnvironmentName, ImageReference, MissionName, ReferenceError, RegistryPath};
 use crate::repository::Repository;
 use crate::scaffold::{self, Ci, Scaffold, ScaffoldError, Source};
 
 /// Begin a repository, or a mission in one: from nothing, or from what there is for other tools
 ///
-/// No file is overwritten. What is not told is asked, on a terminal.
+/// No file is overwritten. Without --mission and --from, what no option says is asked on a terminal.
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// Where the repository begins; by default the one that this directory lies in, else this directory
@@ -54,20 +57,29 @@ enum Workflow {
     None,
 }
 
+impl Workflow {
+    fn ci(self) -> Option<Ci> {
+        match self {
+            Self::Github => Some(Ci::Github),
+            Self::Gitlab => Some(Ci::Gitlab),
+            Self::None => None,
+        }
+    }
+}
+
 /// Writes the files, prints their paths, and says what is not carried over and what to do next.
 pub async fn execute(global: &Global, args: &InitArgs) -> Result<(), Failure> {
     if args.deployments {
         return deployments(global);
     }
     let (root, is_new) = root(global, args)?;
-    let base_image = base_image(global)?;
-    let mut scaffold = missions(args, &root, is_new, &base_image).await?;
-    if is_new || args.common || args.ci.is_some() {
-        let ci = workflow(args, is_new).await;
-        scaffold = scaffold.and(scaffold::repository(args.common, ci));
+    let wanted = wanted(global, args, is_new).await?;
+    let mut scaffold = missions(args, &wanted, &root, is_new)?;
+    if is_new || wanted.common || args.ci.is_some() {
+        scaffold = scaffold.and(scaffold::repository(wanted.common, wanted.ci));
     }
     if is_new {
-        scaffold = scaffold.with_settings(&given(global));
+        scaffold = scaffold.with_settings(&wanted.settings());
     }
     let written = scaffold.write(&root)?;
     for path in &written.new {
@@ -100,23 +112,109 @@ fn root(global: &Global, args: &InitArgs) -> Result<(PathBuf, bool), Failure> {
     Ok((root, is_new))
 }
 
-/// The missions that are asked for.
-async fn missions(args: &InitArgs, root: &Path, is_new: bool, base: &BaseImage) -> Result<Scaffold, Failure> {
-    if let Some(from) = &args.from {
-        return Ok(carried_over(args, from, base)?);
+/// What is wanted, as options or a person say it.
+struct Wanted {
+    mission: Option<MissionName>,
+    environment: Option<EnvironmentName>,
+    /// An image; otherwise what a repository begins with.
+    base_image: Option<ImageReference>,
+    registry: Option<RegistryPath>,
+    common: bool,
+    ci: Option<Ci>,
+}
+
+impl Wanted {
+    /// The settings that a new repository begins with.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let base_image = self.base_image.as_ref().map(|image| ("BASE_IMAGE", image.to_string()));
+        let registry = self.registry.as_ref().map(|path| ("REGISTRY", path.to_string()));
+        base_image.into_iter().chain(registry).collect()
     }
-    let name = match &args.mission {
+}
+
+/// What the options say, and a person where they say nothing of the mission.
+async fn wanted(global: &Global, args: &InitArgs, is_new: bool) -> Result<Wanted, Failure> {
+    let settings = global.settings();
+    let setting = |name: &str| settings.get(name).map(String::as_str);
+    let mut wanted = Wanted {
+        mission: args.mission.clone(),
+        environment: args.env.clone(),
+        base_image: setting("BASE_IMAGE").map_or(Ok(None), base_image)?,
+        registry: setting("REGISTRY").map(str::parse).transpose()?,
+        common: args.common,
+        ci: args.ci.and_then(Workflow::ci),
+    };
+    if args.mission.is_some() || args.from.is_some() || !questions::may_ask() {
+        return Ok(wanted);
+    }
+    let interrupts = signals::listen()?;
+    let mut interview = Interview::new(&interrupts);
+    let first = if is_new { "demo" } else { "" };
+    let mission = interview
+        .value("What is the mission called?", first, named::<MissionName>)
+        .await?;
+    if args.env.is_none() {
+        let question = "What is its environment called?";
+        wanted.environment = Some(interview.value(question, mission.as_str(), named).await?);
+    }
+    wanted.mission = Some(mission);
+    if !is_new {
+        return Ok(wanted);
+    }
+    if setting("BASE_IMAGE").is_none() {
+        let question = "What do images extend: an image, or debian, made here?";
+        let parse = |text: &str| base_image(text).map_err(|error| error.to_string());
+        wanted.base_image = interview.value(question, "debian", parse).await?;
+    }
+    if setting("REGISTRY").is_none() {
+        let question = "Where are images pushed, as registry.example.org/hub?";
+        let parse = |text: &str| (text != "nowhere").then(|| named(text)).transpose();
+        wanted.registry = interview.value(question, "nowhere", parse).await?;
+    }
+    if !args.common {
+        let question = "Write out the common image, to be changed: yes or no?";
+        wanted.common = interview.value(question, "no", yes_or_no).await?;
+    }
+    if args.ci.is_none() {
+        let parse = |text: &str| Workflow::from_str(text, true);
+        wanted.ci = interview
+            .value("Whose workflow: github, gitlab or none?", "none", parse)
+            .await?
+            .ci();
+    }
+    Ok(wanted)
+}
+
+fn named<T: FromStr<Err = ReferenceError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ReferenceError| error.to_string())
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "y" | "yes" => Ok(true),
+        "n" | "no" => Ok(false),
+        _ => Err("type yes or no".to_owned()),
+    }
+}
+
+/// The missions that are asked for.
+fn missions(args: &InitArgs, wanted: &Wanted, root: &Path, is_new: bool) -> Result<Scaffold, Failure> {
+    if let Some(from) = &args.from {
+        let base = wanted
+            .base_image
+            .clone()
+            .map_or(BaseImage::Debian, BaseImage::Reference);
+        return Ok(carried_over(args, from, &base)?);
+    }
+    let name = match &wanted.mission {
         Some(name) => name.clone(),
-        None if is_new => match output::ask("What is the first mission called? [demo]").await {
-            Some(name) => name.parse::<MissionName>()?,
-            None => "demo".parse::<MissionName>()?,
-        },
+        None if is_new => "demo".parse::<MissionName>()?,
         None => {
             let message = format!("{} is a repository already", root.display());
             return Err(Failure::new(ExitCode::Usage, message).hint("name a new mission in it with --mission"));
         }
     };
-    let environment = match &args.env {
+    let environment = match &wanted.environment {
         Some(environment) => environment.clone(),
         None => name.as_str().parse::<EnvironmentName>()?,
     };
@@ -136,32 +234,9 @@ fn carried_over(args: &InitArgs, from: &Path, base: &BaseImage) -> Result<Scaffo
     }
 }
 
-/// The workflow that is asked for. A new repository on a terminal is asked.
-async fn workflow(args: &InitArgs, is_new: bool) -> Option<Ci> {
-    let named = match args.ci {
-        None if is_new => output::ask("Whose workflow shall be written: github, gitlab or none? [none]").await,
-        _ => None,
-    };
-    let asked = named.and_then(|named| Workflow::from_str(&named, true).ok());
-    match args.ci.or(asked) {
-        Some(Workflow::Github) => Some(Ci::Github),
-        Some(Workflow::Gitlab) => Some(Ci::Gitlab),
-        Some(Workflow::None) | None => None,
-    }
-}
-
-/// What the base image is, as far as the call says.
-fn base_image(global: &Global) -> Result<BaseImage, Failure> {
-    match global.settings().get("BASE_IMAGE").map(String::as_str) {
-        None | Some("debian") => Ok(BaseImage::Debian),
-        Some(reference) => Ok(BaseImage::Reference(reference.parse::<ImageReference>()?)),
-    }
-}
-
-/// The settings that the call gives.
-fn given(global: &Global) -> Vec<(&'static str, String)> {
-    let given = global.settings().into_iter();
-    given.filter(|(name, _)| *name != "USE_FROZEN").collect()
+/// The image that is extended; `None` where floe makes the base.
+fn base_image(text: &str) -> Result<Option<ImageReference>, ReferenceError> {
+    (text != "debian").then(|| text.parse()).transpose()
 }
 
 /// Says what to do next, in the words that lead there.
@@ -177,7 +252,7 @@ fn next(scaffold: &Scaffold, args: &InitArgs) {
     let floating = if scaffold.frozen {
         ""
     } else {
-        ", and writes what it was made of into frozen specs"
+        ", and writes its frozen specs"
     };
     let steps = [
         (format!("floe plan {first}"), "what would be built".to_owned()),

@@ -53,8 +53,8 @@ pub async fn execute(global: &Global, args: &PackagesArgs) -> Result<(), Failure
         reasons.entry(unknown.reason).or_default().push(&unknown.environment);
     }
     for (reason, environments) in reasons {
-        output::tell(&format!(
-            "warning: it is not known what {} holds: {reason}",
+        output::warn(&format!(
+            "it is not known what {} holds: {reason}",
             environments.join(", ")
         ));
     }

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
+use crate::cli::questions::{self, Answer};
 use crate::cli::session::Session;
 use crate::quantity::Limit;
 use crate::report::amounts::{bytes, count};
@@ -102,11 +103,13 @@ pub async fn execute(global: &Global, args: &PruneArgs) -> Result<(), Failure> {
         return Ok(());
     }
     if !args.consent.yes {
-        let answer = output::ask(&format!("Remove {what}? [y/N]")).await;
-        match answer.as_deref() {
-            Some("y" | "Y" | "yes") => {}
-            Some(_) => return Ok(()),
-            None => {
+        match questions::ask(&format!("Remove {what}? [y/N]"), &session.interrupts).await? {
+            Answer::Given(answer) if matches!(answer.as_str(), "y" | "Y" | "yes") => {}
+            Answer::Given(_) | Answer::Ended => {
+                output::say("Nothing is removed.");
+                return Ok(());
+            }
+            Answer::Nobody => {
                 let failure = Failure::new(ExitCode::Refused, format!("{what} would go, and nobody said yes"));
                 return Err(failure.hint("`floe prune --yes` asks nobody"));
             }

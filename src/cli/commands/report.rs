@@ -63,7 +63,7 @@ pub fn execute(global: &Global, args: &ReportArgs) -> Result<(), Failure> {
         output::say(&format!("Report: {}", shown.join("report.html").display()));
     }
     if let Some(form) = args.format.as_deref().and_then(Form::called) {
-        output::result(&reading.form(form, global)?)?;
+        output::result(&reading.form(form)?)?;
     }
     let outcome = &reading.account.outcome;
     if outcome.passed {
@@ -106,11 +106,11 @@ impl Reading {
     }
 
     /// One report.
-    fn form(&self, form: &Form, global: &Global) -> Result<String, Failure> {
+    fn form(&self, form: &Form) -> Result<String, Failure> {
         let style = Style {
-            color: output::colored_result(global.color),
+            color: output::colored_result(),
             live: false,
-            ..output::style(global.color, global.verbose)
+            ..output::style()
         };
         Ok(form.render(&Subject {
             account: &self.account,

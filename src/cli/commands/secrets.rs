@@ -199,8 +199,8 @@ fn exports(global: &Global, args: &ExportsArgs) -> Result<(), Failure> {
     }
     all.lines.push_str(&found.lines);
     for name in &found.left_out {
-        output::say(&format!(
-            "warning: left out, since no variable has such a name: {}",
+        output::warn(&format!(
+            "left out, since no variable has such a name: {}",
             shown(name.as_ref())
         ));
     }
@@ -258,7 +258,7 @@ impl Place {
         let Some(line) = &workplace.settings.secrets.login else {
             return Ok(Vec::new());
         };
-        secrets::login(line, workplace.repository.root(), &mut |line| output::say(line))
+        secrets::login(line, workplace.repository.root(), &mut |line| output::insist(line))
     }
 
     fn sops(&self, variables: Vec<(String, String)>) -> Sops {
@@ -341,11 +341,11 @@ impl Editing for Person<'_> {
         if !io::stdin().is_terminal() {
             return false;
         }
-        output::say(&error.to_string());
+        output::insist(&error.to_string());
         if let Some(hint) = error.hint() {
-            output::say(&hint);
+            output::insist(&hint);
         }
-        output::say("Edit it again? Otherwise what you wrote is lost. [Y/n]");
+        output::insist("Edit it again? Otherwise what you wrote is lost. [Y/n]");
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         read.is_ok_and(|length| length > 0) && !answer.trim().to_lowercase().starts_with('n')

@@ -51,7 +51,7 @@ pub fn execute(global: &Global, args: &SettingsArgs) -> Result<(), Failure> {
         Format::Text => {
             output::result(&table(&shown))?;
             for doubt in doubts {
-                output::tell(&format!("warning: {doubt}"));
+                output::warn(&doubt);
             }
         }
         Format::Json => {

@@ -49,7 +49,7 @@ pub struct TestArgs {
     #[command(flatten)]
     run: RunArgs,
     /// How much memory the container may take, e.g. 8G, the limit that a hub sets for its users
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
     container_memory: Option<Size>,
     #[command(flatten)]
     foreign: ForeignArgs,
@@ -76,7 +76,7 @@ struct AdditionArgs {
     #[arg(long, conflicts_with_all = ["rerun_failed", "list", "image", "partition"])]
     added: bool,
     /// The commit since which it was added
-    #[arg(long, value_name = "COMMIT", requires = "added")]
+    #[arg(long, value_name = "COMMIT", requires = "added", hide_short_help = true)]
     since: Option<String>,
 }
 
@@ -92,14 +92,21 @@ struct ForeignArgs {
         value_name = "MODULE,…",
         value_delimiter = ',',
         requires = "image",
-        help_heading = "Any image"
+        help_heading = "Any image",
+        hide_short_help = true
     )]
     imports: Vec<String>,
     /// A notebook, or a directory whose notebooks, less those in hidden directories, run with all files beside them
-    #[arg(long, value_name = "PATH", requires = "image", help_heading = "Any image")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        requires = "image",
+        help_heading = "Any image",
+        hide_short_help = true
+    )]
     notebooks: Option<PathBuf>,
     /// Start the image as a JupyterHub does, and see whether its server answers
-    #[arg(long, requires = "image", help_heading = "Any image")]
+    #[arg(long, requires = "image", help_heading = "Any image", hide_short_help = true)]
     server: bool,
 }
 

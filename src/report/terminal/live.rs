@@ -19,6 +19,7 @@ pub(super) struct Screen {
     writer: Writer,
     model: Arc<Mutex<Model>>,
     below: Below,
+    muted: bool,
 }
 
 /// What tells of what goes on now.
@@ -27,6 +28,8 @@ enum Below {
     Area(Area),
     /// A line from time to time.
     Pulse(Pulse),
+    /// Nothing.
+    Nothing,
 }
 
 struct Area {
@@ -41,24 +44,36 @@ impl Screen {
         let (shown, to) = (Arc::clone(&model), Arc::clone(&writer));
         let below = if style.live {
             Below::Area(Area::begin(to, shown, style))
+        } else if style.quiet {
+            Below::Nothing
         } else {
             let paint = Paint { color: style.color };
             Below::Pulse(Pulse::begin(to, shown, paint, SILENCE_INTERVAL))
         };
-        Self { writer, model, below }
+        Self {
+            writer,
+            model,
+            below,
+            muted: false,
+        }
+    }
+
+    /// Whether lines are passed over from now on.
+    pub(super) fn mute(&mut self, muted: bool) {
+        self.muted = muted;
     }
 
     /// The columns of the terminal, where there is an area.
     pub(super) fn columns(&self) -> Option<usize> {
         match &self.below {
             Below::Area(area) => Some(usize::from((area.width)())),
-            Below::Pulse(_) => None,
+            Below::Pulse(_) | Below::Nothing => None,
         }
     }
 
     /// Shows lines that stay. A display that cannot be written to stops nothing.
     pub(super) fn lines(&self, lines: &[String]) {
-        if lines.is_empty() {
+        if lines.is_empty() || self.muted {
             return;
         }
         let mut text = lines.join("\n");
@@ -73,6 +88,7 @@ impl Screen {
                 pulse.heard();
                 write();
             }
+            Below::Nothing => write(),
         }
     }
 
@@ -93,7 +109,9 @@ impl Area {
     fn begin(writer: Writer, shown: Arc<Mutex<Model>>, style: Style) -> Self {
         let paint = Paint { color: style.color };
         let draw = move |_: &ProgressState, out: &mut dyn fmt::Write| {
-            let lines = lock(&shown).area(paint, usize::from((style.width)()), Instant::now());
+            // Ctrl-C is echoed as `^C`, which must not take a line of its own: the area would not be taken away whole.
+            let columns = usize::from((style.width)()).saturating_sub(2);
+            let lines = lock(&shown).area(paint, columns, Instant::now());
             let _ = out.write_str(&lines.join("\n"));
         };
         let terminal = Terminal {

@@ -185,7 +185,9 @@ fn end(outcome: &Outcome, show: Show, screen: &Screen) {
         model.bar = None;
         model.tasks.clear();
     });
-    screen.lines(&summary(outcome, show));
+    if !(show.quiet && outcome.passed) {
+        screen.lines(&summary(outcome, show));
+    }
 }
 
 /// The lines of a run that has ended.
@@ -243,7 +245,7 @@ fn explanation(cause: &Cause, output: &str, show: Show) -> Vec<String> {
     lines
 }
 
-/// `roman, part 2 of 4: 12 tests expected of image 5472c8bb85ed, run …`
+/// `roman, part 2 of 4: 12 tests, image 5472c8bb85ed, run …`
 fn beginning(begun: &RunStarted, show: Show) -> String {
     let name = show.paint.ink(Ink::Name, &show.untrusted.inline(&begun.mission));
     let part = begun
@@ -251,7 +253,7 @@ fn beginning(begun: &RunStarted, show: Show) -> String {
         .map(|part| format!(", part {} of {}", part.index, part.of))
         .unwrap_or_default();
     format!(
-        "{name}{part}: {} expected of image {}, run {}",
+        "{name}{part}: {}, image {}, run {}",
         count(begun.expected.len(), "test"),
         begun.image.short(),
         show.untrusted.inline(&begun.run)

@@ -1,6 +1,7 @@
 //! What the display prints, as snapshots.
 
 mod builds;
+mod quiet;
 
 use std::io;
 
@@ -30,6 +31,7 @@ const PLAIN: Style = Style {
     width: || 80,
     commands: false,
     verbose: false,
+    quiet: false,
 };
 
 fn shown(style: Style, events: &[Event]) -> String {
@@ -151,7 +153,7 @@ fn failing() -> Vec<Event> {
 #[test]
 fn a_passing_run_says_so() {
     insta::assert_snapshot!(shown(PLAIN, &passing()), @r#"
-             Testing roman: 2 tests expected of image 6105d6cc76af, run 20300101-1200
+             Testing roman: 2 tests, image 6105d6cc76af, run 20300101-1200
             Starting 2 tests, 2 at a time
         │ warming up
                 PASS [   0.812s] roman-cal::imports::numpy
@@ -170,7 +172,7 @@ fn a_failing_run_shows_its_causes_and_obeys_nothing() {
         ..PLAIN
     };
     insta::assert_snapshot!(shown(style, &failing()), @r#"
-             Testing roman: 3 tests expected of image 6105d6cc76af, run 20300101-1200
+             Testing roman: 3 tests, image 6105d6cc76af, run 20300101-1200
             Starting 3 tests, 2 at a time
                 PASS [   0.812s] roman-cal::imports::numpy
                 FAIL [   0.812s] roman-cal::notebooks::intro.ipynb
@@ -208,7 +210,7 @@ fn tests_that_did_not_run_are_listed_once_with_their_cause_once() {
         lost("c", why),
     ]);
     insta::assert_snapshot!(shown(PLAIN, &events), @r#"
-             Testing roman: 1 test expected of image 6105d6cc76af, run 20300101-1200
+             Testing roman: 1 test, image 6105d6cc76af, run 20300101-1200
             Starting 1 test, 2 at a time
                 PASS [   0.812s] roman-cal::imports::numpy
         ────────────
@@ -266,7 +268,7 @@ fn repeated() -> Vec<Event> {
 #[test]
 fn slow_repeated_and_flaky_tests_are_told_apart() {
     insta::assert_snapshot!(shown(PLAIN, &repeated()), @r#"
-         Testing roman, part 1 of 2: 2 tests expected of image 6105d6cc76af, run 20300101-1200
+         Testing roman, part 1 of 2: 2 tests, image 6105d6cc76af, run 20300101-1200
         Starting 2 tests, 2 at a time
             SLOW [> 60.000s] roman-cal::notebooks::intro.ipynb
            RETRY [  61.250s] roman-cal::notebooks::intro.ipynb
@@ -314,7 +316,7 @@ fn an_earlier_run_reads_as_it_did_when_it_ran() {
 fn a_run_of_nothing_looks_like_a_failure() {
     let events = to_its_end(vec![begun(&[]), suite(&[])]);
     insta::assert_snapshot!(shown(PLAIN, &events), @r#"
-             Testing roman: 0 tests expected of image 6105d6cc76af, run 20300101-1200
+             Testing roman: 0 tests, image 6105d6cc76af, run 20300101-1200
             Starting 0 tests, 2 at a time
         ────────────
              Summary [   3.200s] 0 tests run: 0 passed
