@@ -14,7 +14,7 @@ use crate::builder::{self, BuildError, Built, Options};
 use crate::compose::{self, Mounts};
 use crate::context::Context;
 use crate::engine::{BuildRequest, ContainerRequest, Containers, Engine, EngineError, Wanted};
-use crate::event::Sink;
+use crate::event::{Event, Sink};
 use crate::fault::{Explained, Kind, Place};
 use crate::image::label;
 use crate::plan::{self, FrozenFile, ImagePlan};
@@ -154,6 +154,8 @@ pub async fn export(
         tags: Vec::new(),
         no_cache: false,
     };
+    let text = format!("reading what {} holds", wanted.name);
+    events.emit(Event::Note { text });
     let exported = tokio::select! {
         exported = engine.build(request, events) => exported?,
         // A build that is dropped ends, and leaves no image.

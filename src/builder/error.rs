@@ -93,8 +93,13 @@ impl Explained for BuildError {
 
 fn at(line: Option<&Place>, said: Option<&Said>, error: &EngineError) -> String {
     let line = line.map(|line| format!("{line}: ")).unwrap_or_default();
-    let said = said.map(|said| format!(": {}", said.error)).unwrap_or_default();
-    format!("{line}{error}{said}")
+    let error = error.to_string();
+    let Some(said) = said else {
+        return format!("{line}{error}");
+    };
+    // What the agent says tells more than the code that it ended with.
+    let error = error.rsplit_once(": exit code: ").map_or(&*error, |(error, _)| error);
+    format!("{line}{error}: {}", said.error)
 }
 
 impl From<EngineError> for BuildError {

@@ -212,7 +212,7 @@ async fn a_legitimate_failure_is_not_tried_again_and_names_the_line_that_was_wri
     let text = error.to_string();
     assert_eq!(
         text,
-        "missions/m/Dockerfile.custom:3: building common failed: exit code: 1: missions/m/environments/e/e.pip:3 is odd"
+        "missions/m/Dockerfile.custom:3: building common failed: missions/m/environments/e/e.pip:3 is odd"
     );
     assert_eq!(
         changes(&fake).iter().filter(|call| call.contains("mission m")).count(),

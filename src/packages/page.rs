@@ -44,6 +44,7 @@ struct Fact {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct Section {
     anchor: String,
     name: String,
@@ -54,6 +55,10 @@ struct Section {
     since: bool,
     summary: String,
     changes: Vec<Changed>,
+    /// Whether the licence of any package is known.
+    licensed: bool,
+    /// Whether it is known what wants any package.
+    explained: bool,
     packages: Vec<Row>,
 }
 
@@ -160,6 +165,8 @@ fn section(environment: &Environment, before: Option<&Before>, number: usize) ->
         since: before.is_some(),
         summary: summary.unwrap_or_default(),
         changes: changes.iter().flat_map(|changes| &changes.0).map(changed).collect(),
+        licensed: rows.iter().any(|row| !row.license.is_empty()),
+        explained: rows.iter().any(|row| !row.why.is_empty()),
         packages: rows,
     }
 }

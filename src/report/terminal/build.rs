@@ -135,7 +135,9 @@ impl BuildDisplay {
                 let last = known.last.into_iter().collect::<String>();
                 lines.extend(show.section(Ink::Careful, "last output", &last));
             }
-            lines.extend(show.section(Ink::Bad, "error", error));
+            if !is_exit_code(error) {
+                lines.extend(show.section(Ink::Bad, "error", error));
+            }
         } else if show.verbose || !is_chore(name_given) {
             let (ink, label, rest) = if *cached {
                 (Ink::Dim, "CACHED", name)
@@ -235,6 +237,12 @@ impl Step {
 fn title(name: &str) -> String {
     let words = name.split_whitespace().filter(|word| !word.starts_with("--mount="));
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether an error tells nothing but how a program ended, of which its output tells more.
+fn is_exit_code(error: &str) -> bool {
+    let code = error.trim().strip_prefix("exit code: ");
+    code.is_some_and(|code| code.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// Whether a step is the builder's own preparation and not one of the Dockerfile's.
