@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use procfs_core::FromRead as _;
 use procfs_core::process::{LimitValue, Limits, Stat};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// What the process table says of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,11 +79,17 @@ impl Process {
     }
 }
 
+/// Asks every process that this one started, by however many steps, to end.
+pub fn end_descendants() {
+    for process in Process::all().filter(|process| process.descends_from(getpid())) {
+        // What is gone meanwhile needs no signal.
+        let _ = kill_process(process.pid, Signal::TERM);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-
-    use rustix::process::getpid;
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! Interrupts: the first asks the work to end and clean up, the next ends floe at once. Where the second one means
 //! something to the work itself, the third ends floe.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -21,6 +21,8 @@ pub struct Interrupts {
     heard: watch::Receiver<Heard>,
     /// How many interrupts after the first are left to the work.
     patience: Arc<AtomicUsize>,
+    /// Held while something is written that must be whole.
+    writing: Arc<Mutex<()>>,
 }
 
 /// Passes interrupts on.
@@ -28,6 +30,7 @@ pub struct Interrupts {
 pub struct Interrupter {
     heard: watch::Sender<Heard>,
     patience: Arc<AtomicUsize>,
+    writing: Arc<Mutex<()>>,
 }
 
 /// The interrupts so far.
@@ -51,6 +54,11 @@ impl Interrupter {
         });
         false
     }
+
+    /// Waits until nothing is being written that must be whole. Nothing such is begun until the guard is dropped.
+    pub fn settled(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Interrupts {
@@ -59,11 +67,29 @@ impl Interrupts {
     pub fn new() -> (Interrupter, Self) {
         let (sender, heard) = watch::channel(Heard::default());
         let patience = Arc::new(AtomicUsize::new(0));
+        let writing = Arc::default();
         let interrupter = Interrupter {
             heard: sender,
             patience: Arc::clone(&patience),
+            writing: Arc::clone(&writing),
         };
-        (interrupter, Self { heard, patience })
+        let interrupts = Self {
+            heard,
+            patience,
+            writing,
+        };
+        (interrupter, interrupts)
+    }
+
+    /// Writes what must be whole: nothing ends floe meanwhile. After an interrupt nothing is written.
+    pub fn write_whole<T>(&self, write: impl FnOnce() -> T) -> Result<T, Interrupt> {
+        let _writing = self.settled();
+        self.so_far().map_or_else(|| Ok(write()), Err)
+    }
+
+    /// The same as [`Interrupter::settled`].
+    pub fn settled(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Completes at the first interrupt.
@@ -111,6 +137,15 @@ impl Interrupts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn after_an_interrupt_nothing_is_written_that_must_be_whole() {
+        let (interrupter, interrupts) = Interrupts::new();
+        assert_eq!(interrupts.write_whole(|| 1), Ok(1));
+        assert!(!interrupter.interrupt(Interrupt::Terminated));
+        let written = interrupts.write_whole(|| unreachable!("it was interrupted"));
+        assert_eq!(written, Err::<(), _>(Interrupt::Terminated));
+    }
 
     #[tokio::test]
     async fn the_second_interrupt_ends_floe_unless_the_work_waits_for_it() {

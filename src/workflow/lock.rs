@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{SpecifyError, WorkflowError, Workplace, solve};
+use super::{Interrupts, SpecifyError, WorkflowError, Workplace, solve};
 use crate::config::{BaseImage, Settings, Site};
 use crate::envs::conda::Config;
 use crate::envs::{self, Askers, Installer, Kept, Start, Tools, Unsolved, Upgrade};
@@ -48,6 +48,7 @@ pub fn lock(
     missions: &[MissionName],
     options: &LockOptions,
     uv: Option<PathBuf>,
+    interrupts: &Interrupts,
 ) -> Result<Vec<Locked>, WorkflowError> {
     let repository = &workplace.repository;
     let mut wanted = Vec::new();
@@ -75,8 +76,8 @@ pub fn lock(
     if options.environments.iter().any(EnvironmentName::is_base) && !own_base {
         solutions.push(solver.base(repository, &options.upgrade)?);
     }
-    for directory in wanted {
-        match env::load(&directory) {
+    for directory in &wanted {
+        match env::load(directory) {
             Ok(files) => solutions.push(solver.solve(repository, &files, &options.upgrade)?),
             // Tests alone, of an environment that a Dockerfile makes its own way.
             Err(SpecError::Empty { .. }) if options.environments.is_empty() => {}
@@ -91,7 +92,13 @@ pub fn lock(
     }
     if !options.dry_run {
         let files = solutions.iter().map(Solution::files).collect::<Result<Vec<_>, _>>()?;
-        draft::replace(&files.concat())?;
+        let write = || {
+            for directory in &wanted {
+                draft::sweep(directory);
+            }
+            draft::replace(&files.concat())
+        };
+        interrupts.write_whole(write).map_err(WorkflowError::Interrupted)??;
         for solution in &solutions {
             solution.remember(workplace)?;
         }

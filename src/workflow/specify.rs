@@ -9,7 +9,7 @@ pub use self::error::SpecifyError;
 
 use self::draft::Draft;
 use super::lock::{self, Solver};
-use super::{Locked, WorkflowError, Workplace};
+use super::{Interrupts, Locked, WorkflowError, Workplace};
 use crate::envs::Upgrade;
 use crate::fault::{Explained as _, Place};
 use crate::plan;
@@ -59,7 +59,12 @@ pub struct Specified {
 
 /// Changes the specs of an environment, solves them, and writes specs, frozen spec and lock together. What is frozen stays
 /// where it fits. `uv` is the program that solves pip lists.
-pub fn specify(workplace: &Workplace, wanted: &Specify, uv: Option<PathBuf>) -> Result<Specified, WorkflowError> {
+pub fn specify(
+    workplace: &Workplace,
+    wanted: &Specify,
+    uv: Option<PathBuf>,
+    interrupts: &Interrupts,
+) -> Result<Specified, WorkflowError> {
     let repository = &workplace.repository;
     let mission = mission(workplace, wanted)?;
     // Nothing of it is read, and nothing written, before it has been looked at.
@@ -95,7 +100,11 @@ pub fn specify(workplace: &Workplace, wanted: &Specify, uv: Option<PathBuf>) -> 
     if !wanted.dry_run {
         let mut written = draft.texts.clone().into_iter().collect::<Vec<_>>();
         written.extend(solution.files()?);
-        crate::spec::draft::replace(&written)?;
+        let write = || {
+            crate::spec::draft::sweep(&directory);
+            crate::spec::draft::replace(&written)
+        };
+        interrupts.write_whole(write).map_err(WorkflowError::Interrupted)??;
         solution.remember(workplace)?;
     }
     Ok(Specified {

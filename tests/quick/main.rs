@@ -16,6 +16,7 @@ mod foreign;
 mod hub;
 mod init;
 mod installation;
+mod interrupted;
 mod machine;
 mod packages;
 mod planning;

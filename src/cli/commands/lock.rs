@@ -9,6 +9,7 @@ use crate::cli::args::{Format, Global, Missions};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
+use crate::cli::signals;
 use crate::envs::Upgrade;
 use crate::reference::EnvironmentName;
 use crate::spec::changes::{Change, Kind};
@@ -67,7 +68,10 @@ pub fn execute(global: &Global, args: &LockArgs) -> Result<(), Failure> {
         upgrade: args.solving.upgrade(),
         dry_run: args.solving.dry_run,
     };
-    let locked = workflow::lock(&session.workplace, &missions, &options, output::program("uv"))?;
+    let (workplace, interrupts) = (&session.workplace, &session.interrupts);
+    let locked = signals::interruptible(interrupts, || {
+        workflow::lock(workplace, &missions, &options, output::program("uv"), interrupts)
+    })?;
     output::result(&match args.solving.format {
         Format::Text => locked.iter().map(|locked| text(locked, args.solving.dry_run)).collect(),
         Format::Json => {

@@ -8,6 +8,7 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
+use crate::cli::signals;
 use crate::reference::{EnvironmentName, MissionName};
 use crate::spec::edit::{self, PackageKind};
 use crate::workflow::{self, Change, Locked, Specified, Specify};
@@ -48,7 +49,10 @@ pub fn execute(global: &Global, args: &RemoveArgs) -> Result<(), Failure> {
 /// Changes specs, and prints what became of them.
 pub(super) fn specified(global: &Global, wanted: &Specify, solving: &Solving) -> Result<(), Failure> {
     let session = Session::open(global, &[("USE_FROZEN", "0".to_owned())])?;
-    let specified = workflow::specify(&session.workplace, wanted, output::program("uv"))?;
+    let (workplace, interrupts) = (&session.workplace, &session.interrupts);
+    let specified = signals::interruptible(interrupts, || {
+        workflow::specify(workplace, wanted, output::program("uv"), interrupts)
+    })?;
     output::result(&match solving.format {
         Format::Text => text(&specified, solving.dry_run),
         Format::Json => format!("{:#}\n", json(&specified)),
