@@ -26,6 +26,9 @@ pub const FORMAT: u32 = 2;
 pub struct Record {
     /// When the event was emitted.
     pub at: Timestamp,
+    /// Its place in its log, counted from 1; 0 where it is in none, or in one of an earlier floe.
+    #[serde(default, skip_serializing_if = "is_nowhere")]
+    pub number: u64,
     /// The event.
     #[serde(flatten)]
     pub event: Event,
@@ -37,9 +40,15 @@ impl Record {
     pub fn now(event: Event) -> Self {
         Self {
             at: Timestamp::now(),
+            number: 0,
             event,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_nowhere(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Something that happened.

@@ -92,6 +92,7 @@ mod tests {
         let begun = Event::RunStarted(RunStarted::new("r", "m", Digest::of(b"i"), vec![]));
         let record = |event| Record {
             at: Timestamp::UNIX_EPOCH,
+            number: 0,
             event,
         };
         let end = Event::RunFinished {

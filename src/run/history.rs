@@ -16,8 +16,9 @@ use crate::run::store::{self, LOG};
 use crate::state::{FileError, State};
 use crate::suite::request::Expected;
 
-/// How many earlier runs are asked. A test that none of them ran is as good as a new one.
-const ASKED: usize = 5;
+/// How many earlier runs are asked; the parts of a divided one count as one. A test that none of them ran is as good as a
+/// new one.
+const ASKED: f64 = 5.0;
 
 /// The ID of a run that begins now: when, for whom, and something that sets two runs of one second apart.
 #[must_use]
@@ -50,17 +51,24 @@ fn ended(state: &State, mission: &MissionName) -> Result<Vec<String>, FileError>
 #[must_use]
 pub fn known(state: &State, mission: &MissionName) -> BTreeMap<TestId, Expected> {
     let mut known = BTreeMap::new();
-    for run in ended(state, mission).unwrap_or_default().iter().take(ASKED) {
-        let _ = each(&state.run(run).join(LOG), |event| {
-            if let Event::TestFinished(test) = event
-                && ran(&test)
-            {
+    let mut asked = 0.0;
+    for run in ended(state, mission).unwrap_or_default() {
+        // Parts do not add up to a whole number exactly.
+        if asked > ASKED - 0.001 {
+            break;
+        }
+        let mut share = 1.0;
+        let _ = each(&state.run(&run).join(LOG), |event| match event {
+            Event::RunStarted(begun) => share = begun.part.map_or(1.0, |part| f64::from(part.of.max(1)).recip()),
+            Event::TestFinished(test) if ran(&test) => {
                 known.entry(test.id).or_insert(Expected {
                     seconds: (test.seconds * 1000.0).round() / 1000.0,
                     memory: test.peak_memory,
                 });
             }
+            _ => {}
         });
+        asked += share;
     }
     known
 }

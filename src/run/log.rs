@@ -8,6 +8,7 @@ use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::event::{Event, FORMAT, Record, Sink};
@@ -56,14 +57,33 @@ impl Explained for LogError {
     }
 }
 
-/// Writes each event as a line of a file, with the time at which it was emitted.
+/// Writes each event as a line of a file, with the time at which it was emitted and its number, so that a line that is lost
+/// later is missed.
 ///
 /// A failing write (a full disk) stops the log, not the work: what is written stays whole lines, and since the end is
 /// missing, nobody takes the run for one that passed. [`Log::failed`] tells of it.
 #[derive(Debug)]
 pub struct Log {
-    file: Mutex<File>,
+    file: Mutex<Written>,
     failed: OnceLock<io::Error>,
+}
+
+/// The file, and what stands at its end.
+#[derive(Debug)]
+struct Written {
+    file: File,
+    records: u64,
+    last: Timestamp,
+}
+
+impl Written {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            records: 0,
+            last: Timestamp::MIN,
+        }
+    }
 }
 
 impl Log {
@@ -80,7 +100,7 @@ impl Log {
         // Where a file system knows no locks, nobody can tell a run that goes on from one that was killed.
         let _ = file.try_lock();
         Ok(Self {
-            file: Mutex::new(file),
+            file: Mutex::new(Written::new(file)),
             failed: OnceLock::new(),
         })
     }
@@ -94,12 +114,22 @@ impl Log {
 
 impl Sink for Log {
     fn emit(&self, event: Event) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // The time is taken under the lock, so that times never decrease from line to line.
-        if self.failed.get().is_none()
-            && let Err(error) = append(&mut file, &Record::now(event))
-        {
-            let _ = self.failed.set(error);
+        let mut written = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.failed.get().is_some() {
+            return;
+        }
+        // The time is taken under the lock, and a clock that is set back is not followed, so that times never decrease from
+        // line to line.
+        let record = Record {
+            at: Timestamp::now().max(written.last),
+            number: written.records + 1,
+            event,
+        };
+        match append(&mut written.file, &record) {
+            Ok(()) => (written.records, written.last) = (record.number, record.at),
+            Err(error) => {
+                let _ = self.failed.set(error);
+            }
         }
     }
 }
@@ -201,6 +231,7 @@ mod tests {
         let records = read(&path).unwrap();
         assert_eq!(records.iter().map(|r| r.event.clone()).collect::<Vec<_>>(), events);
         assert!(records[0].at <= records[1].at);
+        assert_eq!(records.iter().map(|r| r.number).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
@@ -244,7 +275,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_remembered_and_stops_nothing() {
         let log = Log {
-            file: Mutex::new(OpenOptions::new().append(true).open("/dev/full").unwrap()),
+            file: Mutex::new(Written::new(OpenOptions::new().append(true).open("/dev/full").unwrap())),
             failed: OnceLock::new(),
         };
         log.emit(warning("one"));

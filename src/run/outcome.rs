@@ -4,6 +4,7 @@
 //! a test that was expected and not reported, a set of tests that did not end, a log that stops early and a run of no
 //! tests are all failures, and each is named.
 
+mod logs;
 mod parts;
 
 use std::collections::{HashMap, HashSet};
@@ -95,6 +96,7 @@ impl Tally {
         for record in records {
             tally.take(&record.event);
         }
+        tally.problems.extend(logs::problems(records));
         tally
     }
 

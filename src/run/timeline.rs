@@ -161,6 +161,7 @@ mod tests {
     fn at(second: i64, event: Event) -> Record {
         Record {
             at: Timestamp::from_second(second).unwrap(),
+            number: 0,
             event,
         }
     }

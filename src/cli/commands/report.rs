@@ -23,7 +23,7 @@ use crate::state::State;
 /// Write or print the reports of earlier test runs; several are read as one, and must all have ended
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The runs: IDs, beginnings of IDs, or directories with an `events.jsonl`; the last run otherwise
+    /// The runs: IDs, beginnings of IDs, directories with an `events.jsonl`, or directories of those; the last run otherwise
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
     /// Where the reports are written; the run's own directory, or for several runs a new one below `.floe/reports/`
@@ -183,7 +183,21 @@ fn find(known: Option<&State>, words: &[String]) -> Result<Vec<PathBuf>, Failure
         let missing = || Failure::new(ExitCode::NothingRan, "no test has been run here").hint("`floe test` runs them");
         return Ok(vec![last.ok_or_else(missing)?]);
     }
-    words.iter().map(|word| one(&all, word)).collect()
+    let found = words.iter().map(|word| several(&all, word));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// The runs of a directory that holds the directories of runs, as `.floe/runs` does; one otherwise.
+fn several(all: &[PathBuf], word: &str) -> Result<Vec<PathBuf>, Failure> {
+    let path = Path::new(word);
+    if path.is_dir() && !path.join(LOG).is_file() {
+        let mut below = store::directories(path)?;
+        below.reverse();
+        if !below.is_empty() {
+            return Ok(below);
+        }
+    }
+    one(all, word).map(|run| vec![run])
 }
 
 /// One run: its directory, its log, its ID or the beginning of that.

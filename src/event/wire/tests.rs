@@ -7,6 +7,7 @@ use super::*;
 fn record(text: &str) -> Record {
     Record {
         at: jiff::Timestamp::UNIX_EPOCH,
+        number: 0,
         event: Event::Warning { text: text.to_owned() },
     }
 }

@@ -20,6 +20,7 @@ fn test(id: TestId, verdict: Verdict) -> Event {
 fn records(events: Vec<Event>) -> Vec<Record> {
     let record = |event| Record {
         at: Timestamp::UNIX_EPOCH,
+        number: 0,
         event,
     };
     events.into_iter().map(record).collect()

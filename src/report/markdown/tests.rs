@@ -18,6 +18,7 @@ fn account(events: Vec<Event>) -> Account {
     let events = std::iter::once(Event::RunStarted(begun)).chain(events).chain([end]);
     let record = |event| Record {
         at: Timestamp::UNIX_EPOCH,
+        number: 0,
         event,
     };
     Account::of(&events.map(record).collect::<Vec<_>>())

@@ -35,23 +35,23 @@ fn of_mission(mission: &str, runs: &[&RunStarted]) -> Vec<String> {
         problems.push(format!("runs of {mission} that are no parts of one run: {}", names()));
         return problems;
     }
-    let same = [
+    let sides = [
         (
             "have different numbers of parts",
-            differ(runs, |run| run.part.map(|part| part.of)),
+            sides(runs, |run| run.part.map(|part| part.of)),
         ),
-        ("tested different images", differ(runs, |run| Some(&run.image))),
+        ("tested different images", sides(runs, |run| Some(&run.image))),
         (
             "had different test definitions",
-            differ(runs, |run| run.definitions.as_ref()),
+            sides(runs, |run| run.definitions.as_ref()),
         ),
         (
             "were asked for different tests",
-            differ(runs, |run| run.selected.as_ref()),
+            sides(runs, |run| run.selected.as_ref()),
         ),
     ];
-    for (how, _) in same.into_iter().filter(|(_, differ)| *differ) {
-        problems.push(format!("the parts of {mission} {how}: {}", names()));
+    for (how, sides) in sides.into_iter().filter(|(_, sides)| sides.len() > 1) {
+        problems.push(format!("the parts of {mission} {how}: {}", sides.join(" against ")));
     }
     let of = parts.iter().map(|part| part.of).max().unwrap_or_default();
     let times = |index: u32| parts.iter().filter(|part| part.index == index).count();
@@ -78,8 +78,18 @@ fn of_mission(mission: &str, runs: &[&RunStarted]) -> Vec<String> {
     problems
 }
 
-fn differ<'a, T: PartialEq>(runs: &[&'a RunStarted], of: impl Fn(&'a RunStarted) -> T) -> bool {
-    runs.iter().any(|run| of(run) != of(runs[0]))
+/// The runs that agree with each other, by their names: one entry where all do, else the most first.
+fn sides<'a, T: PartialEq>(runs: &[&'a RunStarted], of: impl Fn(&'a RunStarted) -> T) -> Vec<String> {
+    let mut sides = Vec::<(T, Vec<&str>)>::new();
+    for run in runs {
+        let value = of(run);
+        match sides.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, side)) => side.push(&run.run),
+            None => sides.push((value, vec![&run.run])),
+        }
+    }
+    sides.sort_by_key(|(_, side)| std::cmp::Reverse(side.len()));
+    sides.into_iter().map(|(_, side)| list(side)).collect()
 }
 
 fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {

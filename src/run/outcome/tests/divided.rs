@@ -1,5 +1,8 @@
 //! A run that is divided: its parts are green only together.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::event::Part;
 
@@ -34,6 +37,7 @@ fn log(begun: RunStarted) -> Vec<Event> {
 fn merged(logs: &[Vec<Event>]) -> Outcome {
     let event = |event: Event| Record {
         at: jiff::Timestamp::UNIX_EPOCH,
+        number: 0,
         event,
     };
     Outcome::merged(&logs.concat().into_iter().map(event).collect::<Vec<_>>())
@@ -112,6 +116,9 @@ fn parts_that_do_not_belong_together_do_not_read_as_green() {
         let outcome = merged(&[log(part(1)), log(other), log(part(3))]);
         assert!(!outcome.passed, "{how}");
         assert!(outcome.problems[0].contains(how), "{:?}", outcome.problems);
+        let all = ["that are no parts of one run", "r1, r2, r3"];
+        let named = if how == all[0] { all[1] } else { "r1, r3 against r2" };
+        assert!(outcome.problems[0].ends_with(named), "{:?}", outcome.problems);
     }
 }
 
@@ -146,4 +153,122 @@ fn nothing_but_empty_parts_is_not_green() {
     };
     let outcome = merged(&[log(empty(1)), log(empty(2)), log(empty(3))]);
     assert_eq!(outcome.problems, ["no test ran"]);
+}
+
+/// The logs of all parts, as they are written: in each record its number. In `broken`, one test fails.
+fn written(broken: bool) -> Vec<Vec<Record>> {
+    let numbered = |mut events: Vec<Event>| {
+        if broken && let Some(place) = events.iter().position(|event| *event == passed("c")) {
+            events[place] = failed("c");
+            events[place + 1] = suite_ended(0, 1, 0);
+            events.pop();
+            events.push(tally(&events).finish(None, 1.0));
+        }
+        let records = (1..).zip(events).map(|(number, event)| Record {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            number,
+            event,
+        });
+        records.collect::<Vec<_>>()
+    };
+    (1..=3).map(|index| numbered(log(part(index)))).collect()
+}
+
+/// What can become of logs between a job that writes them and the one that reads them.
+#[derive(Debug, Clone)]
+enum Mishap {
+    LoseRecord(usize),
+    DoubleRecord(usize),
+    /// A record goes to another place, of the same log or another.
+    MoveRecord(usize, usize),
+    CutLog(usize, usize),
+    LoseLog(usize),
+    DoubleLog(usize),
+}
+
+fn befalls(logs: &mut Vec<Vec<Record>>, mishap: &Mishap) {
+    let at = |logs: &[Vec<Record>], place: usize| {
+        let places = logs.iter().enumerate();
+        let places = places.flat_map(|(log, records)| (0..records.len()).map(move |record| (log, record)));
+        let places = places.collect::<Vec<_>>();
+        (!places.is_empty()).then(|| places[place % places.len()])
+    };
+    match *mishap {
+        Mishap::LoseRecord(place) | Mishap::DoubleRecord(place) | Mishap::MoveRecord(place, _) => {
+            let Some((log, record)) = at(logs, place) else { return };
+            let taken = logs[log][record].clone();
+            match *mishap {
+                Mishap::DoubleRecord(_) => logs[log].insert(record, taken),
+                Mishap::MoveRecord(_, to) => {
+                    logs[log].remove(record);
+                    let (log, record) = at(logs, to).unwrap_or((log, 0));
+                    logs[log].insert(record, taken);
+                }
+                _ => drop(logs[log].remove(record)),
+            }
+        }
+        Mishap::CutLog(log, length) if !logs.is_empty() => {
+            let log = log % logs.len();
+            let length = length % (logs[log].len() + 1);
+            logs[log].truncate(length);
+        }
+        Mishap::LoseLog(log) if !logs.is_empty() => drop(logs.remove(log % logs.len())),
+        Mishap::DoubleLog(log) if !logs.is_empty() => logs.push(logs[log % logs.len()].clone()),
+        _ => {}
+    }
+}
+
+fn mishap() -> impl Strategy<Value = Mishap> {
+    prop_oneof![
+        any::<usize>().prop_map(Mishap::LoseRecord),
+        any::<usize>().prop_map(Mishap::DoubleRecord),
+        any::<(usize, usize)>().prop_map(|(from, to)| Mishap::MoveRecord(from, to)),
+        any::<(usize, usize)>().prop_map(|(log, length)| Mishap::CutLog(log, length)),
+        any::<usize>().prop_map(Mishap::LoseLog),
+        any::<usize>().prop_map(Mishap::DoubleLog),
+    ]
+}
+
+fn whole(logs: &[Vec<Record>]) -> Outcome {
+    Outcome::merged(&logs.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn one_record_or_log_that_is_lost_doubled_or_moved_is_never_green(mishap in mishap(), turn in 0..3_usize) {
+        let mut logs = written(false);
+        logs.rotate_left(turn);
+        prop_assert!(whole(&logs).passed, "the order of parts means nothing");
+        let before = logs.concat();
+        befalls(&mut logs, &mishap);
+        prop_assume!(logs.concat() != before);
+        let outcome = whole(&logs);
+        prop_assert!(!outcome.passed && !outcome.problems.is_empty(), "{:?}", outcome);
+    }
+
+    #[test]
+    fn whatever_is_lost_doubled_or_moved_a_failure_is_never_green(mishaps in vec(mishap(), 0..6)) {
+        let mut logs = written(true);
+        for mishap in &mishaps {
+            befalls(&mut logs, mishap);
+        }
+        prop_assert!(!whole(&logs).passed);
+    }
+
+    #[test]
+    fn what_is_green_after_mishaps_lacks_nothing(mishaps in vec(mishap(), 1..6)) {
+        let mut logs = written(false);
+        for mishap in &mishaps {
+            befalls(&mut logs, mishap);
+        }
+        let key = |record: &Record| format!("{record:?}");
+        let sorted = |logs: &[Vec<Record>]| {
+            let mut records = logs.concat().iter().map(key).collect::<Vec<_>>();
+            records.sort();
+            records
+        };
+        prop_assert!(!whole(&logs).passed || sorted(&logs) == sorted(&written(false)));
+    }
 }

@@ -1,0 +1,35 @@
+//! Whether logs are whole: the records of each are numbered, so that one that is lost, doubled or out of its place is missed,
+//! even where what the others say would do without it.
+
+use crate::event::{Event, Record};
+
+/// What is wrong with the order of `records`, which are those of one log or of several, one after the other. A log of an
+/// earlier floe has no numbers; nothing is known of its order. Nor is a log wrong that stops early: that its run did not
+/// end is missed elsewhere.
+pub(super) fn problems(records: &[Record]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let (mut run, mut last, mut ended, mut whole) = (None, 0, false, true);
+    for record in records {
+        let begun = match &record.event {
+            Event::RunStarted(begun) => Some(begun.run.as_str()),
+            _ => None,
+        };
+        if record.number == 1 || (record.number == 0 && begun.is_some()) {
+            (run, ended, whole) = (None, false, true);
+        } else if whole && (ended || record.number != last + u64::from(record.number > 0 || last > 0)) {
+            whole = false;
+            let log = run
+                .or(begun)
+                .map_or("a log".to_owned(), |run| format!("the log of {run}"));
+            problems.push(match (last, record.number) {
+                _ if ended => format!("{log} goes on after the end of its run"),
+                (0, number) => format!("{log} begins with record {number}"),
+                (last, 0) => format!("{log} has a record without a number after record {last}"),
+                (last, number) => format!("{log} has record {number} after record {last}"),
+            });
+        }
+        (run, last) = (run.or(begun), record.number);
+        ended |= matches!(record.event, Event::RunFinished { .. });
+    }
+    problems
+}
