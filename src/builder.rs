@@ -98,12 +98,8 @@ pub async fn build(
 
 /// Finds every image of the plan without building any.
 pub async fn find(plan: &BuildPlan, images: &dyn Images, state: &State) -> Result<Vec<Built>, BuildError> {
-    let mut parent = match &plan.base {
-        Base::Reference(reference) => images.image(reference.as_str()).await?,
-        Base::Rootfs(rootfs) => images.image(&rootfs::tag(rootfs).to_string()).await?,
-    }
-    .map(|image| image.id)
-    .ok_or_else(|| BuildError::NotBuilt {
+    let base = images.image(&base_reference(&plan.base)).await?;
+    let mut parent = base.map(|image| image.id).ok_or_else(|| BuildError::NotBuilt {
         name: "the base image".to_owned(),
         reason: "it is not on this machine".to_owned(),
         missions: missions(plan),
@@ -132,6 +128,15 @@ pub async fn find(plan: &BuildPlan, images: &dyn Images, state: &State) -> Resul
         }
     }
     Ok(built)
+}
+
+/// By what an engine knows the base of a plan.
+#[must_use]
+pub fn base_reference(base: &Base) -> String {
+    match base {
+        Base::Reference(reference) => reference.to_string(),
+        Base::Rootfs(rootfs) => rootfs::tag(rootfs).to_string(),
+    }
 }
 
 /// The tag by which builds start from an image that floe did not build.

@@ -186,12 +186,10 @@ mod tests {
             let call = code[at..].split(['|', ';', ')', '>', '&']).next().unwrap();
             let words = call.split_whitespace();
             // A variable stands for something that is well formed.
-            let said = |word: &str| {
-                if word.starts_with('$') {
-                    "x".to_owned()
-                } else {
-                    word.to_owned()
-                }
+            let said = |word: &str| match word {
+                "$PARTITION" => "1/2".to_owned(),
+                word if word.starts_with('$') => "x".to_owned(),
+                word => word.to_owned(),
             };
             words.map(|word| said(word.trim_matches('"'))).collect()
         };

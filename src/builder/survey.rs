@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::rootfs;
+use super::base_reference;
 use crate::engine::{EngineError, Images, Listed};
 use crate::image::label;
-use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
+use crate::plan::{BuildPlan, ImagePlan, Inputs};
 use crate::reference::{Digest, ImageTag, Role};
 use crate::state::State;
 
@@ -56,10 +56,9 @@ pub async fn survey(
     images: Option<&dyn Images>,
     state: &State,
 ) -> Result<Vec<Surveyed>, EngineError> {
-    let base = match (&plan.base, images) {
-        (_, None) => None,
-        (Base::Reference(reference), Some(images)) => images.image(reference.as_str()).await?,
-        (Base::Rootfs(rootfs), Some(images)) => images.image(&rootfs::tag(rootfs).to_string()).await?,
+    let base = match images {
+        None => None,
+        Some(images) => images.image(&base_reference(&plan.base)).await?,
     };
     let there = match images {
         Some(images) => Some(There::among(images.labelled(label::INPUT_DIGEST).await?)),

@@ -1,5 +1,6 @@
 //! What the documents of releases tell people and workflows to type, typed. git, the registry and the shell are real.
 
+mod dividing;
 mod place;
 mod proposing;
 mod workflows;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::builder::base_reference;
 use crate::cli::args::{Format, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -16,6 +17,10 @@ pub struct ImageArgs {
     /// Print what the image says of itself, as JSON: mission, commit, inputs and environments
     #[arg(long)]
     info: bool,
+    /// Print the references alone, a line each, of the base, the images that it extends, and the image itself: those that
+    /// `docker save` must take along for `floe test --no-build` to find the image up to date elsewhere
+    #[arg(long, conflicts_with_all = ["info", "format"])]
+    with_parents: bool,
     /// How to print it
     #[arg(long, default_value = "text")]
     format: Format,
@@ -27,6 +32,12 @@ pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
     let mission = session.workplace.mission(args.mission.as_deref())?;
     let plan = session.workplace.plan(std::slice::from_ref(&mission))?;
     let built = session.workplace.built(&plan).await?;
+    if args.with_parents {
+        let references = std::iter::once(base_reference(&plan.base));
+        let references = references.chain(built.iter().map(|image| image.reference.to_string()));
+        let lines = references.map(|reference| reference + "\n");
+        return output::result(&lines.collect::<String>());
+    }
     let images = BuiltPlan { plan, built };
     let image = images.of(&mission);
     if args.info {

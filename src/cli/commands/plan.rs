@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::args::Global;
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::cli::session::Session;
+use crate::quantity::Limit;
 use crate::report::amounts::duration;
 use crate::report::untrusted::Untrusted;
 use crate::workflow::{self, Freshness, MissionOutlook, Outlook, Part, StageOutlook, WorkflowError};
@@ -29,6 +30,14 @@ pub struct PlanArgs {
     /// How to print it
     #[arg(long, default_value = "text")]
     format: Form,
+    /// Divide a mission's tests among jobs, so that those of a job took about this long in earlier runs, one after the other:
+    /// 90, 90s, 10m, 1h
+    ///
+    /// The matrix gets an entry for each part (`partition`, as `floe test --partition` takes it, and `part`, its number), the
+    /// pipeline a job for each, one before them that builds the image, and one behind them that reads their reports as one.
+    /// What no run here has timed is not divided.
+    #[arg(long, value_name = "TIME")]
+    part_time: Option<Limit>,
 }
 
 /// How a plan is printed.
@@ -38,9 +47,9 @@ enum Form {
     Text,
     /// For programs
     Json,
-    /// The matrix of a job of GitHub Actions: an entry for each mission with something to do
+    /// The matrix of jobs of GitHub Actions: an entry for each mission with something to do
     GithubMatrix,
-    /// A pipeline of GitLab: a job for each mission with something to do
+    /// A pipeline of GitLab: jobs for each mission with something to do
     Gitlab,
 }
 
@@ -59,7 +68,17 @@ pub async fn execute(global: &Global, args: &PlanArgs) -> Result<(), Failure> {
     };
     let internal = |error: String| Failure::new(ExitCode::Internal, error);
     let due = || outlook.missions.iter().filter(|mission| is_due(&outlook, mission));
-    let names = || due().map(|mission| mission.mission.as_str());
+    let jobs = || {
+        let jobs = due().map(|mission| {
+            let name = &mission.mission;
+            let parts = args
+                .part_time
+                .map(|limit| workflow::parts(workplace, name, limit.0))
+                .transpose()?;
+            Ok((name.as_str(), parts))
+        });
+        jobs.collect::<Result<Vec<_>, WorkflowError>>()
+    };
     let text = match args.format {
         Form::Text => text(&outlook, &stages),
         Form::Json => {
@@ -68,10 +87,11 @@ pub async fn execute(global: &Global, args: &PlanArgs) -> Result<(), Failure> {
             format!("{value:#}\n")
         }
         Form::GithubMatrix => {
-            let entries = names().map(|name| json!({"mission": name})).collect::<Vec<_>>();
-            format!("{}\n", json!({"include": entries}))
+            let jobs = jobs()?;
+            let entries = jobs.iter().flat_map(|(name, parts)| entries(name, *parts));
+            format!("{}\n", json!({"include": entries.collect::<Vec<_>>()}))
         }
-        Form::Gitlab => pipeline(names()).map_err(|error| internal(error.to_string()))?,
+        Form::Gitlab => pipeline(&jobs()?).map_err(|error| internal(error.to_string()))?,
     };
     output::result(&text)
 }
@@ -81,16 +101,73 @@ fn is_due(outlook: &Outlook, mission: &MissionOutlook) -> bool {
     outlook.since.is_some() || mission.is_due()
 }
 
-/// A job for each mission; one that does nothing where there is none, since a pipeline must hold a job.
-fn pipeline<'a>(missions: impl Iterator<Item = &'a str>) -> Result<String, serde_yaml::Error> {
-    let job = |script: String| BTreeMap::from([("script", vec![script])]);
-    let mut jobs = missions
-        .map(|name| (format!("floe {name}"), job(format!("scripts/image-all {name}"))))
-        .collect::<BTreeMap<_, _>>();
+/// The entries of a mission: one, or one for each of the parts into which its tests are divided.
+fn entries(mission: &str, parts: Option<u32>) -> Vec<Value> {
+    match parts {
+        None => vec![json!({"mission": mission})],
+        Some(parts) => (1..=parts)
+            .map(|part| json!({"mission": mission, "part": part, "partition": format!("{part}/{parts}")}))
+            .collect(),
+    }
+}
+
+/// The jobs of missions, each with the number of parts of its tests; one that does nothing where there is none, since a
+/// pipeline must hold a job.
+fn pipeline(missions: &[(&str, Option<u32>)]) -> Result<String, serde_yaml::Error> {
+    let mut jobs = BTreeMap::new();
+    for (mission, parts) in missions {
+        match parts.unwrap_or(1) {
+            1 => drop(jobs.insert(
+                format!("floe {mission}"),
+                json!({"script": [format!("scripts/image-all {mission}")]}),
+            )),
+            parts => jobs.extend(divided(mission, parts)),
+        }
+    }
     if jobs.is_empty() {
-        jobs.insert("floe".to_owned(), job("echo no mission is touched".to_owned()));
+        jobs.insert("floe".to_owned(), json!({"script": ["echo no mission is touched"]}));
     }
     serde_yaml::to_string(&jobs)
+}
+
+/// The jobs of a mission whose tests are divided: all test one image, which comes to them as a file.
+fn divided(mission: &str, parts: u32) -> BTreeMap<String, Value> {
+    let (image, build) = (format!("{mission}.tar"), format!("floe {mission}: image"));
+    let name = |part: u32| format!("floe {mission}: {part}/{parts}");
+    let mut jobs = BTreeMap::from([(
+        build.clone(),
+        json!({
+            "script": [
+                format!("scripts/image-build {mission}"),
+                format!("docker save --output {image} $(scripts/floe image {mission} --with-parents)"),
+            ],
+            "artifacts": {"paths": [&image], "expire_in": "1 day"},
+        }),
+    )]);
+    jobs.extend((1..=parts).map(|part| {
+        let job = json!({
+            "needs": [&build],
+            "script": [
+                format!("docker load --input {image}"),
+                "code=0".to_owned(),
+                format!("scripts/image-test {mission} --no-build --partition {part}/{parts} || code=$?"),
+                // What is kept is the last attempt, whole.
+                format!("scripts/floe report --output parts/{mission}-{part} || true"),
+                "exit $code".to_owned(),
+            ],
+            "artifacts": {"when": "always", "paths": ["parts"]},
+        });
+        (name(part), job)
+    }));
+    let needs = (1..=parts).map(name).collect::<Vec<_>>();
+    let report = json!({
+        "needs": needs,
+        "when": "always",
+        "script": [format!("scripts/floe report parts/{mission}-* --output merged")],
+        "artifacts": {"when": "always", "paths": ["merged"]},
+    });
+    jobs.insert(format!("floe {mission}"), report);
+    jobs
 }
 
 fn text(outlook: &Outlook, stages: &[StageOutlook]) -> String {

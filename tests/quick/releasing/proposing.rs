@@ -12,7 +12,7 @@ use super::place::Place;
 use super::workflows;
 
 /// The script of a step of GitHub's, or of a job of GitLab's.
-fn script(service: &str, file: &str, job: &str, step: &str) -> String {
+pub fn script(service: &str, file: &str, job: &str, step: &str) -> String {
     let path = format!("docs/ci/{service}/{file}.yml");
     let (_, workflow) = workflows::of(service)
         .into_iter()

@@ -64,7 +64,13 @@ fn there_is_a_workflow_of_each_kind_for_each_service_and_bash_reads_its_scripts(
     };
     assert_eq!(
         names("github"),
-        ["production.yml", "pull-request.yml", "staging.yml", "weekly.yml"]
+        [
+            "long-tests.yml",
+            "production.yml",
+            "pull-request.yml",
+            "staging.yml",
+            "weekly.yml"
+        ]
     );
     assert_eq!(
         names("gitlab"),
