@@ -11,6 +11,7 @@ mod disk;
 mod docker;
 mod error;
 mod images;
+mod podman;
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub use self::containers::{
     Wanted,
 };
 pub use self::directions::Directions;
-pub use self::disk::{About, Disk, HeldImage, HeldVolume, Holdings};
+pub use self::disk::{About, Builder, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
 pub use self::images::{Credentials, Image, Images, Listed};
 

@@ -193,6 +193,7 @@ fn directions(settings: &Settings) -> Directions {
         certificates: settings.docker_cert_path.clone(),
         client: path("DOCKER_CONFIG").or_else(|| path("HOME").map(|home| home.join(".docker"))),
         runtime: path("XDG_RUNTIME_DIR"),
+        podman: output::program("podman"),
     }
 }
 

@@ -177,7 +177,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "DOCKER_HOST",
         default: "",
         about: "The container engine's address, as for Docker's client: unix:///var/run/docker.sock, tcp://HOST:PORT,\n\
-                ssh://USER@HOST. Empty: that of DOCKER_CONTEXT, or the first socket of Docker or Podman that there is.",
+                ssh://USER@HOST. Empty: that of DOCKER_CONTEXT, or the first socket of Docker or Podman that there is;\n\
+                where there is none, floe starts Podman for itself.",
     },
     Setting {
         name: "DOCKER_CONTEXT",

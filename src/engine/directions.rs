@@ -18,4 +18,6 @@ pub struct Directions {
     pub client: Option<PathBuf>,
     /// The user's runtime directory (`XDG_RUNTIME_DIR`), where engines without root listen.
     pub runtime: Option<PathBuf>,
+    /// Podman's program, which serves where nothing listens (`podman` in `PATH`).
+    pub podman: Option<PathBuf>,
 }

@@ -12,12 +12,23 @@ use crate::reference::Digest;
 /// An engine in its own words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
+    /// What it is called, e.g. `Docker`.
+    pub name: &'static str,
     /// Its version.
     pub version: String,
     /// How it keeps images, e.g. `overlay2`.
     pub store: String,
     /// Where it keeps everything, on its machine.
     pub directory: Option<PathBuf>,
+}
+
+/// What builds images at an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builder {
+    /// Docker's.
+    BuildKit,
+    /// Podman's own.
+    Buildah,
 }
 
 /// What an engine keeps.
@@ -69,8 +80,8 @@ pub trait Disk: Send + Sync {
     /// The engine in its own words.
     async fn about(&self) -> Result<About, EngineError>;
 
-    /// Whether the engine's builder answers.
-    async fn builds(&self) -> Result<(), EngineError>;
+    /// What builds images at the engine, once it has answered.
+    async fn builds(&self) -> Result<Builder, EngineError>;
 
     /// What the engine keeps. It may take seconds to count.
     async fn holdings(&self) -> Result<Holdings, EngineError>;

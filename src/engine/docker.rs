@@ -1,7 +1,9 @@
-//! The real engine: Docker, by its API, at a socket of this machine, at a port of another, or through `ssh`.
+//! The real engines: Docker, by its API, at a socket of this machine, at a port of another, or through `ssh`; and Podman, which
+//! speaks that API, too, but for the builds.
 
 mod address;
 mod archive;
+mod buildah;
 mod buildkit;
 mod consoles;
 mod containers;
@@ -10,13 +12,16 @@ mod creation;
 mod disk;
 mod error;
 mod images;
+mod pack;
 mod ssh;
 mod stream;
+mod tail;
 mod tls;
 mod transport;
 mod volume;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,25 +31,57 @@ use tokio::time::timeout;
 use self::address::{Address, DEFAULT_SOCKET};
 use self::error::failed;
 use self::transport::Transport;
+use super::podman::Service;
 use super::{Absence, BuildRequest, Builds, Directions, EngineError};
 use crate::event::Sink;
 use crate::fault::Trouble;
-use crate::reference::Digest;
+use crate::reference::{Digest, ImageTag};
 
 /// How long the engine may take to answer a request that should be quick.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A Docker engine.
+/// An engine that speaks Docker's API.
 #[derive(Debug, Clone)]
 pub(super) struct Docker {
     transport: Transport,
     api: bollard::Docker,
+    make: Make,
+    /// Where floe started it for itself.
+    _service: Option<Arc<Service>>,
+}
+
+/// Whose engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Make {
+    Docker,
+    Podman,
+}
+
+impl Make {
+    /// A tag as floe gave it. Podman puts the name of a registry before what has none: for its own client that of none, for
+    /// Docker's API that of Docker's.
+    fn own_name(self, tag: &str) -> &str {
+        let registries = ["localhost/", "docker.io/library/", "docker.io/"];
+        let registry = registries.iter().find_map(|registry| tag.strip_prefix(registry));
+        registry.filter(|_| self == Self::Podman).unwrap_or(tag)
+    }
+
+    /// Whether a push must be told that the registry may speak without TLS: Docker lets those of its own machine do so by
+    /// itself.
+    fn is_to_be_lenient(self, tag: &ImageTag) -> bool {
+        let host = tag.repository.split('/').next().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        self == Self::Podman && (name == "localhost" || name == "[::1]" || name.starts_with("127."))
+    }
 }
 
 impl Docker {
     /// Connects to the engine that `directions` lead to. Returns an engine that has answered.
     pub async fn connect(directions: &Directions) -> Result<Self, EngineError> {
-        let transport = way(directions)?;
+        let (transport, service) = match way(directions)? {
+            Some(transport) => (transport, None),
+            None => own(directions).await?,
+        };
         let first = async {
             // Only the system's own error tells a missing socket from a forbidden one.
             let opened = transport.open().await;
@@ -59,15 +96,27 @@ impl Docker {
             };
             let api = transport.api(ANSWER_TIMEOUT).map_err(absent)?;
             api.ping().await.map_err(absent)?;
-            api.negotiate_version().await.map_err(absent)
+            let api = api.negotiate_version().await.map_err(absent)?;
+            let parts = api.version().await.map_err(absent)?.components.unwrap_or_default();
+            let make = if parts.iter().any(|part| part.name == "Podman Engine") {
+                Make::Podman
+            } else {
+                Make::Docker
+            };
+            Ok::<_, EngineError>((api, make))
         };
         let patience = transport.patience();
-        let api = timeout(patience, first).await.map_err(|_| EngineError::Unreachable {
+        let (api, make) = timeout(patience, first).await.map_err(|_| EngineError::Unreachable {
             address: transport.address(),
             reason: format!("no answer within {} seconds", patience.as_secs()),
             cause: Absence::Network(Trouble::Silent),
         })??;
-        Ok(Self { transport, api })
+        Ok(Self {
+            transport,
+            api,
+            make,
+            _service: service,
+        })
     }
 
     /// The error of a request, as [`failed`] gives it, unless the engine itself is gone.
@@ -80,7 +129,7 @@ impl Docker {
 }
 
 /// The way to the engine: that of an address, of a context, or of the first socket that there is.
-fn way(directions: &Directions) -> Result<Transport, EngineError> {
+fn way(directions: &Directions) -> Result<Option<Transport>, EngineError> {
     let wrong = |place: &str| {
         let place = place.to_owned();
         move |reason: String| EngineError::Directions { place, reason }
@@ -104,7 +153,7 @@ fn way(directions: &Directions) -> Result<Transport, EngineError> {
             }
             _ => None,
         };
-        return Ok(Transport::new(address, &host, tls));
+        return Ok(Some(Transport::new(address, &host, tls)));
     }
     if let Some(endpoint) = endpoint {
         let secured = endpoint.certificates.is_some() || endpoint.unverified;
@@ -113,18 +162,29 @@ fn way(directions: &Directions) -> Result<Transport, EngineError> {
             Address::Tcp { .. } if secured => Some(tls::config(endpoint.certificates.as_deref(), endpoint.unverified)?),
             _ => None,
         };
-        return Ok(Transport::new(address, &endpoint.host, tls));
+        return Ok(Some(Transport::new(address, &endpoint.host, tls)));
     }
-    let socket = socket(directions.runtime.as_deref(), Path::exists);
-    Ok(Transport::new(
-        Address::Unix(socket.clone()),
-        &socket.display().to_string(),
-        None,
-    ))
+    Ok(socket(directions.runtime.as_deref(), Path::exists).map(at))
 }
 
-/// The first socket that there is: Docker's, that of Docker without root, and Podman's. Docker's, where there is none.
-fn socket(runtime: Option<&Path>, exists: impl Fn(&Path) -> bool) -> PathBuf {
+/// The way to a socket.
+fn at(socket: PathBuf) -> Transport {
+    let text = socket.display().to_string();
+    Transport::new(Address::Unix(socket), &text, None)
+}
+
+/// The way to where nothing listens: to a Podman that floe starts for itself, or to Docker's socket, which is told to be
+/// missing.
+async fn own(directions: &Directions) -> Result<(Transport, Option<Arc<Service>>), EngineError> {
+    let Some(program) = &directions.podman else {
+        return Ok((at(DEFAULT_SOCKET.into()), None));
+    };
+    let service = Service::start(program, directions.runtime.as_deref()).await?;
+    Ok((at(service.socket().to_owned()), Some(Arc::new(service))))
+}
+
+/// The first socket that there is: Docker's, that of Docker without root, and Podman's.
+fn socket(runtime: Option<&Path>, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let own = ["docker.sock", "podman/podman.sock"].map(|name| runtime.map(|runtime| runtime.join(name)));
     let [rootless, podman] = own;
     let sockets = [
@@ -133,14 +193,16 @@ fn socket(runtime: Option<&Path>, exists: impl Fn(&Path) -> bool) -> PathBuf {
         podman,
         Some(PathBuf::from("/run/podman/podman.sock")),
     ];
-    let found = sockets.into_iter().flatten().find(|socket| exists(socket));
-    found.unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET))
+    sockets.into_iter().flatten().find(|socket| exists(socket))
 }
 
 #[async_trait]
 impl Builds for Docker {
     async fn build(&self, request: BuildRequest, events: &dyn Sink) -> Result<Digest, EngineError> {
-        buildkit::build(&self.transport, request, events).await
+        match self.make {
+            Make::Docker => buildkit::build(&self.transport, request, events).await,
+            Make::Podman => buildah::build(&self.transport, request, events).await,
+        }
     }
 }
 

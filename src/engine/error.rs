@@ -95,6 +95,8 @@ pub enum Absence {
     NoSocket,
     /// The user may not open the socket.
     Forbidden,
+    /// There is no socket, and Podman's service, which floe would use in its place, does not start.
+    Service,
     /// `ssh` could not reach the other machine, or `docker` is not there.
     Ssh,
     /// What is wrong with the network, or with the certificates.
@@ -136,7 +138,7 @@ impl Explained for EngineError {
                 ..
             } => {
                 "the registry speaks no TLS: list it as one of \"insecure-registries\" in /etc/docker/daemon.json on the \
-                 engine's machine"
+                 engine's machine, or for Podman as `insecure = true` in /etc/containers/registries.conf"
             }
             Self::Request { trouble, .. }
             | Self::Transfer { trouble, .. }
@@ -170,8 +172,10 @@ impl Absence {
         Some(match self {
             Self::NoSocket => {
                 "install Docker Engine (Debian: `apt-get install docker.io`) and start it (`systemctl start docker`, \
-                 or `dockerd &` without systemd); DOCKER_HOST names another socket"
+                 or `dockerd &` without systemd), or install Podman (`apt-get install podman`), which needs no \
+                 start; DOCKER_HOST names another socket"
             }
+            Self::Service => "`podman info` must work here, or DOCKER_HOST name an engine",
             Self::Forbidden => {
                 "let the user into the socket's group (`sudo usermod -aG docker $USER`, then log in again), or use Docker \
                  without root: DOCKER_HOST=unix://$XDG_RUNTIME_DIR/docker.sock"

@@ -12,6 +12,7 @@ use super::{WorkflowError, Workplace};
 use crate::builder::rootfs::{self, RootfsError};
 use crate::builder::site;
 use crate::config::BaseImage;
+use crate::engine::Builder;
 use crate::fault::{Explained, Kind};
 use crate::git::{self, Touched};
 use crate::reference::MissionName;
@@ -177,13 +178,14 @@ async fn engine(workplace: &Workplace) -> Vec<Finding> {
             directory = about.directory;
             Finding::good(
                 SUBJECT,
-                format!("version {}, images kept as {}", about.version, about.store),
+                format!("{} {}, images kept as {}", about.name, about.version, about.store),
             )
         }
         Err(error) => Finding::bad(SUBJECT, &error),
     });
     findings.push(match engine.builds().await {
-        Ok(()) => Finding::good("builder", "BuildKit answers"),
+        Ok(Builder::BuildKit) => Finding::good("builder", "BuildKit answers"),
+        Ok(Builder::Buildah) => Finding::good("builder", "Podman's own answers; it builds one stage after the other"),
         Err(error) => Finding::bad("builder", &error),
     });
     // An engine of another machine has a directory that is not here.

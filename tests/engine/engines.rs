@@ -1,5 +1,6 @@
 //! Engines other than this machine's own, and other ways to one: what a person does in a day holds at each of them.
 
+mod podman;
 mod second;
 
 use std::io;

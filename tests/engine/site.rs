@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use floe::plan::Inputs;
-use world::Ended;
+use world::{Ended, run};
 
 use crate::rootfs;
 use crate::workshop::Workshop;
@@ -35,7 +35,11 @@ impl Site {
         rootfs::write(&archive, &base);
         let imported = docker(&engine).arg("import").arg(&archive).arg(&base).output().unwrap();
         assert!(imported.status.success(), "{imported:?}");
-        let id = String::from_utf8(imported.stdout).unwrap().trim().to_owned();
+        // Of Podman the client says the ID twice.
+        let id = String::from_utf8(imported.stdout).unwrap();
+        let id = id.trim().split(": ").next().unwrap().to_owned();
+        // Podman passes over the tag of an import.
+        run(docker(&engine).args(["tag", &id, &base]));
         fs::remove_file(archive).unwrap();
         repository.write(
             "common/Dockerfile",

@@ -4,7 +4,7 @@
 //! asks for files and secrets. Dropping [`build`] closes both, and the engine then stops the build.
 
 mod filesync;
-mod line;
+pub(super) mod line;
 mod progress;
 mod requested;
 mod session;

@@ -16,8 +16,8 @@ use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
 use super::archive::{Pieces, unpack};
-use super::error::status;
-use super::{Docker, creation};
+use super::error::{status, words};
+use super::{Docker, Make, creation};
 use crate::engine::{
     Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, Wanted,
 };
@@ -91,10 +91,18 @@ impl Containers for Docker {
     ) -> Result<bool, EngineError> {
         let action = || about(&format!("copy {path} out of"), container);
         let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
-        let mut archive = pin!(self.api.download_from_container(&container.id, Some(options)));
-        let first = match archive.next().await {
-            Some(Err(error)) if status(&error) == Some(404) => return Ok(true),
-            other => other,
+        let mut again = false;
+        let (first, archive) = loop {
+            let mut archive = Box::pin(self.api.download_from_container(&container.id, Some(options.clone())));
+            match archive.next().await {
+                Some(Err(error)) if status(&error) == Some(404) => return Ok(true),
+                // Podman looks into a container by way of its first process, which may have ended a moment before.
+                Some(Err(error)) if !again && self.make == Make::Podman && words(&error).contains("/ns/mnt") => {
+                    again = true;
+                    self.wait(container).await?;
+                }
+                first => break (first, archive),
+            }
         };
         let mut archive = pin!(futures_util::stream::iter(first).chain(archive));
         let (sender, arriving) = mpsc::channel(4);
@@ -165,8 +173,13 @@ impl Docker {
     /// Creates a container that sees all of the program that it shares with others.
     pub(super) async fn created(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
         let action = || format!("start a container of {}", request.image);
+        let limits = match self.make {
+            Make::Podman if self.transport.is_local() => creation::own_limits(),
+            _ => None,
+        };
         for filled in [false, true] {
-            let created = self.api.create_container(None, creation::body(request)).await;
+            let body = creation::body(request, limits.clone());
+            let created = self.api.create_container(None, body).await;
             let container = Container {
                 id: created.map_err(|error| self.failed(action(), error))?.id,
             };

@@ -3,28 +3,21 @@
 //! Docker's `local` log driver loses and repeats pieces where a log is followed, so containers log as `json-file`.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig, HostConfigLogConfig, Mount,
-    MountType, PortBinding,
+    MountType, PortBinding, ResourcesUlimits,
 };
 use bollard::query_parameters::UploadToContainerOptionsBuilder;
-use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use rustix::process::{Resource, getrlimit};
 
-use super::volume;
-use crate::context::{Context, Entry, EntryKind};
+use super::{pack, volume};
+use crate::context::Context;
 use crate::engine::{ContainerRequest, EngineError, Found, Input};
 
-/// Bytes of an archive that are on their way at once.
-const PIECE: usize = 256 * 1024;
-
-/// The configuration of a container.
-pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
+/// The configuration of a container. Its processes have these limits, or the engine's own.
+pub(super) fn body(request: &ContainerRequest, limits: Option<Vec<ResourcesUlimits>>) -> ContainerCreateBody {
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let memory = request.memory.map(number);
     ContainerCreateBody {
@@ -36,6 +29,7 @@ pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
         host_config: Some(HostConfig {
             memory,
             memory_swap: memory,
+            ulimits: limits,
             pids_limit: request.processes.map(number),
             shm_size: request.shm_size.map(number),
             log_config: Some(log_config()),
@@ -56,6 +50,30 @@ pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
         ..ContainerCreateBody::default()
     }
 }
+
+/// The limits of this process, where it may have fewer files than Podman gives: where that is root and may not raise limits,
+/// as in another container, it starts none otherwise.
+pub(super) fn own_limits() -> Option<Vec<ResourcesUlimits>> {
+    let own = |resource| getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let files = own(Resource::Nofile);
+    let ulimit = |name: &str, limit: u64| ResourcesUlimits {
+        name: Some(name.to_owned()),
+        soft: i64::try_from(limit).ok(),
+        hard: i64::try_from(limit).ok(),
+    };
+    (files < PODMAN_FILES).then(|| {
+        vec![
+            ulimit("nofile", files),
+            ulimit("nproc", own(Resource::Nproc).min(PODMAN_PROCESSES)),
+        ]
+    })
+}
+
+/// How many files Podman lets a container have by itself.
+const PODMAN_FILES: u64 = 1 << 20;
+
+/// Podman lowers its own limit to the number of process IDs of the machine, which is no less than this.
+const PODMAN_PROCESSES: u64 = 32_768;
 
 /// What a container sees of the host. A place that is not there is an error, and never made.
 fn mounts(request: &ContainerRequest) -> Vec<Mount> {
@@ -109,92 +127,22 @@ pub(super) async fn put(
     directory: &str,
     context: &Context,
 ) -> Result<Result<(), bollard::errors::Error>, EngineError> {
-    let entries = context.entries()?;
-    let below = PathBuf::from(directory.trim_matches('/'));
-    let (sender, arriving) = mpsc::channel(4);
-    let packing = tokio::task::spawn_blocking(move || pack(&below, &entries, &sender));
-    let options = UploadToContainerOptionsBuilder::default().path("/").build();
-    let body = bollard::body_try_stream(ReceiverStream::new(arriving));
+    put_at(docker, id, "/", directory.trim_matches('/'), context).await
+}
+
+/// The same below `below` in the directory `at`, which is there: a volume, of which Podman knows only where it is itself
+/// what the request names.
+pub(super) async fn put_at(
+    docker: &bollard::Docker,
+    id: &str,
+    at: &str,
+    below: &str,
+    context: &Context,
+) -> Result<Result<(), bollard::errors::Error>, EngineError> {
+    let (arriving, packing) = pack::stream(PathBuf::from(below), context.entries()?, Vec::new());
+    let options = UploadToContainerOptionsBuilder::default().path(at).build();
+    let body = bollard::body_try_stream(arriving);
     let sent = docker.upload_to_container(id, Some(options), body).await;
-    match packing.await {
-        Ok(Err(failed)) if failed.source.kind() != io::ErrorKind::BrokenPipe => Err(EngineError::File {
-            path: failed.path,
-            source: failed.source,
-        }),
-        _ => Ok(sent),
-    }
-}
-
-/// A file that could not be packed.
-struct Failed {
-    path: PathBuf,
-    source: io::Error,
-}
-
-/// Writes an archive of the entries below `below`. What breaks it ends the stream with an error, so that no engine takes
-/// half of it for the whole.
-fn pack(below: &Path, entries: &[Entry], sender: &mpsc::Sender<io::Result<Bytes>>) -> Result<(), Failed> {
-    let mut archive = tar::Builder::new(Pieces(sender.clone()));
-    for entry in entries {
-        append(&mut archive, below, entry).map_err(|(path, source)| {
-            let _ = sender.blocking_send(Err(source.kind().into()));
-            Failed { path, source }
-        })?;
-    }
-    archive.finish().map_err(|source| Failed {
-        path: below.to_owned(),
-        source,
-    })
-}
-
-fn append(archive: &mut tar::Builder<Pieces>, below: &Path, entry: &Entry) -> Result<(), (PathBuf, io::Error)> {
-    let path = below.join(&entry.path);
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(entry.mode);
-    header.set_size(0);
-    header.set_mtime(u64::try_from(entry.modified / 1_000_000_000).unwrap_or(0));
-    let appended = match &entry.kind {
-        EntryKind::Directory => {
-            header.set_entry_type(tar::EntryType::Directory);
-            archive.append_data(&mut header, &path, io::empty())
-        }
-        EntryKind::Symlink(target) => {
-            header.set_entry_type(tar::EntryType::Symlink);
-            archive.append_link(&mut header, &path, target)
-        }
-        EntryKind::File { source, size } => {
-            header.set_size(*size);
-            // The header promises a size: a file that has changed since must not shift what follows it.
-            let content = File::open(source).and_then(|file| {
-                let whole = file.metadata()?.len() == *size;
-                whole.then_some(file).ok_or_else(changed)
-            });
-            return match content {
-                Ok(file) => archive.append_data(&mut header, &path, file),
-                Err(error) => Err(error),
-            }
-            .map_err(|error| (source.clone(), error));
-        }
-    };
-    appended.map_err(|error| (path, error))
-}
-
-fn changed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the file changed while it was read")
-}
-
-/// Sends what is written in pieces. Blocks: for threads of their own.
-struct Pieces(mpsc::Sender<io::Result<Bytes>>);
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = &bytes[..bytes.len().min(PIECE)];
-        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(piece)));
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    packing.outcome().await?;
+    Ok(sent)
 }

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::error::status;
 use super::transport::message;
-use super::{Docker, buildkit};
-use crate::engine::{About, Disk, EngineError, HeldImage, HeldVolume, Holdings};
+use super::{Docker, Make, buildkit};
+use crate::engine::{About, Builder, Disk, EngineError, HeldImage, HeldVolume, Holdings};
 use crate::fault::Trouble;
 
 const ACTION: &str = "count what the engine keeps";
@@ -27,14 +27,22 @@ impl Disk for Docker {
         let info = self.api.info().await;
         let info = info.map_err(|error| self.failed("ask the engine what it is".to_owned(), error))?;
         Ok(About {
+            name: match self.make {
+                Make::Docker => "Docker",
+                Make::Podman => "Podman",
+            },
             version: info.server_version.unwrap_or_default(),
             store: info.driver.unwrap_or_default(),
             directory: info.docker_root_dir.map(Into::into),
         })
     }
 
-    async fn builds(&self) -> Result<(), EngineError> {
-        buildkit::answers(&self.transport).await
+    async fn builds(&self) -> Result<Builder, EngineError> {
+        match self.make {
+            Make::Docker => buildkit::answers(&self.transport).await.map(|()| Builder::BuildKit),
+            // It is a part of the engine that answered.
+            Make::Podman => Ok(Builder::Buildah),
+        }
     }
 
     async fn holdings(&self) -> Result<Holdings, EngineError> {
@@ -58,7 +66,11 @@ impl Disk for Docker {
             .await
             .map_err(|error| lost(error.to_string()))?;
         let told = serde_json::from_slice::<Value>(&body.to_bytes()).map_err(|error| lost(error.to_string()))?;
-        Ok(holdings(&told))
+        let mut holdings = holdings(&told);
+        for tag in holdings.images.iter_mut().flat_map(|image| &mut image.tags) {
+            *tag = self.make.own_name(tag).to_owned();
+        }
+        Ok(holdings)
     }
 
     async fn remove_tag(&self, tag: &str) -> Result<(), EngineError> {

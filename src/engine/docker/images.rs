@@ -36,11 +36,7 @@ impl Images for Docker {
         let listed = self.api.list_images(Some(options)).await;
         let listed = listed.map_err(|error| self.failed("list the images".to_owned(), error))?;
         let known = listed.into_iter().filter_map(|image| {
-            // Podman puts the name of a registry that is none before what has no registry's.
-            let tags = image.repo_tags.iter().map(|tag| match tag.strip_prefix("localhost/") {
-                Some(local) => local.to_owned(),
-                None => tag.clone(),
-            });
+            let tags = image.repo_tags.iter().map(|tag| self.make.own_name(tag).to_owned());
             Some(Listed {
                 id: id(&image.id)?,
                 tags: tags.collect(),
@@ -89,7 +85,8 @@ impl Images for Docker {
         credentials: Option<Credentials>,
         events: &dyn Sink,
     ) -> Result<Digest, EngineError> {
-        stream::push(&self.transport, tag, credentials, events).await
+        let lenient = self.make.is_to_be_lenient(tag);
+        stream::push(&self.transport, (tag, lenient), credentials, events).await
     }
 
     async fn remove_image(&self, id: &Digest) -> Result<(), EngineError> {

@@ -31,17 +31,19 @@ const PIECE: usize = 256 * 1024;
 /// Bytes of one line of progress; the engine's own are a few hundred.
 const LINE_LIMIT: usize = 1 << 20;
 
-/// Pushes what `tag` names; returns the digest of its manifest.
+/// Pushes what `tag` names, without TLS if the registry speaks none and the engine is to be `lenient`; returns the digest of
+/// its manifest.
 ///
 /// bollard keeps neither the layer's name nor the digest from the engine's answer, so the request is our own.
 pub(super) async fn push(
     transport: &Transport,
-    tag: &ImageTag,
+    (tag, lenient): (&ImageTag, bool),
     credentials: Option<Credentials>,
     events: &dyn Sink,
 ) -> Result<Digest, EngineError> {
     let refused = |reason: String, status| transfer(format!("push {tag}"), reason, status);
-    let path = format!("/images/{}/push?tag={}", tag.repository, tag.tag);
+    let lenient = if lenient { "&tlsVerify=false" } else { "" };
+    let path = format!("/images/{}/push?tag={}{lenient}", tag.repository, tag.tag);
     let credentials = registry_auth(credentials);
     let mut response = transport
         .post(&path, &[("X-Registry-Auth", &credentials)])
@@ -179,8 +181,8 @@ fn import_options(tag: &ImageTag, labels: &BTreeMap<String, String>) -> Result<C
         .collect::<Result<Vec<_>, String>>()?;
     Ok(CreateImageOptionsBuilder::default()
         .from_src("-")
-        .repo(&tag.repository)
-        .tag(&tag.tag)
+        // Podman 4.3 passes over a tag that stands for itself; Docker takes it with the name, too.
+        .repo(&tag.to_string())
         .changes(changes)
         .build())
 }
@@ -265,10 +267,11 @@ struct Pushed {
 
 /// Cuts the body of a response into lines.
 #[derive(Default)]
-struct Lines(BytesMut);
+pub(super) struct Lines(BytesMut);
 
 impl Lines {
-    async fn next(&mut self, response: &mut Response<Incoming>) -> Result<Option<BytesMut>, String> {
+    /// The next line; `None` at the end.
+    pub async fn next(&mut self, response: &mut Response<Incoming>) -> Result<Option<BytesMut>, String> {
         loop {
             if let Some(end) = self.0.iter().position(|&byte| byte == b'\n') {
                 return Ok(Some(self.0.split_to(end + 1)));

@@ -20,18 +20,18 @@ fn other_sockets_are_tried_where_dockers_own_is_missing() {
     let found = |there: &[&str]| socket(Some(runtime), |path| there.iter().any(|known| path == Path::new(known)));
     let (rootless, podman) = ("/run/user/1000/docker.sock", "/run/user/1000/podman/podman.sock");
     let rootful = "/run/podman/podman.sock";
-    assert_eq!(found(&[DEFAULT_SOCKET, rootless]), Path::new(DEFAULT_SOCKET));
-    assert_eq!(found(&[podman, rootless]), Path::new(rootless));
-    assert_eq!(found(&[rootful, podman]), Path::new(podman));
-    assert_eq!(found(&[rootful]), Path::new(rootful));
-    assert_eq!(found(&[]), Path::new(DEFAULT_SOCKET));
-    assert_eq!(socket(None, |_| false), Path::new(DEFAULT_SOCKET));
+    assert_eq!(found(&[DEFAULT_SOCKET, rootless]).unwrap(), Path::new(DEFAULT_SOCKET));
+    assert_eq!(found(&[podman, rootless]).unwrap(), Path::new(rootless));
+    assert_eq!(found(&[rootful, podman]).unwrap(), Path::new(podman));
+    assert_eq!(found(&[rootful]).unwrap(), Path::new(rootful));
+    assert_eq!(found(&[]), None);
+    assert_eq!(socket(None, |_| false), None);
 }
 
 #[test]
 fn an_address_wins_over_a_context_and_certificates_over_plain_ports() {
     let client = tempfile::tempdir().unwrap();
-    let leads = |directions: Directions| way(&directions).map(|transport| transport.address());
+    let leads = |directions: Directions| way(&directions).map(|found| found.map(|transport| transport.address()));
     let at = |host: Option<&str>, tls| Directions {
         host: host.map(str::to_owned),
         context: Some("nosuch".to_owned()).filter(|_| host.is_some()),
@@ -39,9 +39,16 @@ fn an_address_wins_over_a_context_and_certificates_over_plain_ports() {
         client: Some(client.path().to_owned()),
         ..Directions::default()
     };
-    assert_eq!(leads(at(Some("tcp://[::1]:2375"), false)).unwrap(), "tcp://[::1]:2375");
-    assert_eq!(leads(at(Some("ssh://me@h"), true)).unwrap(), "ssh://me@h");
-    assert_eq!(leads(at(None, false)).unwrap(), DEFAULT_SOCKET);
+    assert_eq!(
+        leads(at(Some("tcp://[::1]:2375"), false)).unwrap(),
+        Some("tcp://[::1]:2375".to_owned())
+    );
+    assert_eq!(
+        leads(at(Some("ssh://me@h"), true)).unwrap(),
+        Some("ssh://me@h".to_owned())
+    );
+    let found = leads(at(None, false)).unwrap();
+    assert!(found.is_none_or(|socket| Path::new(&socket).exists()));
     let missing = leads(at(Some("tcp://h"), true)).unwrap_err();
     assert!(
         missing.to_string().contains("ca.pem: there is no such file"),
@@ -49,8 +56,8 @@ fn an_address_wins_over_a_context_and_certificates_over_plain_ports() {
     );
     assert_eq!(missing.kind(), Kind::Invalid);
     write_authority(client.path(), &Authority::new("mine"));
-    assert_eq!(leads(at(Some("h"), true)).unwrap(), "tcp://h:2376");
-    assert_eq!(leads(at(None, true)).unwrap(), "tcp://localhost:2376");
+    assert_eq!(leads(at(Some("h"), true)).unwrap(), Some("tcp://h:2376".to_owned()));
+    assert_eq!(leads(at(None, true)).unwrap(), Some("tcp://localhost:2376".to_owned()));
     fs::write(client.path().join("cert.pem"), "").unwrap();
     let cut = leads(at(Some("tcp://h"), true)).unwrap_err().to_string();
     assert!(cut.contains("cert.pem: holds no certificate"), "{cut}");

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy;
@@ -105,6 +105,11 @@ impl Transport {
             Way::Tcp { host, port } | Way::Tls { host, port, .. } => format!("tcp://{host}:{port}"),
             Way::Ssh { text, .. } => text.clone(),
         }
+    }
+
+    /// Whether it is a socket of this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(*self.0, Way::Unix(_))
     }
 
     /// How long the first answer may take.
@@ -226,8 +231,30 @@ impl Transport {
         self.send(Method::POST, path, headers).await
     }
 
-    /// The same by any method.
+    /// Sends a request with a body of a media type; returns the head of the response.
+    pub async fn upload<B>(&self, path: &str, media_type: &str, body: B) -> Result<Response<Incoming>, Broken>
+    where
+        B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
+    {
+        let headers = [(CONTENT_TYPE.as_str(), media_type)];
+        self.request(Method::POST, path, &headers, body).await
+    }
+
+    /// Sends a request without a body by any method; returns the head of the response.
     pub async fn send(&self, method: Method, path: &str, headers: Headers<'_>) -> Result<Response<Incoming>, Broken> {
+        self.request(method, path, headers, Empty::<Bytes>::new()).await
+    }
+
+    async fn request<B>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: Headers<'_>,
+        body: B,
+    ) -> Result<Response<Incoming>, Broken>
+    where
+        B: Body<Data = Bytes, Error: Error + Send + Sync> + Send + 'static,
+    {
         let stream = self.open().await.map_err(Broken::Open)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Broken::Http)?;
         // The task ends with the connection, which ends when the response or what it was upgraded to is dropped.
@@ -237,7 +264,7 @@ impl Transport {
             request = request.header(*name, *value);
         }
         let request = request
-            .body(Empty::<Bytes>::new())
+            .body(body)
             .map_err(|error| Broken::Open(io::Error::other(error)))?;
         sender.send_request(request).await.map_err(Broken::Http)
     }

@@ -78,7 +78,7 @@ impl Docker {
             mode: 0o755,
         };
         let files = Context::new(empty.path()).with(program.path.file_name().unwrap_or_default(), overlay);
-        let put = creation::put(&self.api, &container.id, &directory(program), &files).await?;
+        let put = creation::put_at(&self.api, &container.id, &directory(program), "", &files).await?;
         put.map_err(|error| self.failed(format!("fill the volume {}", program.name), error))
     }
 

@@ -3,20 +3,21 @@
 use async_trait::async_trait;
 
 use super::Fake;
-use crate::engine::{About, Disk, EngineError, HeldImage, Holdings};
+use crate::engine::{About, Builder, Disk, EngineError, HeldImage, Holdings};
 
 #[async_trait]
 impl Disk for Fake {
     async fn about(&self) -> Result<About, EngineError> {
         self.call("about", "").map(|_| About {
+            name: "Memory",
             version: "1".to_owned(),
             store: "memory".to_owned(),
             directory: None,
         })
     }
 
-    async fn builds(&self) -> Result<(), EngineError> {
-        self.call("builds", "").map(drop)
+    async fn builds(&self) -> Result<Builder, EngineError> {
+        self.call("builds", "").map(|_| Builder::BuildKit)
     }
 
     async fn holdings(&self) -> Result<Holdings, EngineError> {

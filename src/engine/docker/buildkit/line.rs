@@ -26,7 +26,7 @@ pub(super) fn in_words(reason: &str) -> Option<usize> {
 }
 
 /// The line of the step that the builder calls `step`, e.g. `[env-a 2/4] RUN make`, where only one instruction reads so.
-pub(super) fn of_step(dockerfile: &str, step: &str) -> Option<usize> {
+pub(in crate::engine::docker) fn of_step(dockerfile: &str, step: &str) -> Option<usize> {
     let instruction = plain(
         step.split_once("] ")
             .filter(|_| step.starts_with('['))

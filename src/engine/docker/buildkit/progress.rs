@@ -6,13 +6,8 @@ use std::mem;
 use bollard_buildkit_proto::google::protobuf::Timestamp;
 use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexStatus};
 
+use crate::engine::docker::tail::Tail;
 use crate::event::{Event, Sink};
-
-/// Lines of a failed step that are kept.
-const LAST_LINES: usize = 40;
-
-/// Bytes of a step's output that are kept, so that a step without line ends is bounded too.
-const LAST_BYTES: usize = 16 * 1024;
 
 /// Follows the steps of one build.
 pub(super) struct Progress<'a> {
@@ -41,7 +36,7 @@ struct Step {
     finished: bool,
     /// The beginning of a character whose rest is still to come.
     partial: Vec<u8>,
-    tail: String,
+    tail: Tail,
 }
 
 struct Ending {
@@ -116,7 +111,7 @@ impl<'a> Progress<'a> {
         let step = self.steps.entry(id.to_owned()).or_default();
         step.partial.extend(bytes);
         let text = complete_text(&mut step.partial);
-        step.remember(&text);
+        step.tail.push(&text);
         if !text.is_empty() {
             self.events.emit(Event::StepOutput {
                 image: self.image.to_owned(),
@@ -147,7 +142,7 @@ impl<'a> Progress<'a> {
             if self.failed.is_none() && !vertex.error.contains("context canceled") {
                 self.failed = Some(FailedStep {
                     name: step.name.clone(),
-                    output: step.last_lines(),
+                    output: step.tail.last_lines(),
                 });
             }
             self.conclude(
@@ -174,7 +169,7 @@ impl<'a> Progress<'a> {
             return;
         };
         step.finished = true;
-        step.tail = String::new();
+        step.tail = Tail::default();
         self.events.emit(Event::StepFinished {
             image: self.image.to_owned(),
             step: id.to_owned(),
@@ -183,21 +178,6 @@ impl<'a> Progress<'a> {
             cached: ending.cached,
             error,
         });
-    }
-}
-
-impl Step {
-    fn remember(&mut self, text: &str) {
-        self.tail.push_str(text);
-        if self.tail.len() > 2 * LAST_BYTES {
-            let from = self.tail.ceil_char_boundary(self.tail.len() - LAST_BYTES);
-            self.tail.drain(..from);
-        }
-    }
-
-    fn last_lines(&self) -> String {
-        let lines = self.tail.lines().collect::<Vec<_>>();
-        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }
 }
 
@@ -315,28 +295,6 @@ mod tests {
             (failed.name.as_str(), failed.output.as_str()),
             ("step b", "no compiler")
         );
-    }
-
-    #[test]
-    fn the_last_lines_of_a_failed_step_are_kept_and_no_more() {
-        let mut reports = vec![vertex("a", &["x"], (0, None), "")];
-        reports.extend((0..20_000).map(|line| log("a", format!("line {line}\n").as_bytes())));
-        reports.push(vertex("a", &["x"], (0, Some(1)), "exit code: 1"));
-        let output = followed(reports).1.unwrap().output;
-        assert_eq!(output.lines().count(), LAST_LINES);
-        assert!(
-            output.starts_with("line 19960\n") && output.ends_with("line 19999"),
-            "{output}"
-        );
-    }
-
-    #[test]
-    fn a_step_without_line_ends_is_bounded_too() {
-        let mut step = Step::default();
-        for _ in 0..100 {
-            step.remember(&"é".repeat(5000));
-        }
-        assert!(step.tail.len() <= 2 * LAST_BYTES, "{}", step.tail.len());
     }
 
     #[test]

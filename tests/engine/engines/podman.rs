@@ -1,0 +1,155 @@
+//! Podman: at a socket, and as a service that floe starts for itself where there is none.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use world::Ended;
+
+use super::a_day_at;
+use crate::site::{Reach, Site};
+
+/// A service of Podman's with a store of its own.
+struct Podman {
+    service: Child,
+    directory: TempDir,
+}
+
+impl Podman {
+    fn start() -> Self {
+        let directory = tempfile::Builder::new().prefix("floe-test-podman-").tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let store = format!(
+            "[storage]\ndriver = \"overlay\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n",
+            path("store"),
+            path("run")
+        );
+        fs::write(path("storage.conf"), store).unwrap();
+        let service = Command::new("podman")
+            .args(["system", "service", "--time", "0"])
+            .arg(format!("unix://{}", path("podman.sock")))
+            .env("CONTAINERS_STORAGE_CONF", path("storage.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("podman is installed (scripts/check installs it)");
+        let podman = Self { service, directory };
+        wait("the service listens", || podman.path("podman.sock").exists());
+        podman
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn reach(&self) -> Reach {
+        let socket = format!("unix://{}", self.path("podman.sock").display());
+        vec![("DOCKER_HOST".to_owned(), socket)]
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = Command::new("podman")
+            .args(["rm", "--all", "--force", "--time", "0"])
+            .env("CONTAINERS_STORAGE_CONF", self.path("storage.conf"))
+            .output();
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+    }
+}
+
+#[track_caller]
+fn wait(what: &str, mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}: not within 30 s");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Runs a call where the sockets of this machine's engines are out of sight, but not what Podman knows of its containers.
+const HIDE: &str = r#"
+mkdir -p "$0"
+mount --rbind /run "$0"
+mount -t tmpfs none /run
+for part in libpod containers netns runc crun lock; do
+    [ -d "$0/$part" ] || continue
+    mkdir "/run/$part"
+    mount --rbind "$0/$part" "/run/$part"
+done
+exec "$@"
+"#;
+
+/// The call, where no engine listens, and Podman's store is that of `podman`.
+fn alone(podman: &Podman, mut command: Command) -> Command {
+    let runtime = podman.path("runtime");
+    fs::create_dir_all(&runtime).unwrap();
+    command
+        .env_remove("DOCKER_HOST")
+        .env("CONTAINERS_STORAGE_CONF", podman.path("storage.conf"))
+        .env("XDG_RUNTIME_DIR", &runtime);
+    let mut hidden = Command::new("unshare");
+    hidden.args(["--mount", "sh", "-euc", HIDE]).arg(podman.path("hidden"));
+    hidden.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => hidden.env(name, value),
+            None => hidden.env_remove(name),
+        };
+    }
+    hidden.current_dir(command.get_current_dir().unwrap());
+    hidden
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).unwrap().next().is_none()
+}
+
+#[test]
+fn a_day_is_as_long_at_podmans_socket() {
+    let podman = Podman::start();
+    a_day_at(podman.reach());
+}
+
+#[test]
+fn where_podman_is_but_no_socket_floe_starts_it_and_ends_it() {
+    let podman = Podman::start();
+    let site = Site::on(podman.reach(), "true");
+    let alone = |arguments: &[&str]| alone(&podman, site.prepared(arguments));
+    let runtime = podman.path("runtime");
+    let ended = Ended::of(alone(&["test", "tiny"]).output().unwrap()).expect(0);
+    assert_eq!(ended.stderr.matches("UP-TO-DATE").count(), 0, "{}", ended.stderr);
+    wait("the service is gone", || is_empty(&runtime));
+    // A killed floe ends it, too.
+    site.repository
+        .write("missions/tiny/environments/test", "#! /bin/sh\nsleep 300\n");
+    let mut slow = alone(&["test", "tiny"]);
+    let mut slow = slow.process_group(0).stderr(Stdio::null()).spawn().unwrap();
+    let running = || {
+        let log = fs::read_to_string(site.run().join("events.jsonl")).unwrap_or_default();
+        log.contains("script-started") && !log.contains("run-finished")
+    };
+    wait("its test runs", running);
+    assert!(!is_empty(&runtime));
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+    wait("the service is gone", || is_empty(&runtime));
+}
+
+#[test]
+fn a_build_that_fails_at_podman_names_the_line_and_what_was_printed() {
+    let podman = Podman::start();
+    let site = Site::on(podman.reach(), "true");
+    let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo before; echo no compiler >&2; exit 3\n";
+    site.repository.write("missions/tiny/Dockerfile", dockerfile);
+    let failed = site.command(&["build", "tiny"]).expect(101);
+    failed.says(&["missions/tiny/Dockerfile:3", "no compiler", "exit code: 3"]);
+    let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY nothing /\n";
+    site.repository.write("missions/tiny/Dockerfile", dockerfile);
+    let failed = site.command(&["build", "tiny"]).expect(101);
+    failed.says(&["missions/tiny/Dockerfile:3", "nothing"]);
+}
