@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
@@ -14,6 +15,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::archive::{Pieces, unpack};
 use super::error::{status, words};
@@ -95,12 +97,12 @@ impl Containers for Docker {
         let (first, archive) = loop {
             let mut archive = Box::pin(self.api.download_from_container(&container.id, Some(options.clone())));
             match archive.next().await {
-                Some(Err(error)) if status(&error) == Some(404) => return Ok(true),
-                // Podman looks into a container by way of its first process, which may have ended a moment before.
-                Some(Err(error)) if !again && self.make == Make::Podman && words(&error).contains("/ns/mnt") => {
+                Some(Err(error)) if !again && self.make == Make::Podman && is_of_the_end(&error) => {
                     again = true;
-                    self.wait(container).await?;
+                    // One that goes on has no such file.
+                    let _ = timeout(END_TIMEOUT, self.wait(container)).await;
                 }
+                Some(Err(error)) if status(&error) == Some(404) => return Ok(true),
                 first => break (first, archive),
             }
         };
@@ -258,6 +260,14 @@ impl Docker {
             _ => self.failed(about(action, container), error),
         }
     }
+}
+
+/// How long a container may take until Podman knows of its end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether an error may come of a container that ended at that moment: Podman looks into it by way of its first process.
+fn is_of_the_end(error: &Error) -> bool {
+    status(error) == Some(404) || words(error).contains("/ns/mnt")
 }
 
 pub(super) fn about(action: &str, container: &Container) -> String {
