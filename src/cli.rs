@@ -81,6 +81,7 @@ mod tests {
         let mut names = applets::names();
         let hidden = [
             applet::SUPERVISE,
+            applet::DELIVER,
             applet::MODULES,
             applet::LICENCES,
             applet::SURROUNDINGS,

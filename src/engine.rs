@@ -11,6 +11,7 @@ mod disk;
 mod docker;
 mod error;
 mod images;
+mod kubernetes;
 mod podman;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use self::directions::Directions;
 pub use self::disk::{About, Builder, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
 pub use self::images::{Credentials, Image, Images, Listed};
+pub use self::kubernetes::{Cluster, JobSettings, JobSettingsError, Surroundings};
 
 /// An engine that keeps images, builds them, runs them, and lets people in.
 pub trait Engine: Images + Builds + Containers + Consoles + Disk {}

@@ -1,6 +1,7 @@
 //! Pushing: an image goes to its registry only with evidence for exactly that image, what arrived is looked at, and the
 //! evidence is attached to it there.
 
+mod candidate;
 mod error;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::registry::{Registry, RegistryError};
 use crate::run::evidence::{Demand, Statement};
 use crate::state::State;
 
+pub use self::candidate::{Candidate, agent, candidate};
 pub use self::error::PublishError;
 
 /// What to push where.
@@ -92,7 +94,7 @@ pub async fn publish(
     events: &dyn Sink,
 ) -> Result<Published, PublishError> {
     let statement = evidence(request.role, request.id, request.demand, state)?;
-    let (digest, sent) = arrived(&request, images, registry, events).await?;
+    let (digest, sent) = arrived(&request.shipment(), images, registry, events).await?;
     let ImageTag { repository, .. } = &request.target;
     let statement = statement.pushed_as(repository, &digest);
     let evidence = Evidence {
@@ -122,30 +124,53 @@ pub async fn publish(
     })
 }
 
+/// An image on its way to a registry.
+struct Shipment<'a> {
+    /// The image's ID.
+    id: &'a Digest,
+    /// Where it goes.
+    target: &'a ImageTag,
+    /// Credentials for the registry.
+    credentials: Option<&'a Credentials>,
+    /// How long to wait before each new try.
+    pauses: &'a [Duration],
+}
+
+impl Request<'_> {
+    fn shipment(&self) -> Shipment<'_> {
+        Shipment {
+            id: self.id,
+            target: &self.target,
+            credentials: self.credentials.as_ref(),
+            pauses: self.pauses,
+        }
+    }
+}
+
 /// Has the image in its registry. Returns its digest there, and whether it had to be sent.
 async fn arrived(
-    request: &Request<'_>,
+    shipment: &Shipment<'_>,
     images: &dyn Images,
     registry: &dyn Registry,
     events: &dyn Sink,
 ) -> Result<(Digest, bool), PublishError> {
-    let Request { id, target, .. } = request;
+    let Shipment { id, target, .. } = shipment;
     let named = target.reference();
     match registry.manifest(&named).await? {
         Some(held) if held.is(id) => return Ok((held.digest, false)),
         Some(held) => {
             return Err(PublishError::Taken {
-                target: target.clone(),
+                target: (*target).clone(),
                 found: held.config,
             });
         }
         None => {}
     }
-    let mut pauses = request.pauses.iter();
+    let mut pauses = shipment.pauses.iter();
     let digest = loop {
         // The tag is given to the ID that has evidence at the last moment, whatever other tags have done meanwhile.
         images.tag(id, target).await?;
-        match images.push(target, request.credentials.clone(), events).await {
+        match images.push(target, shipment.credentials.cloned(), events).await {
             Ok(digest) => break digest,
             Err(error) => match pauses.next().filter(|_| error.is_temporary()) {
                 Some(pause) => tokio::time::sleep(*pause).await,
@@ -156,7 +181,7 @@ async fn arrived(
     match registry.manifest(&named).await? {
         Some(held) if held.is(id) && held.digest == digest => Ok((digest, true)),
         other => Err(PublishError::Mismatch {
-            target: target.clone(),
+            target: (*target).clone(),
             found: other.map_or_else(|| "nothing".to_owned(), |held| held.config.to_string()),
             id: (*id).clone(),
         }),

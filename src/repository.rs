@@ -33,6 +33,9 @@ pub const COMMON_ENV: &str = "common/common-env";
 /// The settings of a site or person.
 pub const SETUP_ENV: &str = "setup-env";
 
+/// What the Jobs are like that run tests on a cluster.
+pub const KUBERNETES: &str = "kubernetes.yml";
+
 /// The directory of environments in a mission's own directory.
 pub const ENVIRONMENTS: &str = "environments";
 

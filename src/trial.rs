@@ -2,10 +2,12 @@
 //! nothing is left behind however the run ends.
 
 mod changes;
+mod container;
 mod interruption;
 mod owner;
 mod program;
 mod question;
+mod spread;
 mod stage;
 mod watch;
 
@@ -20,20 +22,18 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::container::request;
 use self::interruption::Interruption;
 pub use self::owner::{Mark, Owner, is_abandoned};
 pub use self::program::shared as agent;
 pub use self::question::Question;
+pub use self::spread::Spread;
 pub use self::stage::Stage;
 use self::watch::Watch;
-use crate::engine::{Container, ContainerExit, ContainerRequest, Containers, EngineError, Wanted};
+use crate::engine::{Container, ContainerExit, Containers, EngineError, Wanted};
 use crate::event::seal::Key;
 use crate::event::{Event, Part, RunStarted, Sink};
-use crate::image::AGENT;
-use crate::image::applet::SUPERVISE;
 use crate::image::label::RUN;
-use crate::image::variable::{ARTIFACTS, ENVIRONMENTS, EVENTS};
-use crate::quantity::Limit;
 use crate::reference::{Digest, TestId};
 use crate::suite::request::Request;
 
@@ -82,6 +82,8 @@ pub struct Trial {
     pub limit: Option<Duration>,
     /// The containers that run the tests, one after the other.
     pub stages: Vec<Stage>,
+    /// How they run beside each other, where that is what they do.
+    pub spread: Option<Spread>,
     /// How much memory each container may take, in bytes.
     pub memory: Option<u64>,
     /// What the agent is asked for; each stage adds its own.
@@ -103,6 +105,8 @@ pub struct Ended {
     pub problem: Option<String>,
     /// Whether it was stopped by request before its end.
     pub stopped: bool,
+    /// Whether a container ended since it took more memory than it may.
+    pub out_of_memory: bool,
 }
 
 /// Runs the tests of an image in one container after the other until they end.
@@ -118,6 +122,9 @@ pub async fn run(
     kill: impl Future<Output = ()>,
 ) -> Result<Ended, EngineError> {
     events.emit(Event::RunStarted(begun(trial)));
+    if trial.spread.is_some() {
+        return spread::run(trial, containers, process, events, (stop, kill)).await;
+    }
     // A second interrupt that has come is not waited for again.
     let (mut stop, mut kill) = (pin!(stop), pin!(kill.fuse()));
     let mut problems = Vec::new();
@@ -141,13 +148,13 @@ pub async fn run(
         if ended.stopped {
             return Ok(Ended {
                 problem: Some(problems.join("; ")),
-                stopped: true,
+                ..ended
             });
         }
     }
     Ok(Ended {
         problem: (!problems.is_empty()).then(|| problems.join("; ")),
-        stopped: false,
+        ..Ended::default()
     })
 }
 
@@ -180,7 +187,10 @@ async fn run_stage(
             }
             _ => None,
         };
-        copy_notebooks(trial, &container, containers, &watch, events).await;
+        // What ends on another machine takes its files along.
+        if trial.spread.is_none() {
+            copy_notebooks(trial, &container, containers, &watch, events).await;
+        }
         changed.transpose()
     };
     let changed = tokio::select! {
@@ -188,7 +198,14 @@ async fn run_stage(
         () = kill => Ok(None),
     };
     containers.remove(&container).await?;
-    let mut ended = ended?;
+    let mut ended = match (ended, watch.problem) {
+        // What is wrong with its records is no less wrong since it was taken away.
+        (Err(EngineError::Lost { .. }), Some(problem)) => Ended {
+            problem: Some(problem),
+            ..Ended::default()
+        },
+        (ended, _) => ended?,
+    };
     if let Some(changed) = changed? {
         ended.problem.get_or_insert(changed);
     }
@@ -245,51 +262,6 @@ fn begun(trial: &Trial) -> RunStarted {
     }
 }
 
-fn request(
-    trial: &Trial,
-    (stage, left): (&Stage, Option<Duration>),
-    process: &Owner,
-    key: &Key,
-) -> Result<ContainerRequest, EngineError> {
-    let mut request = stage.request(&trial.request);
-    request.options.run_timeout = left.map(Limit);
-    if stage.shares() {
-        request.fixed.clone_from(&trial.fixed);
-    }
-    let mut environment = request.variables();
-    environment.insert(EVENTS.to_owned(), key.to_string());
-    environment.insert(ARTIFACTS.to_owned(), ARTIFACTS_DIRECTORY.to_owned());
-    if let Some(environments) = &trial.environments {
-        environment.insert(ENVIRONMENTS.to_owned(), environments.clone());
-    }
-    Ok(ContainerRequest {
-        image: trial.image.to_string(),
-        // The agent is the first process, whatever the image would start: nothing in the container comes before it, can
-        // stop it, or can look into it.
-        entrypoint: Some([AGENT, "applet"].map(str::to_owned).to_vec()),
-        command: vec![SUPERVISE.to_owned()],
-        files: stage.files.clone(),
-        program: Some(program::shared(&trial.agent)?),
-        environment,
-        labels: Mark {
-            run: &trial.run,
-            mission: &trial.mission,
-            owner: process,
-        }
-        .labels(),
-        memory: trial.memory,
-        processes: Some(processes()),
-        ..ContainerRequest::default()
-    })
-}
-
-/// How many processes and threads a container may have: what a notebook that forks without end leaves of the machine is
-/// enough to end it. Libraries start a thread for each processor, in each kernel.
-fn processes() -> u64 {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-    (2048 * processors).max(4096)
-}
-
 /// Turns what the container prints into events until it ends.
 async fn observe(
     (trial, left): (&Trial, Option<Duration>),
@@ -330,6 +302,7 @@ async fn observe(
     Ok(Ended {
         problem: cut.map(Interruption::problem).or_else(|| problem(exit, watch)),
         stopped: cut == Some(Interruption::Interrupted),
+        out_of_memory: exit.out_of_memory && ![0, 100].contains(&exit.code),
     })
 }
 

@@ -15,6 +15,9 @@ mod testing;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -43,6 +46,7 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
         Applet::Console => console::run(&place).await,
         Applet::Enter => console::enter(place),
         Applet::Surroundings { file } => entrypoint::tell(place, &file),
+        Applet::Deliver { file } => deliver(&file),
         Applet::Imprint { directory } => imprint(&Machine::of(place)?, &directory),
         Applet::Modules { wanted } => modules(&wanted, &Machine::of(place)?),
         Applet::Licences { environments } => tell_licences(&environments, &Machine::of(place)?),
@@ -77,6 +81,14 @@ fn tell_licences(environments: &[EnvironmentName], machine: &Machine) -> Result<
     let told = told.collect::<Result<Vec<_>, _>>()?.concat();
     let told = serde_json::to_string(&told).map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
     output::result(&(told + "\n"))
+}
+
+/// Copies this program to `file`, where everybody may run it and nobody write it.
+fn deliver(file: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::new(ExitCode::Internal, format!("{}: {error}", file.display()));
+    let program = std::env::current_exe().map_err(failed)?;
+    fs::copy(program, file).map_err(failed)?;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o555)).map_err(failed)
 }
 
 /// Writes what the image is and holds below `directory`.
@@ -124,6 +136,12 @@ enum Applet {
     /// Become the command that somebody is let in for
     #[command(name = applet::ENTER, hide = true)]
     Enter,
+    /// Copy this program to where a container finds it
+    #[command(name = applet::DELIVER, hide = true)]
+    Deliver {
+        /// The file
+        file: PathBuf,
+    },
     /// Tell what can be imported of packages
     #[command(name = applet::MODULES, hide = true)]
     Modules {

@@ -14,7 +14,9 @@ use super::failure::{ExitCode, Failure};
 use super::template::Apart;
 use super::{hidden, output, signals};
 use crate::config::{self, BaseImage, Settings, setup_env};
-use crate::engine::{self, Credentials, Directions, Engine, EngineError};
+use crate::engine::{
+    self, Cluster, Containers, Credentials, Directions, Engine, EngineError, JobSettings, Surroundings,
+};
 use crate::event::Sink;
 use crate::reference::RegistryHost;
 use crate::report::terminal::Terminal;
@@ -115,7 +117,10 @@ impl Session {
                 Arc::new(Terminal::new(Box::new(io::stderr()), output::style()))
             }),
             login,
-            connect: Box::new(Daemon(directions(&settings))),
+            connect: Box::new(Daemon {
+                directions: directions(&settings),
+                kubeconfigs: kubeconfigs(),
+            }),
             connected: OnceCell::new(),
             settings,
         };
@@ -170,13 +175,35 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// The engine that the settings name.
-struct Daemon(Directions);
+struct Daemon {
+    directions: Directions,
+    kubeconfigs: Vec<PathBuf>,
+}
 
 #[async_trait]
 impl Connect for Daemon {
     async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError> {
-        engine::connect(&self.0).await
+        engine::connect(&self.directions).await
     }
+
+    async fn cluster(&self, context: Option<&str>, jobs: JobSettings) -> Result<Arc<dyn Containers>, EngineError> {
+        let surroundings = Surroundings {
+            files: self.kubeconfigs.clone(),
+            context: context.map(str::to_owned),
+            jobs,
+        };
+        Ok(Arc::new(Cluster::connect(&surroundings).await?))
+    }
+}
+
+/// The files that say where clusters are, as kubectl finds them.
+fn kubeconfigs() -> Vec<PathBuf> {
+    let named = std::env::var_os("KUBECONFIG").filter(|named| !named.is_empty());
+    let named = named.map(|named| std::env::split_paths(&named).collect());
+    named.unwrap_or_else(|| {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        home.map(|home| home.join(".kube/config")).into_iter().collect()
+    })
 }
 
 /// What leads to the engine: the settings, and where Docker's own client and engines without root keep their files.

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::EngineError;
 use crate::context::Context;
 use crate::mount::Mount;
+use crate::reference::ImageReference;
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +78,8 @@ pub struct SharedProgram {
     pub path: PathBuf,
     /// The program on the host.
     pub source: PathBuf,
+    /// The image that holds it, where it is run by machines that pull images.
+    pub image: Option<ImageReference>,
 }
 
 /// A container that was created and started.
@@ -165,8 +168,9 @@ pub trait Containers: Send + Sync {
         wanted: &Wanted,
     ) -> Result<bool, EngineError>;
 
-    /// What differs in the container's files from those of its image. Volumes are left out.
-    async fn changes(&self, container: &Container) -> Result<Vec<Change>, EngineError>;
+    /// What differs in the container's files from those of its image; `None` where the engine cannot tell. Volumes are left
+    /// out.
+    async fn changes(&self, container: &Container) -> Result<Option<Vec<Change>>, EngineError>;
 
     /// Removes the container and its anonymous volumes, running or not. A missing one is no error.
     async fn remove(&self, container: &Container) -> Result<(), EngineError>;

@@ -59,6 +59,24 @@ pub enum EngineError {
         /// The container, by the beginning of its ID.
         container: String,
     },
+    /// A cluster refused or broke, or could not do what was asked of it.
+    #[error("{action}: {reason}")]
+    Cluster {
+        /// What was asked, e.g. `start the pod of floe-roman-0123abcd`.
+        action: String,
+        /// The cluster's words.
+        reason: String,
+        /// What they tell.
+        trouble: Trouble,
+    },
+    /// A cluster took a pod away before what ran in it had ended.
+    #[error("{container} was lost: {reason}")]
+    Lost {
+        /// The container.
+        container: String,
+        /// The pod's own words.
+        reason: String,
+    },
     /// A build failed.
     #[error("building {image} failed: {reason}")]
     Build {
@@ -109,8 +127,12 @@ impl Explained for EngineError {
     fn kind(&self) -> Kind {
         match self {
             Self::Directions { .. } | Self::Unsupported { .. } => Kind::Invalid,
-            Self::Unreachable { .. } | Self::Gone { .. } | Self::Build { trouble: Some(_), .. } => Kind::Temporary,
-            Self::Request { trouble, .. } | Self::Transfer { trouble, .. } => trouble.kind(),
+            Self::Unreachable { .. } | Self::Gone { .. } | Self::Lost { .. } | Self::Build { trouble: Some(_), .. } => {
+                Kind::Temporary
+            }
+            Self::Request { trouble, .. } | Self::Transfer { trouble, .. } | Self::Cluster { trouble, .. } => {
+                trouble.kind()
+            }
             Self::Build { trouble: None, .. } => Kind::Build,
             Self::File { .. } => Kind::Internal,
             Self::Context(error) => error.kind(),
@@ -124,7 +146,8 @@ impl Explained for EngineError {
             }
             Self::Unsupported { .. } => "floe builds by Docker Engine 20.10 or newer: name one by DOCKER_HOST",
             Self::Unreachable { cause, .. } => return cause.hint().map(str::to_owned),
-            Self::Gone { .. } => "this may pass: try again",
+            Self::Gone { .. } | Self::Lost { .. } => "this may pass: try again",
+            Self::Cluster { trouble, .. } => return of_cluster(*trouble).map(str::to_owned),
             // It is the engine that speaks to the registry: what floe trusts is not asked.
             Self::Transfer {
                 trouble: Trouble::UnknownAuthority,
@@ -154,6 +177,7 @@ impl Explained for EngineError {
         match self {
             Self::Request { trouble, .. }
             | Self::Transfer { trouble, .. }
+            | Self::Cluster { trouble, .. }
             | Self::Build {
                 trouble: Some(trouble), ..
             }
@@ -195,4 +219,26 @@ impl Absence {
             Self::Other => return None,
         })
     }
+}
+
+/// What to do about the trouble of a cluster.
+fn of_cluster(trouble: Trouble) -> Option<&'static str> {
+    Some(match trouble {
+        Trouble::Request => return None,
+        Trouble::Unauthorized => {
+            "the cluster or the registry wants credentials: look at the kubeconfig, and at imagePullSecrets in kubernetes.yml"
+        }
+        Trouble::Denied => {
+            "`kubectl auth can-i create jobs` says what you may do; docs/how-to/kubernetes.md lists the rights that floe needs"
+        }
+        Trouble::Missing => "look at the namespace, and whether its nodes reach the registry that REGISTRY names",
+        Trouble::Pending => {
+            "`kubectl describe pod` says more; pendingTimeoutSeconds in kubernetes.yml says how long floe waits"
+        }
+        Trouble::UnknownAuthority | Trouble::WrongName | Trouble::Expired => {
+            "the kubeconfig must name the authority of the cluster's certificate (certificate-authority-data)"
+        }
+        Trouble::Runtime | Trouble::Engine => "`kubectl describe pod` says more",
+        other => return other.hint(),
+    })
 }

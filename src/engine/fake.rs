@@ -33,6 +33,8 @@ pub struct Run {
     pub output: Vec<u8>,
     /// What the agent in it says then, sealed as the request asks.
     pub said: Vec<Event>,
+    /// Which of that arrives, by its place, in this order; all of it, if `None`.
+    pub arriving: Option<Vec<usize>>,
     /// How it ends; `None` where it runs until it is killed.
     pub exit: Option<ContainerExit>,
     /// What the agent says when it is asked to end, and then does; `None` where it goes on.
@@ -48,6 +50,7 @@ impl Default for Run {
         Self {
             output: Vec::new(),
             said: Vec::new(),
+            arriving: None,
             exit: Some(ContainerExit {
                 code: 0,
                 out_of_memory: false,

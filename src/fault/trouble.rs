@@ -64,6 +64,8 @@ pub enum Trouble {
     Engine,
     /// A registry refused for a reason that this table does not know.
     Refusal,
+    /// The cluster has no room for it, or not yet.
+    Pending,
     /// The engine does not accept what was asked: a setting holds what it cannot follow.
     Request,
 }
@@ -174,6 +176,7 @@ impl Trouble {
             Self::Conflict => "another request was changing the same thing: try again",
             Self::Vanished => "somebody removed it at the engine: try again, which makes again what is missing",
             Self::Runtime => "the engine cannot start containers: its own log says more (`journalctl -u docker`)",
+            Self::Pending => "wait until there is room, or ask for less",
             Self::NoProgram => "does the image hold that program, and for this machine's architecture?",
             Self::Engine => "the engine itself failed: its own log says more (`journalctl -u docker`)",
             Self::Refusal | Self::Request => return None,

@@ -45,6 +45,9 @@ pub const TEST_SERVER: &str = "test-server";
 /// Is the first process of a container that runs tests. Only the host's own agent is called so.
 pub const SUPERVISE: &str = "supervise";
 
+/// Copies the program itself to where a container finds it. Only the host's own agent is called so.
+pub const DELIVER: &str = "deliver";
+
 /// Tells what can be imported of packages. Only the host's own agent is called so.
 pub const MODULES: &str = "modules";
 

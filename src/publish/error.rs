@@ -35,9 +35,9 @@ pub enum PublishError {
         /// The tests that it did not pass.
         tests: Vec<TestId>,
     },
-    /// The evidence cannot be read.
+    /// The evidence, or floe's own program, cannot be read.
     #[error(transparent)]
-    Evidence(#[from] FileError),
+    File(#[from] FileError),
     /// The tag in the registry names another image, and pushed tags never move.
     #[error("{target} names another image already ({found}); a pushed tag never moves")]
     Taken {
@@ -72,7 +72,7 @@ impl Explained for PublishError {
             | Self::Lacking { .. }
             | Self::Taken { .. }
             | Self::Mismatch { .. } => Kind::Refused,
-            Self::Evidence(error) => error.kind(),
+            Self::File(error) => error.kind(),
             Self::Engine(error) => error.kind(),
             Self::Registry(error) => error.kind(),
         }
@@ -94,7 +94,7 @@ impl Explained for PublishError {
             }
             Self::Taken { .. } => "someone pushed that tag from elsewhere; rebuild with --no-cache",
             Self::Mismatch { .. } => "someone else pushes to the same tag; do not deploy it",
-            Self::Evidence(error) => return error.hint(),
+            Self::File(error) => return error.hint(),
             Self::Engine(error) => return error.hint(),
             Self::Registry(error) => return error.hint(),
         };

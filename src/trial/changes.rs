@@ -12,6 +12,11 @@ use std::path::{Path, PathBuf};
 use crate::engine::{Change, ChangeKind, Container, Containers, EngineError};
 use crate::image;
 
+/// What is wrong where nobody can tell what was changed.
+const UNKNOWN: &str = "tests may have changed what others ran with, and a cluster does not tell what: the same tests in a \
+                       container of this machine name it. Where a test must do so, give each test of its environment a \
+                       container of its own: `isolated: true` in tests/settings.yml";
+
 /// How many paths are named.
 const NAMED: usize = 3;
 
@@ -24,7 +29,9 @@ pub(super) async fn of(
     if fixed.is_empty() {
         return Ok(None);
     }
-    let changes = containers.changes(container).await?;
+    let Some(changes) = containers.changes(container).await? else {
+        return Ok(Some(UNKNOWN.to_owned()));
+    };
     let differing = differing(&changes, fixed);
     let Some((first, others)) = differing.split_first() else {
         return Ok(None);

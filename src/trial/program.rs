@@ -19,5 +19,6 @@ pub fn shared(agent: &Path) -> Result<SharedProgram, EngineError> {
         name: format!("floe-agent-{}", digest.short()),
         path: image::AGENT.into(),
         source: agent.to_owned(),
+        image: None,
     })
 }

@@ -88,6 +88,33 @@ impl Stage {
         request
     }
 
+    /// The tests that it runs, of those that the trial expects.
+    pub(super) fn expected(&self, trial: &[TestId]) -> Vec<TestId> {
+        let is_own = |id: &TestId| match &self.duty {
+            Duty::Script(script) if script == id => true,
+            Duty::Server { tests, .. } => tests.contains(id),
+            Duty::Suite | Duty::Script(_) => self.tests.as_ref().is_none_or(|tests| tests.contains(id)),
+        };
+        trial.iter().filter(|id| is_own(id)).cloned().collect()
+    }
+
+    /// The same for those of its tests that are still to run.
+    pub(super) fn left(&self, left: &[TestId]) -> Self {
+        let mut stage = self.clone();
+        match &mut stage.duty {
+            Duty::Server { tests, .. } => tests.retain(|id| left.contains(id)),
+            // The script asks for the tests, so that it runs again with those that are left.
+            Duty::Suite | Duty::Script(_) => {
+                if matches!(&stage.duty, Duty::Script(id) if !left.contains(id)) {
+                    stage.duty = Duty::Suite;
+                }
+                let others = left.iter().filter(|id| id.mission().is_none());
+                stage.tests = Some(others.cloned().collect());
+            }
+        }
+        stage
+    }
+
     /// Whether tests run in it whose changes others would see.
     pub(super) fn shares(&self) -> bool {
         self.shared

@@ -7,6 +7,7 @@ use crate::engine::fake::{Fake, Run};
 use crate::engine::{Change, ChangeKind};
 use crate::event::wire::Encoder;
 use crate::event::{Cause, CauseKind, FORMAT, Memory, Record, Summary, TestFinished, Verdict};
+use crate::image::variable::EVENTS;
 
 fn trial(image: &Digest) -> Trial {
     Trial {
@@ -21,6 +22,7 @@ fn trial(image: &Digest) -> Trial {
         definitions: None,
         limit: None,
         stages: vec![Stage::suite(&[])],
+        spread: None,
         memory: None,
         request: Request::default(),
         agent: std::env::current_exe().unwrap(),

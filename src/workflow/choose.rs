@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{Nothing, WorkflowError, Workplace};
+use super::{Nothing, OnCluster, WorkflowError, Workplace};
 use crate::reference::{Digest, EnvironmentName, MissionName, TestId, TestKind};
 use crate::repository::{self, Repository};
 use crate::run::evidence::Demand;
@@ -27,6 +27,8 @@ pub struct Asked {
     pub options: RunOptions,
     /// Whether an image that is not up to date is refused, and not built.
     pub no_build: bool,
+    /// The cluster that they run on, if it is not this machine's engine that runs them.
+    pub cluster: Option<OnCluster>,
 }
 
 impl Asked {

@@ -9,7 +9,7 @@ use crate::deploy::{DeployError, Refusal};
 use crate::deployment::DeploymentError;
 use crate::driver::DriverError;
 use crate::dsse::KeyError;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, JobSettingsError};
 use crate::envs::EnvsError;
 use crate::fault::{Explained, Kind, Place};
 use crate::freeze::FreezeError;
@@ -126,6 +126,12 @@ pub enum WorkflowError {
     /// Images are to be pushed, and the settings name no registry.
     #[error("REGISTRY is not set, so there is nowhere to push to")]
     NoRegistry,
+    /// Tests are to run on a cluster, and the settings name no registry.
+    #[error("REGISTRY is not set, so there is nowhere that a cluster could pull the image from")]
+    NothingToPull,
+    /// What the Jobs of a cluster are like cannot be read.
+    #[error(transparent)]
+    Jobs(#[from] JobSettingsError),
     /// The agent cannot run in the image.
     #[error("{reference} is an image for {there}, and floe here is a program for {here}")]
     OtherPlatform {
@@ -275,6 +281,7 @@ impl Explained for WorkflowError {
             Self::NotExecutable { .. }
             | Self::Stale { .. }
             | Self::NoRegistry
+            | Self::NothingToPull
             | Self::OtherPlatform { .. }
             | Self::CopyOfConda { .. }
             | Self::NoUv
@@ -298,7 +305,9 @@ impl Explained for WorkflowError {
                 "`floe build{} --use-frozen 0` builds from the floating specs and writes it again",
                 mission(path)
             ),
-            Self::NoRegistry => "set REGISTRY in setup-env, or give --registry HOST/PATH".to_owned(),
+            Self::NoRegistry | Self::NothingToPull => {
+                "set REGISTRY in setup-env, or give --registry HOST/PATH".to_owned()
+            }
             Self::Since { .. } => "name a branch, a tag or a commit that this clone has".to_owned(),
             Self::OtherPlatform { .. } => "test it on a machine of its own kind".to_owned(),
             Self::CopyOfConda { path, .. } => format!(
@@ -362,6 +371,7 @@ impl WorkflowError {
             Self::Stage(error) => error,
             Self::Console(error) => error,
             Self::Packages(error) => error,
+            Self::Jobs(error) => error,
             _ => return None,
         })
     }

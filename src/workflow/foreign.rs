@@ -96,7 +96,8 @@ impl ForeignTests {
         interrupts: &Interrupts,
     ) -> Result<Observed, WorkflowError> {
         let image = here(workplace, &self.foreign.reference).await?;
-        observe(workplace, &self.prepare(workplace, asked, &image)?, interrupts).await
+        let trial = self.prepare(workplace, asked, &image)?;
+        observe(workplace, &trial, workplace.engine().await?, interrupts).await
     }
 
     fn prepare(&self, workplace: &Workplace, asked: &Asked, image: &Image) -> Result<Trial, WorkflowError> {
@@ -117,6 +118,7 @@ impl ForeignTests {
             part: asked.selection.part,
             selected: Some(TestId::digest(&self.ids)),
             stages: self.stages(workplace, image),
+            spread: None,
             expected: self.ids.clone(),
             skips: BTreeSet::new(),
             definitions: None,

@@ -155,6 +155,7 @@ pub(super) async fn of_image(
         part: None,
         selected: Some(TestId::digest(&tests)),
         stages: vec![stage],
+        spread: None,
         expected: tests,
         skips: BTreeSet::new(),
         definitions: None,
@@ -167,7 +168,7 @@ pub(super) async fn of_image(
         directory: workplace.state.run(&run),
         run,
     };
-    let observed = observe(workplace, &trial, interrupts).await?;
+    let observed = observe(workplace, &trial, workplace.engine().await?, interrupts).await?;
     // What cannot be imported is not to be pushed on the strength of an earlier run.
     if matches!(observed.end, End::Complete) && !observed.outcome.passed {
         workplace.state.withdraw_evidence(image.id)?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::{Interrupt, Interrupts, WorkflowError, Workplace};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Containers, EngineError};
 use crate::event::{Event, Fanout, Sink};
 use crate::report::files;
 use crate::report::location::Locations;
@@ -61,12 +61,12 @@ pub enum End {
 pub(super) async fn observe(
     workplace: &Workplace,
     trial: &Trial,
+    containers: &dyn Containers,
     interrupts: &Interrupts,
 ) -> Result<Observed, WorkflowError> {
-    let engine = workplace.engine().await?;
     let display = workplace.display();
     let owner = Owner::current();
-    sweep(workplace, engine, &owner).await?;
+    sweep(workplace, containers, &owner).await?;
     let directory = &trial.directory;
     std::fs::create_dir_all(directory).map_err(FileError::of(directory))?;
     let log = Arc::new(Log::create(&directory.join(LOG))?);
@@ -85,7 +85,7 @@ pub(super) async fn observe(
                 "interrupted: running tests are ended; a second interrupt kills the container",
             );
         };
-        let ended = trial::run(trial, engine, &owner, &watched, stop, interrupts.second()).await;
+        let ended = trial::run(trial, containers, &owner, &watched, stop, interrupts.second()).await;
         interrupts.second_ends();
         ended
     };
@@ -109,8 +109,12 @@ pub(super) async fn observe(
 }
 
 /// Removes what calls that were killed have left behind.
-pub(super) async fn sweep(workplace: &Workplace, engine: &dyn Engine, owner: &Owner) -> Result<(), WorkflowError> {
-    let swept = trial::sweep(engine, owner).await?;
+pub(super) async fn sweep(
+    workplace: &Workplace,
+    containers: &dyn Containers,
+    owner: &Owner,
+) -> Result<(), WorkflowError> {
+    let swept = trial::sweep(containers, owner).await?;
     let display = workplace.display();
     match swept {
         0 => {}

@@ -1,5 +1,6 @@
 //! Testing: what a run of a mission's tests is asked for, and what its outcome means for the image.
 
+use super::cluster;
 use super::observe::observe;
 use super::workplace::image_of;
 use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
@@ -14,6 +15,7 @@ use crate::run::history;
 use crate::server;
 use crate::state::Task;
 use crate::suite::request::Request;
+use crate::suite::runner::schedule;
 use crate::trial::{Stage, Trial};
 
 /// Tests the images of the missions that were chosen for, which are built first where they are not up to date.
@@ -107,8 +109,17 @@ pub(super) async fn aside(
         trouble: Trouble::Vanished,
     })?;
     trial.fixed = image::tested_with(&found.variables);
-    trial.stages = stages(workplace, choice, &found);
-    observe(workplace, &trial, interrupts).await
+    let Some(on) = &asked.cluster else {
+        trial.stages = stages(workplace, choice, &found, |tests| vec![tests]);
+        return observe(workplace, &trial, workplace.engine().await?, interrupts).await;
+    };
+    let cluster = cluster::connect(workplace, on).await?;
+    let known = &trial.request.known;
+    trial.stages = stages(workplace, choice, &found, |tests| {
+        schedule::divided(&tests, known, on.shards.get())
+    });
+    trial.spread = Some(cluster::brought(workplace, &choice.mission, image).await?);
+    observe(workplace, &trial, cluster.as_ref(), interrupts).await
 }
 
 /// What to run, and how.
@@ -133,6 +144,7 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked,
         limit: request.options.run_timeout.map(|limit| limit.0),
         memory: settings.container_memory.map(|size| size.0),
         stages: Vec::new(),
+        spread: None,
         agent: workplace.agent.clone(),
         environments: None,
         fixed: Vec::new(),
@@ -142,9 +154,14 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked,
     }
 }
 
-/// The containers that the chosen tests need: one for all that may share one, one for each that may not, one for the
-/// server.
-fn stages(workplace: &Workplace, choice: &Choice, image: &Image) -> Vec<Stage> {
+/// The containers that the chosen tests need: one for each part that `divided` makes of all that may share one, one for each
+/// that may not, one for the server. The mission's script starts the tests of the first part.
+fn stages(
+    workplace: &Workplace,
+    choice: &Choice,
+    image: &Image,
+    divided: impl FnOnce(Vec<TestId>) -> Vec<Vec<TestId>>,
+) -> Vec<Stage> {
     let Image {
         entrypoint, command, ..
     } = image;
@@ -152,18 +169,21 @@ fn stages(workplace: &Workplace, choice: &Choice, image: &Image) -> Vec<Stage> {
     let in_suite = choice.expected.iter();
     let in_suite = in_suite.filter(|id| id.kind != TestKind::Server && Some(*id) != script.as_ref());
     let (isolated, shared) = in_suite.cloned().partition::<Vec<_>, _>(|id| choice.is_isolated(id));
-    let together = match script {
-        Some(id) => Some(Stage::script(id, entrypoint)),
-        None => (!shared.is_empty()).then(|| Stage::suite(entrypoint)),
+    let parts = if shared.is_empty() {
+        script.iter().map(|_| Vec::new()).collect()
+    } else {
+        divided(shared)
     };
-    let together = together.map(|stage| {
-        if isolated.is_empty() {
-            stage
-        } else {
-            stage.of_tests(shared)
-        }
+    let are_all = isolated.is_empty() && parts.len() == 1;
+    let mut script = script;
+    let together = parts.into_iter().map(|tests| {
+        let stage = match script.take() {
+            Some(id) => Stage::script(id, entrypoint),
+            None => Stage::suite(entrypoint),
+        };
+        if are_all { stage } else { stage.of_tests(tests) }
     });
-    let mut stages = together.into_iter().collect::<Vec<_>>();
+    let mut stages = together.collect::<Vec<_>>();
     stages.extend(isolated.into_iter().map(|id| Stage::suite(entrypoint).isolated(id)));
     if !choice.server.is_empty() {
         let limit = workplace

@@ -6,6 +6,7 @@ mod docker;
 mod engines;
 mod ignore;
 mod images;
+mod kubernetes;
 mod matrix;
 mod missions;
 mod mutants;

@@ -1,6 +1,7 @@
 //! `floe test`: the tests of an image run in a container, and the run's directory tells what happened.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,7 +17,7 @@ use crate::quantity::Size;
 use crate::reference::{EnvironmentName, ImageReference};
 use crate::report::location::Locations;
 use crate::run::outcome::Outcome;
-use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, WorkflowError, Workplace};
+use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, OnCluster, WorkflowError, Workplace};
 
 /// Run the tests of missions' images in containers
 #[derive(Debug, Args)]
@@ -52,6 +53,8 @@ pub struct TestArgs {
     #[arg(long, value_name = "SIZE", hide_short_help = true)]
     container_memory: Option<Size>,
     #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
     foreign: ForeignArgs,
 }
 
@@ -78,6 +81,40 @@ struct AdditionArgs {
     /// The commit since which it was added
     #[arg(long, value_name = "COMMIT", requires = "added", hide_short_help = true)]
     since: Option<String>,
+}
+
+/// A cluster that runs the tests.
+#[derive(Debug, Clone, Args)]
+struct ClusterArgs {
+    /// Run the tests on a cluster: `kubernetes`, or `kubernetes:CONTEXT` for another context than the current one
+    ///
+    /// The image and floe's own program are brought to REGISTRY first, for the cluster's nodes to pull.
+    #[arg(long, value_name = "WHERE", value_parser = context, conflicts_with_all = ["watch", "added", "image", "list"], help_heading = "On a cluster")]
+    on: Option<Context>,
+    /// How many pods the tests are divided into, by how long they took before
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "on",
+        default_value = "1",
+        help_heading = "On a cluster"
+    )]
+    shards: NonZeroUsize,
+    /// What the pods are like: namespace, resources, volumes … [default: kubernetes.yml, where there is one]
+    #[arg(long, value_name = "FILE", requires = "on", help_heading = "On a cluster")]
+    kubernetes: Option<PathBuf>,
+}
+
+/// The context of a cluster, if it is not the current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Context(Option<String>);
+
+fn context(text: &str) -> Result<Context, String> {
+    match text.split_once(':') {
+        None if text == "kubernetes" => Ok(Context(None)),
+        Some(("kubernetes", context)) if !context.is_empty() => Ok(Context(Some(context.to_owned()))),
+        _ => Err("expected kubernetes or kubernetes:CONTEXT".to_owned()),
+    }
 }
 
 /// An image that floe did not build, and its tests.
@@ -195,6 +232,11 @@ impl TestArgs {
             rerun_failed: self.rerun_failed,
             options: self.run.options(),
             no_build: self.building.no_build,
+            cluster: self.cluster.on.clone().map(|Context(context)| OnCluster {
+                context,
+                shards: self.cluster.shards,
+                settings: self.cluster.kubernetes.clone(),
+            }),
         }
     }
 }

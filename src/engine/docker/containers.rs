@@ -132,20 +132,19 @@ impl Containers for Docker {
         })?
     }
 
-    async fn changes(&self, container: &Container) -> Result<Vec<Change>, EngineError> {
+    async fn changes(&self, container: &Container) -> Result<Option<Vec<Change>>, EngineError> {
         let changes = self.api.container_changes(&container.id).await;
         let changes = changes.map_err(|error| self.gone("look for changes in", container, error))?;
         let changes = changes.unwrap_or_default().into_iter();
-        Ok(changes
-            .map(|change| Change {
-                path: change.path.into(),
-                kind: match change.kind {
-                    ChangeType::_0 => ChangeKind::Changed,
-                    ChangeType::_1 => ChangeKind::Added,
-                    ChangeType::_2 => ChangeKind::Deleted,
-                },
-            })
-            .collect())
+        let changes = changes.map(|change| Change {
+            path: change.path.into(),
+            kind: match change.kind {
+                ChangeType::_0 => ChangeKind::Changed,
+                ChangeType::_1 => ChangeKind::Added,
+                ChangeType::_2 => ChangeKind::Deleted,
+            },
+        });
+        Ok(Some(changes.collect()))
     }
 
     async fn remove(&self, container: &Container) -> Result<(), EngineError> {

@@ -100,9 +100,11 @@ impl Containers for Fake {
         Ok(true)
     }
 
-    async fn changes(&self, container: &Container) -> Result<Vec<Change>, EngineError> {
+    async fn changes(&self, container: &Container) -> Result<Option<Vec<Change>>, EngineError> {
         let state = self.call("changes", &container.id)?;
-        Ok(state.container("look for changes in", container)?.run.changes.clone())
+        Ok(Some(
+            state.container("look for changes in", container)?.run.changes.clone(),
+        ))
     }
 
     async fn remove(&self, container: &Container) -> Result<(), EngineError> {
@@ -152,11 +154,21 @@ impl Fake {
         };
         let mut encode = |events: &[Event]| {
             let records = events.iter().cloned().map(Record::now);
-            records.flat_map(|record| encoder.encode(&record)).collect::<Vec<_>>()
+            records.map(|record| encoder.encode(&record)).collect::<Vec<_>>()
+        };
+        let said = encode(&run.said);
+        let said = match &run.arriving {
+            None => said.concat(),
+            Some(places) => places
+                .iter()
+                .filter_map(|&place| said.get(place))
+                .flatten()
+                .copied()
+                .collect(),
         };
         let kept = Kept {
-            output: [run.output.clone(), encode(&run.said)].concat(),
-            farewell: encode(run.farewell.as_deref().unwrap_or_default()),
+            output: [run.output.clone(), said].concat(),
+            farewell: encode(run.farewell.as_deref().unwrap_or_default()).concat(),
             exit: watch::Sender::new(run.exit),
             labels: request.labels.clone(),
             run,

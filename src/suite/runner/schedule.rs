@@ -101,6 +101,28 @@ pub fn jobs(plan: &TestPlan, known: &BTreeMap<TestId, Expected>) -> Vec<Job> {
     jobs
 }
 
+/// Divides tests into `parts` that take about as long as each other, by what is known of them: the longest first, each to the
+/// part that has the least. Parts that would hold nothing are left out.
+#[must_use]
+pub fn divided(tests: &[TestId], known: &BTreeMap<TestId, Expected>, parts: usize) -> Vec<Vec<TestId>> {
+    let seconds = |id: &TestId| known.get(id).map_or(guess(id.kind).0, |known| known.seconds);
+    let mut longest_first = tests.iter().collect::<Vec<_>>();
+    longest_first.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
+    let mut divided = vec![(0.0_f64, Vec::new()); parts.max(1)];
+    for id in longest_first {
+        // Tests that are known to take no time are spread, too.
+        let least = divided
+            .iter_mut()
+            .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.len().cmp(&b.1.len())));
+        if let Some((taken, part)) = least {
+            *taken += seconds(id);
+            part.push(id.clone());
+        }
+    }
+    let parts = divided.into_iter().map(|(_, part)| part);
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
 /// What a test of which nothing is known is expected to take, in seconds and bytes. A new one that runs long should not
 /// come last, so it is expected to.
 fn guess(kind: TestKind) -> (f64, u64) {

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::config;
 use crate::engine::fake::{Fake, Run};
-use crate::engine::{ContainerExit, Containers as _, Engine, EngineError};
+use crate::engine::{ContainerExit, Containers, Engine, EngineError, JobSettings};
 use crate::event::redact::Hidden;
 use crate::event::{Cause, CauseKind, Event, FORMAT, Memory, Sink, Summary, TestFinished, Verdict};
 use crate::image::label;
@@ -38,6 +38,10 @@ struct Ready(Arc<Fake>);
 #[async_trait]
 impl Connect for Ready {
     async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(self.0.clone())
+    }
+
+    async fn cluster(&self, _: Option<&str>, _: JobSettings) -> Result<Arc<dyn Containers>, EngineError> {
         Ok(self.0.clone())
     }
 }

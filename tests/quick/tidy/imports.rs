@@ -64,7 +64,10 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("sops", &["fault", "private"]),
     ("git", &["address", "fault"]),
     ("state", &["fault", "plan", "reference"]),
-    ("engine", &["context", "event", "fault", "image", "mount", "reference"]),
+    (
+        "engine",
+        &["context", "event", "fault", "image", "mount", "reference", "values"],
+    ),
     ("registry", &["engine", "fault", "reference"]),
     (
         "envs",

@@ -1,0 +1,70 @@
+//! Tests on a cluster: which shards there are, and what its nodes pull.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::push::registry;
+use super::{WorkflowError, Workplace};
+use crate::builder::Built;
+use crate::engine::{Containers, JobSettings};
+use crate::event::Event;
+use crate::publish::{self, Candidate};
+use crate::reference::MissionName;
+use crate::repository;
+use crate::trial::Spread;
+
+/// A cluster that runs tests.
+#[derive(Debug, Clone)]
+pub struct OnCluster {
+    /// The context of the kubeconfig, if not the current one.
+    pub context: Option<String>,
+    /// How many shards the tests that share a container are divided into.
+    pub shards: NonZeroUsize,
+    /// The file that says what Jobs are like, if not that of the repository.
+    pub settings: Option<PathBuf>,
+}
+
+/// Connects to the cluster.
+pub(super) async fn connect(workplace: &Workplace, on: &OnCluster) -> Result<Arc<dyn Containers>, WorkflowError> {
+    // That there is nowhere to pull from is better known before anything else is asked.
+    if workplace.settings.registry.is_none() {
+        return Err(WorkflowError::NothingToPull);
+    }
+    let own = workplace.repository.path(repository::KUBERNETES);
+    let settings = match &on.settings {
+        Some(path) => JobSettings::read(path)?,
+        None if own.is_file() => JobSettings::read(&own)?,
+        None => JobSettings::default(),
+    };
+    Ok(workplace.connect.cluster(on.context.as_deref(), settings).await?)
+}
+
+/// Has the image and floe's own program where nodes pull them.
+pub(super) async fn brought(
+    workplace: &Workplace,
+    mission: &MissionName,
+    image: &Built,
+) -> Result<Spread, WorkflowError> {
+    let base = workplace
+        .settings
+        .registry
+        .as_ref()
+        .ok_or(WorkflowError::NothingToPull)?;
+    let target = base.tag(mission, &image.reference.tag);
+    let (registry, credentials) = registry(workplace, &base.host())?;
+    let display = workplace.display();
+    display.emit(Event::Note {
+        text: format!("bringing {mission} to {}", target.repository),
+    });
+    let candidate = Candidate {
+        id: &image.id,
+        target: &target,
+        credentials: credentials.as_ref(),
+    };
+    let engine = workplace.engine().await?;
+    Ok(Spread {
+        image: publish::candidate(candidate, engine, &registry, display.as_ref()).await?,
+        agent: publish::agent(&workplace.agent, &target, &registry).await?,
+    })
+}

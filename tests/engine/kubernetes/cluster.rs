@@ -1,0 +1,195 @@
+//! The cluster, a namespace of it, and a repository whose tests run there.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use floe::event::Event;
+use floe::run::log;
+use floe::run::outcome::Outcome;
+use world::{Ended, LocalRegistry, kubectl, run, scratch};
+
+use crate::site::Site;
+
+/// A namespace that goes with the test.
+pub struct Namespace {
+    name: String,
+    kubeconfig: PathBuf,
+    _users: File,
+}
+
+impl Namespace {
+    /// Waits until the cluster takes work, and makes a namespace there.
+    pub fn new() -> Self {
+        fs::create_dir_all(scratch()).unwrap();
+        let users = scratch().join("kubernetes.users");
+        let file = File::options().create(true).append(true).open(&users).unwrap();
+        // Before the call, lest the cluster end right after it. The lock goes with the process.
+        file.lock_shared().unwrap();
+        let up = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/kubernetes/up");
+        let kubeconfig = PathBuf::from(run(Command::new(up).arg("lend").arg(users)).trim());
+        let unique = tempfile::tempdir().unwrap();
+        let unique = unique.path().file_name().unwrap().to_string_lossy().to_lowercase();
+        let namespace = Self {
+            name: format!("floe-{}", unique.trim_start_matches(".tmp")),
+            kubeconfig,
+            _users: file,
+        };
+        namespace.kubectl(&["create", "namespace", &namespace.name]);
+        namespace
+    }
+
+    /// What kubectl says, of this namespace.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(kubectl());
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .args(["--namespace", &self.name]);
+        run(command.args(arguments)).trim().to_owned()
+    }
+
+    /// What of floe's there is in it. What is being removed is waited for.
+    pub fn left(&self) -> String {
+        let list = || {
+            let ours = "app.kubernetes.io/managed-by=floe";
+            self.kubectl(&["get", "jobs,pods,secrets", "--selector", ours, "--output", "name"])
+        };
+        let began = Instant::now();
+        loop {
+            let left = list();
+            if left.is_empty() || began.elapsed() > Duration::from_secs(40) {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Waits until the tests of so many pods run.
+    pub fn wait_for_tests(&self, pods: usize) {
+        let began = Instant::now();
+        let started = "{.items[*].status.containerStatuses[*].state.running.startedAt}";
+        loop {
+            let output = format!("jsonpath={started}");
+            let running = self.kubectl(&["get", "pods", "--output", &output]);
+            if running.split_whitespace().count() >= pods {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_mins(2), "no tests run: {running}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let mut command = Command::new(kubectl());
+        command.env("KUBECONFIG", &self.kubeconfig);
+        let _ = command
+            .args(["delete", "namespace", "--wait=false", &self.name])
+            .output();
+    }
+}
+
+/// A repository with a mission, `tiny`, whose tests are scripts: one of its own, and one of each of the environments `a`, `b` …
+pub struct Bench {
+    pub site: Site,
+    pub namespace: Namespace,
+    registry: LocalRegistry,
+    login: tempfile::TempDir,
+}
+
+impl Bench {
+    /// The repository, in which the tests of the environments run `scripts`.
+    pub fn new(scripts: &[&str]) -> Self {
+        Self::with_registry(LocalRegistry::start(), scripts)
+    }
+
+    /// The same with another registry, which lets floe in as `reader`.
+    pub fn with_registry(registry: LocalRegistry, scripts: &[&str]) -> Self {
+        let namespace = Namespace::new();
+        let site = Site::new("/opt/common-scripts/test-environments");
+        for (name, script) in ('a'..).zip(scripts) {
+            let path = format!("missions/tiny/environments/{name}/tests/test");
+            site.repository.write(&path, &format!("#! /bin/sh\n{script}\n"));
+        }
+        let login = tempfile::tempdir().unwrap();
+        let host = registry.address("");
+        let host = host.trim_end_matches('/');
+        // `reader:pass word`.
+        let auths = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"cmVhZGVyOnBhc3Mgd29yZA==\"}}}}}}");
+        fs::write(login.path().join("config.json"), auths).unwrap();
+        let bench = Self {
+            site,
+            namespace,
+            registry,
+            login,
+        };
+        bench.settings("");
+        bench
+    }
+
+    /// Lets the pods be as `settings` say.
+    pub fn settings(&self, settings: &str) {
+        let text = format!("namespace: {}\n{settings}", self.namespace.name);
+        self.site.repository.write("kubernetes.yml", &text);
+    }
+
+    /// Where images go.
+    pub fn registry(&self) -> String {
+        self.registry.address("hub")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut words = vec!["test", "tiny", "--on", "kubernetes"];
+        words.extend(arguments);
+        let mut command = self.site.prepared(&words);
+        command.env("KUBECONFIG", &self.namespace.kubeconfig);
+        command.env("REGISTRY", self.registry());
+        command.env("DOCKER_CONFIG", self.login.path());
+        command
+    }
+
+    /// Tests the mission on the cluster.
+    pub fn test(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Begins to.
+    pub fn begin(&self, arguments: &[&str]) -> Begun {
+        let mut command = self.command(arguments);
+        Begun(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// What happened in the last run.
+    pub fn events(&self) -> Vec<Event> {
+        let records = log::read(&self.site.run().join("events.jsonl")).unwrap();
+        records.into_iter().map(|record| record.event).collect()
+    }
+
+    /// What the last run amounts to.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of(&log::read(&self.site.run().join("events.jsonl")).unwrap())
+    }
+}
+
+/// A run that goes on.
+pub struct Begun(Child);
+
+impl Begun {
+    /// Waits for its end.
+    pub fn end(self) -> Ended {
+        Ended::of(self.0.wait_with_output().unwrap())
+    }
+
+    /// Interrupts it, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        run(Command::new("kill").args(["-INT", &self.0.id().to_string()]));
+    }
+
+    /// Kills it.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
