@@ -86,7 +86,7 @@ struct AdditionArgs {
 /// A cluster that runs the tests.
 #[derive(Debug, Clone, Args)]
 struct ClusterArgs {
-    /// Run the tests on a cluster: `kubernetes`, or `kubernetes:CONTEXT` for another context than the current one
+    /// A cluster to run the tests: `kubernetes`, or `kubernetes:CONTEXT`
     ///
     /// The image and floe's own program are brought to REGISTRY first, for the cluster's nodes to pull.
     #[arg(long, value_name = "WHERE", value_parser = context, conflicts_with_all = ["watch", "added", "image", "list"], help_heading = "On a cluster")]
@@ -101,7 +101,13 @@ struct ClusterArgs {
     )]
     shards: NonZeroUsize,
     /// What the pods are like: namespace, resources, volumes … [default: kubernetes.yml, where there is one]
-    #[arg(long, value_name = "FILE", requires = "on", help_heading = "On a cluster")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "on",
+        hide_short_help = true,
+        help_heading = "On a cluster"
+    )]
     kubernetes: Option<PathBuf>,
 }
 
