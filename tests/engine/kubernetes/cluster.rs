@@ -58,7 +58,7 @@ impl Namespace {
         let began = Instant::now();
         loop {
             let left = list();
-            if left.is_empty() || began.elapsed() > Duration::from_secs(40) {
+            if left.is_empty() || began.elapsed() > Duration::from_mins(2) {
                 return left;
             }
             std::thread::sleep(Duration::from_millis(500));
