@@ -121,6 +121,22 @@ impl Trouble {
         }
     }
 
+    /// Whether a builder that says so speaks of its engine, its machine, or the way to a registry, and not of what it builds.
+    #[must_use]
+    pub fn is_of_surroundings(self) -> bool {
+        matches!(
+            self,
+            Self::Abandoned
+                | Self::Runtime
+                | Self::UnknownAuthority
+                | Self::WrongName
+                | Self::Expired
+                | Self::ClientUnknown
+                | Self::Plain
+                | Self::Foreign
+        )
+    }
+
     /// Whether another attempt may succeed although nobody has done anything.
     #[must_use]
     pub fn may_pass(self) -> bool {

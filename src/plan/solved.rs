@@ -44,11 +44,12 @@ impl Solved {
         self.find(path).filter(|_| self.is_known(path, of))
     }
 
-    /// Whether it is known what comes of this, which may be nothing.
+    /// Whether it is known what comes of this, which may be nothing. What cannot be read is not known any more.
     #[must_use]
     pub fn is_known(&self, path: &Path, of: &Digest) -> bool {
         let known = fs::read_to_string(self.origin(path)).ok();
-        known.as_deref() == Some(of.as_str())
+        let is_whole = self.find(path).is_some() || !self.directory.join(path).exists();
+        known.as_deref() == Some(of.as_str()) && is_whole
     }
 
     /// Keeps a frozen spec that came of `of`.
@@ -99,7 +100,10 @@ mod tests {
         assert_eq!(solved.find_of(path, &Digest::of(b"others")), None);
         fs::write(&kept, "{").unwrap();
         assert_eq!(solved.find(path), None, "a damaged one counts");
-        assert!(solved.is_known(path, &Digest::of(b"specs")));
+        assert!(
+            !solved.is_known(path, &Digest::of(b"specs")),
+            "a damaged one is not solved again"
+        );
         for _ in 0..2 {
             solved.keep_nothing(path, &Digest::of(b"others")).unwrap();
         }

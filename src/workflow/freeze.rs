@@ -39,8 +39,8 @@ pub(super) async fn write(
         // What was solved of the base environment was taken out of an image already.
         let (known, due) = due.partition::<Vec<_>, _>(|file| file.shared && file.solved.is_some());
         for file in known {
-            let solved = file.solved.iter().map(|solved| Frozen::load(solved));
-            for frozen in solved.collect::<Result<Vec<_>, _>>()? {
+            if let Some(solved) = &file.solved {
+                let frozen = Frozen::load(solved)?;
                 written.extend(freeze::keep(&workplace.repository, file, frozen, floating)?);
             }
         }

@@ -348,6 +348,15 @@ fn what_begins_as_the_base_environment_is_a_copy_of_it_while_that_is_what_was_fr
     let more = place.file("more.pip", "tabulate\n");
     env_update(work, &[more]).unwrap();
     stage(false);
+    // Nor is what nobody could freeze, which keeps no environment from being made.
+    let site = place.layout.conda_dir.join("lib/python3.11/site-packages");
+    let entries = fs::read_dir(site).unwrap().map(|entry| entry.unwrap().path());
+    let found = |path: &PathBuf| path.to_string_lossy().contains("/tabulate-");
+    let added = entries.into_iter().find(found).unwrap();
+    let editable = r#"{"url": "file:///x", "dir_info": {"editable": true}}"#;
+    fs::write(added.join("direct_url.json"), editable).unwrap();
+    assert!(env_export(&place.layout, &base, None, &place.sink).is_err());
+    stage(false);
 }
 
 /// Each entry below `root` with what a layer holds of it; the time must be the fixed one.

@@ -168,16 +168,7 @@ fn trouble(reason: &str, output: &str) -> Option<Trouble> {
         return is_temporary(output).then_some(Trouble::Lost);
     }
     match found {
-        Some(
-            found @ (Trouble::Abandoned
-            | Trouble::Runtime
-            | Trouble::UnknownAuthority
-            | Trouble::WrongName
-            | Trouble::Expired
-            | Trouble::ClientUnknown
-            | Trouble::Plain
-            | Trouble::Foreign),
-        ) => Some(found),
+        Some(found) if found.is_of_surroundings() => Some(found),
         Some(found) if found.may_pass() => Some(found),
         _ => is_temporary(reason).then_some(Trouble::Lost),
     }

@@ -187,17 +187,7 @@ fn trouble(status: &Status, reason: &str, output: &str) -> Option<Trouble> {
         return Some(Trouble::Lost);
     }
     match Trouble::of(reason) {
-        // What the builder says by itself of the engine, its machine, or the way to a registry.
-        Some(
-            found @ (Trouble::Abandoned
-            | Trouble::Runtime
-            | Trouble::UnknownAuthority
-            | Trouble::WrongName
-            | Trouble::Expired
-            | Trouble::ClientUnknown
-            | Trouble::Plain
-            | Trouble::Foreign),
-        ) => Some(found),
+        Some(found) if found.is_of_surroundings() => Some(found),
         _ if status.code() == Code::Unavailable => Some(Trouble::Lost),
         found if is_temporary(&format!("{reason}\n{output}")) => {
             Some(found.filter(|found| found.may_pass()).unwrap_or(Trouble::Lost))

@@ -1,6 +1,6 @@
 //! An environment made to hold exactly what a frozen spec says: nothing is solved, hashes are verified.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::lists;
@@ -67,9 +67,18 @@ fn begins_as_base(work: Work<'_>, frozen: &Frozen) -> Result<bool, EnvsError> {
     if !of_base.iter().all(|(_, _, sha256)| sha256.is_some()) {
         return Ok(false);
     }
-    let names = |frozen: &Frozen| frozen.pip.iter().map(|package| package.requirement.clone()).collect();
-    let held: BTreeSet<String> = names(&env_export(work.layout, &base, None, work.sink)?);
-    Ok(held == names(&made_from))
+    let names = |frozen: &Frozen| {
+        let names = frozen.pip.iter().map(|package| package.requirement.clone());
+        names.collect::<BTreeSet<_>>()
+    };
+    // What nobody could freeze is no longer what was frozen, and no fault of this environment.
+    let held = env_export(work.layout, &base, None, work.sink);
+    Ok(held.is_ok_and(|held| names(&held) == names(&made_from) && is_part(&held.variables, &frozen.variables)))
+}
+
+/// Whether all of these variables are set so among others.
+fn is_part(variables: &BTreeMap<String, String>, others: &BTreeMap<String, String>) -> bool {
+    variables.iter().all(|(name, value)| others.get(name) == Some(value))
 }
 
 fn fill(change: &Change<'_>, command: &str, frozen: &Frozen, yml: &Path) -> Result<(), EnvsError> {
