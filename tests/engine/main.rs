@@ -4,6 +4,7 @@ mod consoles;
 mod cosign;
 mod docker;
 mod engines;
+mod how_to;
 mod ignore;
 mod images;
 mod kubernetes;

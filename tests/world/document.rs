@@ -1,6 +1,47 @@
-//! The fenced blocks of a page, some of which tests run.
+//! The pages of the documents and their fenced blocks. Tests run those of the kind `sh`; a block of the kind `shell` is what
+//! `setup-env` holds, and one of the kind `console` is for a person at a terminal.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The pages of `docs/how-to/`, and from what their commands start.
+pub const HOW_TO: &[(&str, Start)] = &[
+    ("a-failing-test.md", Start::Mission),
+    ("ci.md", Start::Mission),
+    ("disk.md", Start::Mission),
+    ("from-docker-stacks.md", Start::Mission),
+    ("from-repo2docker.md", Start::Nothing),
+    ("from-the-original-scripts.md", Start::Nothing),
+    ("inside-an-image.md", Start::Mission),
+    ("kubernetes.md", Start::Cluster),
+    ("proxy.md", Start::Mission),
+    ("registry.md", Start::Mission),
+];
+
+/// From what the commands of a page start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// An empty directory, and no container engine.
+    Nothing,
+    /// A repository with a mission, and a container engine.
+    Mission,
+    /// The same, and a cluster.
+    Cluster,
+}
+
+/// Where a page of `docs/how-to/` is.
+pub fn how_to(page: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/how-to")
+        .join(page)
+}
+
+/// The text of a page of `docs/how-to/`.
+#[track_caller]
+pub fn how_to_text(page: &str) -> String {
+    fs::read_to_string(how_to(page)).unwrap()
+}
 
 /// A fenced block of a page.
 pub struct Block {
@@ -8,7 +49,9 @@ pub struct Block {
     pub kind: String,
     /// The line that it begins at.
     pub line: usize,
-    /// The lines between its fences.
+    /// How far its lines are indented.
+    depth: usize,
+    /// The lines between its fences, without that.
     pub text: String,
 }
 
@@ -18,17 +61,19 @@ pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for (number, line) in page.lines().enumerate() {
-        match (&mut open, line.strip_prefix("```")) {
+        // A block in a list is as deep as its item.
+        match (&mut open, line.trim_start().strip_prefix("```")) {
             (None, Some(kind)) => {
                 open = Some(Block {
                     kind: kind.to_owned(),
                     line: number + 1,
+                    depth: line.len() - line.trim_start().len(),
                     text: String::new(),
                 });
             }
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(block), None) => {
-                block.text.push_str(line);
+                block.text.push_str(line.get(block.depth..).unwrap_or_default());
                 block.text.push('\n');
             }
             (None, None) => {}
