@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
 
 use crate::engine::{EngineError, Images};
 use crate::event::{Event, Sink};
@@ -20,12 +22,21 @@ use crate::reference::{Digest, ImageTag};
 /// The program that makes the Debian base.
 pub const PROGRAM: &str = "mmdebstrap";
 
+/// How it says that this user may make none.
+const NO_MODE: &str = "unable to pick chroot mode automatically";
+
+/// How long it may take to remove what it has made, before it is killed.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// A base that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RootfsError {
     /// The program that makes it is not installed.
     #[error("{PROGRAM} is not installed, which makes the base of BASE_IMAGE=debian")]
     Missing,
+    /// The program may not make one: it needs root, or user namespaces with numbers of its own for the users in them.
+    #[error("{PROGRAM}, which makes the base of BASE_IMAGE=debian, may not do so as this user")]
+    NotAllowed,
     /// The program failed.
     #[error("{PROGRAM} failed to make the Debian base:\n{output}")]
     Failed {
@@ -48,7 +59,7 @@ pub enum RootfsError {
 impl Explained for RootfsError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Missing | Self::Failed { .. } | Self::File { .. } => Kind::Build,
+            Self::Missing | Self::NotAllowed | Self::Failed { .. } | Self::File { .. } => Kind::Build,
             Self::Engine(error) => error.kind(),
         }
     }
@@ -56,6 +67,10 @@ impl Explained for RootfsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Missing => Some("`apt-get install mmdebstrap`, or set BASE_IMAGE to an image".to_owned()),
+            Self::NotAllowed => Some(
+                "`apt-get install uidmap` and a line for this user in /etc/subuid and /etc/subgid; or have root build the base once"
+                    .to_owned(),
+            ),
             Self::Failed { .. } | Self::File { .. } => None,
             Self::Engine(error) => error.hint(),
         }
@@ -125,9 +140,11 @@ async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsErr
         .arg(archive)
         .args(&rootfs.mirror)
         .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = match command.output().await {
-        Ok(output) => output,
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let mut child = match command.spawn() {
+        Ok(child) => Making(child),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(RootfsError::Missing),
         Err(source) => {
             return Err(RootfsError::File {
@@ -136,12 +153,45 @@ async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsErr
             });
         }
     };
-    if output.status.success() {
+    let failed = |source| RootfsError::File {
+        path: PROGRAM.into(),
+        source,
+    };
+    let mut said = Vec::new();
+    if let Some(mut stderr) = child.0.stderr.take() {
+        stderr.read_to_end(&mut said).await.map_err(failed)?;
+    }
+    if child.0.wait().await.map_err(failed)?.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&said);
+    if text.contains(NO_MODE) {
+        return Err(RootfsError::NotAllowed);
+    }
     let lines = text.lines().collect::<Vec<_>>();
     Err(RootfsError::Failed {
         output: lines[lines.len().saturating_sub(20)..].join("\n"),
     })
+}
+
+/// The program while it runs. It has file systems mounted, and files of root below them: whoever does not wait for its end
+/// has it remove them first.
+struct Making(Child);
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        // It has none when its end was seen.
+        let Some(pid) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) else {
+            return;
+        };
+        let _ = kill_process(pid, Signal::TERM);
+        let asked = Instant::now();
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if asked.elapsed() > CLEANUP_TIMEOUT {
+                let _ = kill_process_group(pid, Signal::KILL);
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }

@@ -62,6 +62,8 @@ pub struct Programs {
     pub mmdebstrap: Option<PathBuf>,
     /// git.
     pub git: Option<PathBuf>,
+    /// Whether this user may have user namespaces with numbers of their own in them.
+    pub may_map_users: bool,
 }
 
 impl Finding {
@@ -157,7 +159,8 @@ fn tools(workplace: &Workplace, programs: &Programs) -> Vec<Finding> {
     let mut findings = vec![uv];
     if workplace.settings.base_image == BaseImage::Debian {
         findings.push(match &programs.mmdebstrap {
-            Some(program) => Finding::good(rootfs::PROGRAM, found(program)),
+            Some(program) if programs.may_map_users => Finding::good(rootfs::PROGRAM, found(program)),
+            Some(_) => Finding::bad(rootfs::PROGRAM, &RootfsError::NotAllowed).only_careful(),
             // A base that is there already needs none.
             None => Finding::bad(rootfs::PROGRAM, &RootfsError::Missing).only_careful(),
         });

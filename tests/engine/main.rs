@@ -1,5 +1,6 @@
 //! What needs a container engine: images built, tested, frozen and pushed. These tests fail without one.
 
+mod base;
 mod consoles;
 mod cosign;
 mod docker;

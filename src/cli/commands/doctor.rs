@@ -66,6 +66,7 @@ async fn findings(global: &Global) -> Result<Vec<Finding>, Failure> {
         uv: program("uv"),
         mmdebstrap: program("mmdebstrap"),
         git: program("git"),
+        may_map_users: rustix::process::geteuid().is_root() || program("newuidmap").is_some(),
     };
     if session::repository(global)?.is_none() {
         let text = format!(
