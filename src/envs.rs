@@ -24,6 +24,8 @@ mod variables;
 mod venv;
 mod work;
 
+use std::path::PathBuf;
+
 pub use activation::activated;
 pub use clone::env_clone;
 pub use error::EnvsError;
@@ -47,6 +49,8 @@ pub struct Tools {
     pub pip: Installer,
     /// What is known of conda's channels.
     pub conda: conda::Config,
+    /// Where what was made of packages is kept for the next environment, if anywhere.
+    pub cache: Option<PathBuf>,
 }
 
 impl Tools {

@@ -92,6 +92,7 @@ impl Workplace {
             .env("CONDA_DIR", self.conda_dir())
             .env("CONDARC", self.files.path().join("condarc"))
             .env("CONDA_PKGS_DIRS", self.root.join("conda-packages"))
+            .env("FLOE_CACHE_DIR", self.root.join("floe"))
             .env("UV_CACHE_DIR", self.root.join("uv"))
             .env("UV_LINK_MODE", "copy")
             .env("UV_PYTHON_DOWNLOADS", "never")

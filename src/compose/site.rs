@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::dockerfile;
+use crate::image::variable;
 
 /// Where secrets are mounted while a `RUN` runs. Builders leave the directories of mount points behind in the layer,
 /// but `/dev` is a file system of the `RUN`'s own, of which nothing is kept.
@@ -130,7 +131,8 @@ impl Mounts {
     /// `ARG` gives every `RUN` of its stage a variable and leaves none in the image.
     fn variables(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "ARG UV_CACHE_DIR={CACHE}/uv UV_LINK_MODE=copy PIP_CACHE_DIR={CACHE}/pip CONDA_PKGS_DIRS={CACHE}/conda"
+            "ARG UV_CACHE_DIR={CACHE}/uv UV_LINK_MODE=copy PIP_CACHE_DIR={CACHE}/pip CONDA_PKGS_DIRS={CACHE}/conda {}={CACHE}/floe",
+            variable::CACHE
         )];
         for (id, names) in &self.files {
             let assignments = names.iter().map(|name| format!("{name}={SECRETS}/{id}"));

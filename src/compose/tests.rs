@@ -42,14 +42,14 @@ fn every_run_gets_the_site_and_every_stage_its_variables() {
     insta::assert_snapshot!(composed.text, @r"
     ARG BASE_IMAGE
     FROM ${BASE_IMAGE} AS a
-    ARG UV_CACHE_DIR=/dev/floe/cache/uv UV_LINK_MODE=copy PIP_CACHE_DIR=/dev/floe/cache/pip CONDA_PKGS_DIRS=/dev/floe/cache/conda
+    ARG UV_CACHE_DIR=/dev/floe/cache/uv UV_LINK_MODE=copy PIP_CACHE_DIR=/dev/floe/cache/pip CONDA_PKGS_DIRS=/dev/floe/cache/conda FLOE_CACHE_DIR=/dev/floe/cache/floe
     ARG SSL_CERT_FILE=/dev/floe/ca.crt REQUESTS_CA_BUNDLE=/dev/floe/ca.crt PIP_CERT=/dev/floe/ca.crt CURL_CA_BUNDLE=/dev/floe/ca.crt GIT_SSL_CAINFO=/dev/floe/ca.crt NODE_EXTRA_CA_CERTS=/dev/floe/ca.crt
     run --mount=type=cache,id=floe-packages-the-base-image-user,target=/dev/floe/cache,uid=1000,gid=100 --mount=type=secret,id=ca.crt,target=/dev/floe/ca.crt,mode=0444 one \
       && two
     USER 1000:100
     RUN --mount=type=cache,id=floe-packages-1000-100,target=/dev/floe/cache,uid=1000,gid=100 --mount=type=cache,id=floe-var-cache-apt,target=/var/cache/apt,sharing=locked --mount=type=cache,id=floe-var-lib-apt-lists,target=/var/lib/apt/lists,sharing=locked --mount=type=secret,id=ca.crt,target=/dev/floe/ca.crt,mode=0444 --mount=type=tmpfs,target=/x apt-get update
     FROM b
-    ARG UV_CACHE_DIR=/dev/floe/cache/uv UV_LINK_MODE=copy PIP_CACHE_DIR=/dev/floe/cache/pip CONDA_PKGS_DIRS=/dev/floe/cache/conda
+    ARG UV_CACHE_DIR=/dev/floe/cache/uv UV_LINK_MODE=copy PIP_CACHE_DIR=/dev/floe/cache/pip CONDA_PKGS_DIRS=/dev/floe/cache/conda FLOE_CACHE_DIR=/dev/floe/cache/floe
     ARG SSL_CERT_FILE=/dev/floe/ca.crt REQUESTS_CA_BUNDLE=/dev/floe/ca.crt PIP_CERT=/dev/floe/ca.crt CURL_CA_BUNDLE=/dev/floe/ca.crt GIT_SSL_CAINFO=/dev/floe/ca.crt NODE_EXTRA_CA_CERTS=/dev/floe/ca.crt
     ");
 }

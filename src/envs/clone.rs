@@ -63,8 +63,8 @@ pub(super) fn copy(change: &super::change::Change<'_>, source: &EnvironmentName)
     let foreign = copied.files.iter().filter(foreign).map(PathBuf::as_path);
     manifest::update(prefix, foreign, &changed)?;
     rebake.warn(work);
-    let directories = remove_bytecode(prefix, &changed)?;
-    bytecode::compile_in(work, &directories)
+    let sources = remove_bytecode(prefix, &changed)?;
+    bytecode::compile_sources(work, sources)
 }
 
 fn left_out_of_base(layout: &Layout) -> Result<Vec<PathBuf>, EnvsError> {
@@ -177,9 +177,9 @@ fn is_conda_record(path: &Path) -> bool {
 }
 
 /// Removes the bytecode of the modules whose text has changed: bytecode that is never checked would hide the change. The
-/// result is the directories that lack some now.
+/// result is the modules that lack some now.
 fn remove_bytecode(prefix: &Path, changed: &BTreeSet<PathBuf>) -> Result<Vec<PathBuf>, EnvsError> {
-    let mut directories = BTreeSet::new();
+    let mut sources = Vec::new();
     for path in changed {
         let source = prefix.join(path);
         let (Some(dir), Some(stem)) = (source.parent(), source.file_stem()) else {
@@ -193,13 +193,17 @@ fn remove_bytecode(prefix: &Path, changed: &BTreeSet<PathBuf>) -> Result<Vec<Pat
             continue;
         }
         let start = [stem.as_bytes(), b"."].concat();
+        let mut any = false;
         for entry in entries {
             let path = entry.map_err(io_error(&cache))?.path();
             if path.file_name().is_some_and(|name| name.as_bytes().starts_with(&start)) {
                 fs::remove_file(&path).map_err(io_error(&path))?;
-                directories.insert(dir.to_owned());
+                any = true;
             }
         }
+        if any {
+            sources.push(source);
+        }
     }
-    Ok(directories.into_iter().collect())
+    Ok(sources)
 }

@@ -20,6 +20,9 @@ pub const VISIT: &str = "FLOE_VISIT";
 /// Of a build: whether environments are made of frozen specs alone.
 pub const USE_FROZEN: &str = "USE_FROZEN";
 
+/// Of a build: where what was made of packages is kept for the next environment.
+pub const CACHE: &str = "FLOE_CACHE_DIR";
+
 /// Of a build: what the host knows of the image, as JSON.
 pub const IMPRINT: &str = "FLOE_IMPRINT";
 

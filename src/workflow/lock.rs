@@ -312,6 +312,7 @@ fn tools(workplace: &Workplace, uv: Option<PathBuf>) -> Result<Tools, WorkflowEr
             cache: Some(workplace.repository.path(".floe/cache/conda")),
             ..Config::default()
         },
+        cache: None,
     })
 }
 

@@ -82,6 +82,7 @@ impl Place {
         Tools {
             pip: Installer::of(conda_dir),
             conda: Config::default(),
+            cache: None,
         }
     }
 

@@ -261,6 +261,7 @@ fn an_install_that_is_killed() {
     let tools = Tools {
         pip: Installer::Uv { program, cache: None },
         conda: Config::default(),
+        cache: None,
     };
     let layout = Layout::of_image(conda_dir);
     let work = Work {

@@ -68,6 +68,7 @@ impl Machine {
             tools: Tools {
                 pip: installer(&conda_dir, &place),
                 conda: conda(&conda_dir, &place)?,
+                cache: place.setting(variable::CACHE).map(PathBuf::from),
             },
             use_frozen: use_frozen(&place)?,
             layout,

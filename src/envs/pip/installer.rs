@@ -299,6 +299,7 @@ mod tests {
         let tools = Tools {
             pip: Installer::Pip,
             conda: Config::default(),
+            cache: None,
         };
         let work = Work {
             layout: &layout,

@@ -105,6 +105,7 @@ fn an_environment_made_from_its_frozen_spec_is_the_same_environment() {
             channels: vec![Channel::shared().file_url()],
             ..conda::Config::default()
         },
+        cache: None,
     };
     let files = tempfile::tempdir().unwrap();
     let yml = files.path().join("x.yml");

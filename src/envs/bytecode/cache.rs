@@ -1,0 +1,160 @@
+//! Bytecode that is kept by what it was made of: a source, its name, and the python that compiled it.
+//!
+//! An entry is found by the content of the source itself, whichever package brought it: what a package says of its files is
+//! not believed. Only what this process has seen compiled becomes an entry, never bytecode that a package brought. An entry
+//! begins with the digest of its content; one that is damaged is compiled again.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use sha2::{Digest as _, Sha256};
+
+use super::{Source, interpreter};
+use crate::envs::EnvsError;
+use crate::envs::error::io_error;
+
+/// Says of a python what its bytecode depends on, and how it calls files of it.
+const IDENTITY: &str = "\
+import sys
+if sys.version_info >= (3, 7):
+    import importlib.util
+    print(sys.implementation.cache_tag)
+    print(importlib.util.MAGIC_NUMBER.hex(), sys.implementation.name, sys.version)
+";
+
+/// What the form of entries is. Another form is another cache.
+const FORM: &str = "1";
+
+const DIGEST: usize = 32;
+
+/// The cache of one python.
+pub(super) struct Cache {
+    directory: PathBuf,
+    /// `cpython-311`, as in the names of files.
+    tag: String,
+    python: String,
+}
+
+/// A source that the cache does not know.
+pub(super) struct New {
+    pub(super) source: Source,
+    key: String,
+    /// Where its bytecode goes.
+    bytecode: PathBuf,
+    /// The file that was there before.
+    before: Option<u64>,
+}
+
+impl Cache {
+    /// The cache in `directory` for this python; `None` for one whose bytecode always depends on the time of its source.
+    pub(super) fn of(directory: &Path, python: &Path) -> Result<Option<Self>, EnvsError> {
+        let mut command = interpreter(python);
+        let asked = command.args(["-c", IDENTITY]).stdin(Stdio::null()).output();
+        let said = asked.map_err(io_error(python))?.stdout;
+        let said = String::from_utf8_lossy(&said);
+        Ok(said.split_once('\n').map(|(tag, python)| Self {
+            directory: directory.join(FORM),
+            tag: tag.to_owned(),
+            python: python.to_owned(),
+        }))
+    }
+
+    /// Gives each source its bytecode, as far as it is known. Returns the others.
+    pub(super) fn restore(&self, sources: Vec<Source>) -> Result<Vec<New>, EnvsError> {
+        let restored = sources.into_par_iter().map(|source| self.restore_one(source));
+        let restored = restored.collect::<Result<Vec<_>, _>>()?;
+        Ok(restored.into_iter().flatten().collect())
+    }
+
+    fn restore_one(&self, source: Source) -> Result<Option<New>, EnvsError> {
+        let path = &source.path;
+        let content = fs::read(path).map_err(io_error(path))?;
+        let key = self.key(&source.name, &content);
+        let bytecode = self.bytecode(path);
+        let there = || fs::metadata(&bytecode).ok().map(|metadata| metadata.ino());
+        match self.get(&key) {
+            None => {
+                let before = there();
+                Ok(Some(New {
+                    source,
+                    key,
+                    bytecode,
+                    before,
+                }))
+            }
+            // It is known not to compile.
+            Some(kept) if kept.is_empty() => Ok(None),
+            Some(kept) => {
+                if fs::read(&bytecode).is_ok_and(|there| there == kept) {
+                    return Ok(None);
+                }
+                let mode = fs::metadata(path).map_err(io_error(path))?.permissions().mode();
+                write(&bytecode, &[&kept], Some(mode)).map_err(io_error(&bytecode))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Keeps what became of these sources, which have just been compiled.
+    pub(super) fn keep(&self, new: &[New]) -> Result<(), EnvsError> {
+        new.par_iter().try_for_each(|new| {
+            let now = fs::metadata(&new.bytecode).ok().map(|metadata| metadata.ino());
+            let made = match now {
+                // What was there fits. Who made it is not known.
+                Some(now) if Some(now) == new.before => return Ok(()),
+                Some(_) => fs::read(&new.bytecode).map_err(io_error(&new.bytecode))?,
+                None => Vec::new(),
+            };
+            let entry = self.entry(&new.key);
+            write(&entry, &[&Sha256::digest(&made), &made], None).map_err(io_error(&entry))
+        })
+    }
+
+    fn key(&self, name: &Path, content: &[u8]) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.python.as_bytes(), name.as_os_str().as_bytes(), content] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        format!("{:x}", hash.finalize())
+    }
+
+    /// The content of an entry; `None` where there is none, or a damaged one.
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let mut entry = fs::read(self.entry(key)).ok()?;
+        let (digest, content) = entry.split_at_checked(DIGEST)?;
+        let intact = Sha256::digest(content).as_slice() == digest;
+        intact.then(|| entry.split_off(DIGEST))
+    }
+
+    fn entry(&self, key: &str) -> PathBuf {
+        let (start, rest) = key.split_at(2);
+        self.directory.join(start).join(rest)
+    }
+
+    fn bytecode(&self, source: &Path) -> PathBuf {
+        let stem = source.file_stem().unwrap_or_default().to_os_string();
+        let mut file = stem;
+        file.push(format!(".{}.pyc", self.tag));
+        source.with_file_name("__pycache__").join(file)
+    }
+}
+
+/// Writes a file at once, or not at all. Whoever may read the source of bytecode, whose mode this is, may read it.
+fn write(path: &Path, parts: &[&[u8]], mode: Option<u32>) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    let mode = mode.map_or(0o644, |mode| (mode | 0o200) & 0o666);
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
