@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::builder::{self, BuildError, Built, Options};
 use crate::compose::{self, Mounts};
 use crate::context::Context;
-use crate::engine::{BuildRequest, ContainerRequest, Containers, Engine, EngineError, Wanted};
+use crate::engine::{BuildRequest, ContainerRequest, Engine, EngineError, Wanted};
 use crate::event::{Event, Sink};
 use crate::fault::{Explained, Kind, Place};
 use crate::image::label;
@@ -231,15 +231,17 @@ async fn taken_out(
     fetched
 }
 
-/// Copies the files out by way of a container that does nothing.
+/// Copies the files out by way of a container that never begins: of one that ends at that moment Podman may say that it holds
+/// nothing.
 async fn fetch(
     image: &Digest,
     (name, directory): (&str, &str),
-    containers: &dyn Containers,
+    engine: &dyn Engine,
     destination: &Path,
 ) -> Result<(), EngineError> {
     let request = ContainerRequest {
         image: image.to_string(),
+        // An image without a command of its own needs one to be created.
         command: vec!["true".to_owned()],
         labels: Mark {
             run: "freeze",
@@ -253,11 +255,11 @@ async fn fetch(
         files: None,
         limit: LIMIT,
     };
-    let container = containers.start(&request).await?;
-    let copied = containers
+    let container = engine.create(&request).await?;
+    let copied = engine
         .copy_out(&container, directory, destination.to_owned(), &wanted)
         .await;
-    containers.remove(&container).await?;
+    engine.remove(&container).await?;
     copied.map(drop)
 }
 

@@ -181,12 +181,8 @@ async fn system(
         .labels(),
         ..ContainerRequest::default()
     };
-    let container = match engine.start(&request).await {
-        Ok(container) => container,
-        // What holds not even that holds no list either.
-        Err(error) if error.kind() == Kind::Build => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    // It never begins: of one that ends at that moment Podman may say that it holds nothing.
+    let container = engine.create(&request).await?;
     let copied = copied(&container, engine, scratch.path()).await;
     engine.remove(&container).await?;
     copied?;

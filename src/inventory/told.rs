@@ -35,7 +35,8 @@ pub async fn told(
         .labels(),
         ..ContainerRequest::default()
     };
-    let container = engine.start(&request).await?;
+    // It never begins: of one that ends at that moment Podman may say that it holds nothing.
+    let container = engine.create(&request).await?;
     let wanted = Wanted {
         files: Some(
             [imprint::IMAGE, imprint::PACKAGES]
