@@ -10,6 +10,7 @@ mod delivery;
 mod failure;
 mod help;
 mod hidden;
+mod logins;
 mod output;
 mod questions;
 mod session;

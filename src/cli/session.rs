@@ -6,19 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use docker_credential::DockerCredential;
 use tokio::sync::OnceCell;
 
 use super::args::Global;
 use super::failure::{ExitCode, Failure};
+use super::logins::login;
 use super::template::Apart;
 use super::{hidden, output, signals};
 use crate::config::{self, BaseImage, Settings, setup_env};
-use crate::engine::{
-    self, Cluster, Containers, Credentials, Directions, Engine, EngineError, JobSettings, Surroundings,
-};
+use crate::engine::{self, Cluster, Containers, Directions, Engine, EngineError, JobSettings, Surroundings};
 use crate::event::Sink;
-use crate::reference::RegistryHost;
 use crate::report::terminal::Terminal;
 use crate::repository::{self, Repository};
 use crate::state::State;
@@ -266,12 +263,4 @@ fn read_setup_env(
         }
         .into()),
     }
-}
-
-/// What `docker login` has stored for a registry.
-fn login(registry: &RegistryHost) -> Option<Credentials> {
-    Some(match docker_credential::get_credential(registry.login()).ok()? {
-        DockerCredential::UsernamePassword(username, password) => Credentials::Password { username, password },
-        DockerCredential::IdentityToken(token) => Credentials::IdentityToken(token),
-    })
 }

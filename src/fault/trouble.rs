@@ -62,6 +62,8 @@ pub enum Trouble {
     NoProgram,
     /// The engine failed for a reason that this table does not know.
     Engine,
+    /// The engine is Podman, and cannot start containers, or failed for a reason that this table does not know.
+    Podman,
     /// A registry refused for a reason that this table does not know.
     Refusal,
     /// The cluster has no room for it, or not yet.
@@ -121,6 +123,15 @@ impl Trouble {
         }
     }
 
+    /// The same of an engine that is Podman, whose own faults are mended elsewhere.
+    #[must_use]
+    pub fn of_podman(self) -> Self {
+        match self {
+            Self::Runtime | Self::Engine => Self::Podman,
+            other => other,
+        }
+    }
+
     /// Whether a builder that says so speaks of its engine, its machine, or the way to a registry, and not of what it builds.
     #[must_use]
     pub fn is_of_surroundings(self) -> bool {
@@ -128,6 +139,7 @@ impl Trouble {
             self,
             Self::Abandoned
                 | Self::Runtime
+                | Self::Podman
                 | Self::UnknownAuthority
                 | Self::WrongName
                 | Self::Expired
@@ -183,18 +195,25 @@ impl Trouble {
             Self::ClientUnknown => "the server wants a certificate that it knows: look at cert.pem and key.pem",
             Self::Plain => "one side speaks TLS and the other does not: look at the port and at what it expects",
             Self::Unauthorized => {
-                "log in with `docker login`: the registry wants credentials, or others than those stored"
+                "log in with `docker login` or `podman login`: the registry wants credentials, or others than those stored"
             }
             Self::Denied => "the credentials in use do not allow it: ask for the right to, or log in as somebody else",
             Self::Missing => "look at the name: there is nothing of it, or these credentials do not show it",
             Self::Abandoned => "another build of the same steps was ended while this one waited for it: try again",
-            Self::NoSpace => "make room on the engine's disk: `docker system df` says what takes it",
+            Self::NoSpace => {
+                "make room on the engine's disk: `docker system df`, or `podman system df`, says what takes it"
+            }
             Self::Conflict => "another request was changing the same thing: try again",
             Self::Vanished => "somebody removed it at the engine: try again, which makes again what is missing",
             Self::Runtime => "the engine cannot start containers: its own log says more (`journalctl -u docker`)",
             Self::Pending => "wait until there is room, or ask for less",
             Self::NoProgram => "does the image hold that program, and for this machine's architecture?",
             Self::Engine => "the engine itself failed: its own log says more (`journalctl -u docker`)",
+            Self::Podman => {
+                "Podman itself failed: `podman run --rm IMAGE true` must work here. Where its runtime fails, \
+                 `runtime = \"runc\"` below `[engine]` in /etc/containers/containers.conf names another; a service of \
+                 the system's has a log, `journalctl -u podman`"
+            }
             Self::Refusal | Self::Request => return None,
         })
     }

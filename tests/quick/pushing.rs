@@ -36,6 +36,36 @@ fn a_registry_that_would_take_no_push_ends_the_call_before_anything_is_built() {
 }
 
 #[test]
+fn what_podmans_login_has_stored_counts_where_dockers_has_stored_nothing() {
+    let registry = LocalRegistry::start_for_a_user();
+    let address = registry.address("hub");
+    let host = address.split('/').next().unwrap();
+    let repository = Repository::new();
+    repository.write("missions/tiny/environments/small/small.pip", "six\n");
+    // `reader:pass word`
+    let stored = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"cmVhZGVyOnBhc3Mgd29yZA==\"}}}}}}");
+    for (file, variable, value) in [
+        ("named.json", "REGISTRY_AUTH_FILE", "named.json"),
+        ("runtime/containers/auth.json", "XDG_RUNTIME_DIR", "runtime"),
+        (".config/containers/auth.json", "HOME", ""),
+    ] {
+        let called = || {
+            let mut command = repository.command(&["all", "tiny"]);
+            command
+                .env("REGISTRY", &address)
+                .env("HOME", repository.path())
+                .env(variable, repository.path().join(value));
+            Ended::of(command.output().unwrap())
+        };
+        called().expect(102).says(&["podman login"]);
+        let file = repository.write(file, &stored);
+        // The next that is asked is the engine, and there is none.
+        called().expect(75).says(&["no container engine answers"]);
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
 fn to_ask_whether_a_push_is_taken_leaves_nothing_in_the_registry() {
     let registry = LocalRegistry::start();
     floe(&registry.address("hub"), None, &["all", "tiny"])

@@ -1,5 +1,5 @@
-//! What the words of engines, registries and networks tell. Those of Docker 20.10 and 26.1 were seen, each against a
-//! server that answers so.
+//! What the words of engines, registries and networks tell. Those of Docker 20.10 and 26.1, and of Podman 4.3 and
+//! 5.4, were seen, each against a server that answers so.
 
 use super::*;
 
@@ -69,7 +69,7 @@ const REGISTRIES: &[(&str, Trouble)] = &[
     ("dial tcp 192.0.2.1:443: connect: no route to host", Trouble::NoRoute),
 ];
 
-/// Docker, which starts a container or builds.
+/// Docker or Podman, which start a container or build.
 const CONTAINERS: &[(&str, Trouble)] = &[
     (
         "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: \
@@ -83,6 +83,20 @@ const CONTAINERS: &[(&str, Trouble)] = &[
     ),
     (
         "failed to create shim task: exec: \"runc\": executable file not found in $PATH: unknown",
+        Trouble::Runtime,
+    ),
+    (
+        "runc: runc create failed: unable to start container process: exec: \"nosuch\": executable file not found in $PATH: \
+             OCI runtime attempted to invoke a command that was not found",
+        Trouble::NoProgram,
+    ),
+    (
+        "crun: executable file `nosuch` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a \
+             command that was not found",
+        Trouble::NoProgram,
+    ),
+    (
+        "crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
         Trouble::Runtime,
     ),
     (
@@ -167,6 +181,18 @@ fn each_trouble_has_a_hint_of_its_own() {
     hints.sort_unstable_by_key(|(_, hint)| *hint);
     hints.dedup_by_key(|(_, hint)| *hint);
     assert_eq!(hints.len(), troubles);
+}
+
+#[test]
+fn what_podman_does_wrong_leads_to_no_log_of_dockers() {
+    for trouble in [Trouble::Runtime, Trouble::Engine] {
+        let told = trouble.of_podman();
+        let hint = told.hint().unwrap();
+        assert!(hint.contains("`podman run") && !hint.contains("docker"), "{hint}");
+        assert_eq!((told.kind(), told.may_pass()), (trouble.kind(), trouble.may_pass()));
+        assert!(told.is_of_surroundings());
+    }
+    assert_eq!(Trouble::Silent.of_podman(), Trouble::Silent);
 }
 
 #[test]

@@ -12,7 +12,13 @@ pub(super) const WORDS: &[(Trouble, &[&str])] = &[
     ),
     (
         Trouble::NoProgram,
-        &["executable file not found", "exec format error", "exec: \""],
+        &[
+            "executable file not found",
+            "executable file `",
+            "exec format error",
+            "exec: \"",
+            "attempted to invoke a command that was not found",
+        ],
     ),
     (Trouble::NoSpace, &["no space left on device", "disk quota exceeded"]),
     (
@@ -20,6 +26,7 @@ pub(super) const WORDS: &[(Trouble, &[&str])] = &[
         &[
             "oci runtime",
             "runc ",
+            "crun: ",
             "cgroup",
             "failed to create shim",
             "failed to start shim",
