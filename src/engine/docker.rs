@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
+use bollard::models::ResourcesUlimits;
 use tokio::time::timeout;
 
 use self::address::{Address, DEFAULT_SOCKET};
@@ -80,7 +81,7 @@ impl Docker {
     pub async fn connect(directions: &Directions) -> Result<Self, EngineError> {
         let (transport, service) = match way(directions)? {
             Some(transport) => (transport, None),
-            None => own(directions).await?,
+            None => private(directions).await?,
         };
         let first = async {
             // Only the system's own error tells a missing socket from a forbidden one.
@@ -123,7 +124,23 @@ impl Docker {
     fn failed(&self, action: String, error: Error) -> EngineError {
         match error {
             Error::HyperLegacyError { err } if err.is_connect() => self.transport.absent(&err),
-            other => failed(action, &other),
+            other => self.own(failed(action, &other)),
+        }
+    }
+
+    /// The limits that processes of containers are to have, where they are not to be the engine's own.
+    fn limits(&self) -> Option<Vec<ResourcesUlimits>> {
+        match self.make {
+            Make::Podman if self.transport.is_local() => creation::own_limits(),
+            _ => None,
+        }
+    }
+
+    /// An error with what is to be done about it at an engine of this make.
+    fn own(&self, error: EngineError) -> EngineError {
+        match self.make {
+            Make::Docker => error,
+            Make::Podman => error.of_podman(),
         }
     }
 }
@@ -175,7 +192,7 @@ fn at(socket: PathBuf) -> Transport {
 
 /// The way to where nothing listens: to a Podman that floe starts for itself, or to Docker's socket, which is told to be
 /// missing.
-async fn own(directions: &Directions) -> Result<(Transport, Option<Arc<Service>>), EngineError> {
+async fn private(directions: &Directions) -> Result<(Transport, Option<Arc<Service>>), EngineError> {
     let Some(program) = &directions.podman else {
         return Ok((at(DEFAULT_SOCKET.into()), None));
     };
@@ -199,10 +216,11 @@ fn socket(runtime: Option<&Path>, exists: impl Fn(&Path) -> bool) -> Option<Path
 #[async_trait]
 impl Builds for Docker {
     async fn build(&self, request: BuildRequest, events: &dyn Sink) -> Result<Digest, EngineError> {
-        match self.make {
+        let built = match self.make {
             Make::Docker => buildkit::build(&self.transport, request, events).await,
-            Make::Podman => buildah::build(&self.transport, request, events).await,
-        }
+            Make::Podman => buildah::build(&self.transport, request, self.limits(), events).await,
+        };
+        built.map_err(|error| self.own(error))
     }
 }
 

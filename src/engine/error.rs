@@ -190,6 +190,21 @@ impl Explained for EngineError {
     }
 }
 
+impl EngineError {
+    /// The same error of an engine that is Podman: its own faults are mended elsewhere.
+    pub(super) fn of_podman(mut self) -> Self {
+        let told = match &mut self {
+            Self::Request { trouble, .. } | Self::Transfer { trouble, .. } => Some(trouble),
+            Self::Build { trouble, .. } => trouble.as_mut(),
+            _ => None,
+        };
+        if let Some(trouble) = told {
+            *trouble = trouble.of_podman();
+        }
+        self
+    }
+}
+
 impl Absence {
     /// What to do about it.
     fn hint(self) -> Option<&'static str> {
@@ -238,7 +253,7 @@ fn of_cluster(trouble: Trouble) -> Option<&'static str> {
         Trouble::UnknownAuthority | Trouble::WrongName | Trouble::Expired => {
             "the kubeconfig must name the authority of the cluster's certificate (certificate-authority-data)"
         }
-        Trouble::Runtime | Trouble::Engine => "`kubectl describe pod` says more",
+        Trouble::Runtime | Trouble::Engine | Trouble::Podman => "`kubectl describe pod` says more",
         other => return other.hint(),
     })
 }

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bollard::models::ResourcesUlimits;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::StreamBody;
@@ -34,16 +35,19 @@ use crate::reference::Digest;
 /// How the files of floe's own begin in the archive.
 const OWN: &str = ".floe-build.";
 
-/// Builds an image; returns its ID.
+/// Builds an image; returns its ID. Processes of its steps have these `limits`, or the engine's own.
 pub(super) async fn build(
     transport: &Transport,
     request: BuildRequest,
+    limits: Option<Vec<ResourcesUlimits>>,
     events: &dyn Sink,
 ) -> Result<Digest, EngineError> {
     let action = || format!("build {}", request.image);
     let (arriving, packing) = pack::stream(PathBuf::new(), request.context.entries()?, own(&request));
     let body = StreamBody::new(arriving.map(|piece| piece.map(Frame::<Bytes>::data)));
-    let sent = transport.upload(&query(&request), "application/x-tar", body).await;
+    let sent = transport
+        .upload(&query(&request, limits), "application/x-tar", body)
+        .await;
     // What could not be read explains better than the broken request why that broke.
     let mut response = match sent {
         Ok(response) => response,
@@ -125,7 +129,7 @@ fn unlocked(dockerfile: &str) -> String {
 }
 
 /// The request.
-fn query(request: &BuildRequest) -> String {
+fn query(request: &BuildRequest, limits: Option<Vec<ResourcesUlimits>>) -> String {
     let json = |map: &BTreeMap<String, String>| serde_json::to_string(map).expect("strings are JSON");
     let mounts = request.mounts.keys().map(|id| format!("id={id},src={OWN}mount.{id}"));
     let mounts = mounts.collect::<Vec<_>>();
@@ -139,6 +143,14 @@ fn query(request: &BuildRequest) -> String {
         .append_pair("forcerm", "true");
     if !mounts.is_empty() {
         query.append_pair("secrets", &serde_json::to_string(&mounts).expect("strings are JSON"));
+    }
+    if let Some(limits) = limits {
+        let limits = limits.into_iter().filter_map(|limit| {
+            let ResourcesUlimits { name, soft, hard } = limit;
+            Some(format!("{}={}:{}", name?, soft?, hard?))
+        });
+        let limits = limits.collect::<Vec<_>>();
+        query.append_pair("ulimits", &serde_json::to_string(&limits).expect("strings are JSON"));
     }
     if request.no_cache {
         query.append_pair("nocache", "true");
@@ -165,6 +177,10 @@ fn failed(request: BuildRequest, reason: String, step: Option<FailedStep>) -> En
 fn trouble(reason: &str, output: &str) -> Option<Trouble> {
     let found = Trouble::of(reason);
     if reason.starts_with(EXIT_CODE) {
+        if let Some(line) = output.lines().find(|line| is_of_runtime(line)) {
+            // The step names a program that the image does not hold.
+            return Some(Trouble::Runtime).filter(|_| Trouble::of(line) != Some(Trouble::NoProgram));
+        }
         return is_temporary(output).then_some(Trouble::Lost);
     }
     match found {
@@ -172,6 +188,11 @@ fn trouble(reason: &str, output: &str) -> Option<Trouble> {
         Some(found) if found.may_pass() => Some(found),
         _ => is_temporary(reason).then_some(Trouble::Lost),
     }
+}
+
+/// Whether a line among what a step printed is the builder's: the runtime has started no container for the step.
+fn is_of_runtime(line: &str) -> bool {
+    line.starts_with("error running container: from ") && line.contains(" creating container for [")
 }
 
 /// How the reason of a `RUN` that failed begins, as with Docker.
@@ -232,6 +253,32 @@ mod tests {
         let text = format!("{cache} \\\n --mount=type=secret,id=x make\nRUN echo sharing=locked\n");
         let expected = text.replacen("sharing=locked", "sharing=shared", 1);
         assert_eq!(unlocked(&text), expected);
+    }
+
+    #[test]
+    fn a_container_that_the_runtime_does_not_start_is_no_fault_of_the_definition() {
+        let said = |command: &str, words: &str| {
+            let by = "error running container: from /usr/bin/crun creating container for";
+            trouble(
+                "exit code: 1",
+                &format!("before\n{by} [{command}]: {words}\n: exit status 1"),
+            )
+        };
+        let hybrid = "cgroups in hybrid mode not supported, drop all controllers from cgroupv2";
+        assert_eq!(said("/bin/sh -c make", hybrid), Some(Trouble::Runtime));
+        let limits = "error setting rlimits for ready process: error setting rlimit type 7: operation not permitted";
+        assert_eq!(said("/bin/sh -c make", limits), Some(Trouble::Runtime));
+        assert_eq!(
+            said(
+                "nosuch",
+                "executable file `nosuch` not found in $PATH: No such file or directory"
+            ),
+            None
+        );
+        assert_eq!(
+            said("nosuch", "exec: \"nosuch\": executable file not found in $PATH\""),
+            None
+        );
     }
 
     #[test]

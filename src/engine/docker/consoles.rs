@@ -82,7 +82,8 @@ impl Consoles for Docker {
             container.id
         );
         let streams = self.transport.hijack(&path).await;
-        let streams = streams.map_err(|error| self.transport.failed(about("attach to", container), &error))?;
+        let streams =
+            streams.map_err(|error| self.own(self.transport.failed(about("attach to", container), &error)))?;
         let (reader, writer) = split(TokioIo::new(streams));
         let (sender, output) = mpsc::channel(16);
         let lost = about("read from", container);

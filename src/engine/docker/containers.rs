@@ -174,10 +174,7 @@ impl Docker {
     /// Creates a container that sees all of the program that it shares with others.
     pub(super) async fn created(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
         let action = || format!("start a container of {}", request.image);
-        let limits = match self.make {
-            Make::Podman if self.transport.is_local() => creation::own_limits(),
-            _ => None,
-        };
+        let limits = self.limits();
         for filled in [false, true] {
             let body = creation::body(request, limits.clone());
             let created = self.api.create_container(None, body).await;
@@ -197,11 +194,11 @@ impl Docker {
                 self.fill(program, &request.image).await?;
             }
         }
-        Err(EngineError::Request {
+        Err(self.own(EngineError::Request {
             action: action(),
             reason: "the engine does not keep what a volume is filled with".to_owned(),
             trouble: Trouble::Engine,
-        })
+        }))
     }
 
     /// Passes on the container's log, without its first `skipped` bytes, until it ends or nobody listens. Returns how

@@ -52,13 +52,13 @@ impl Disk for Docker {
             trouble: Trouble::Lost,
         };
         let answer = self.transport.send(Method::GET, "/system/df", &[]).await;
-        let answer = answer.map_err(|error| self.transport.failed(ACTION.to_owned(), &error))?;
+        let answer = answer.map_err(|error| self.own(self.transport.failed(ACTION.to_owned(), &error)))?;
         if !answer.status().is_success() {
-            return Err(EngineError::Request {
+            return Err(self.own(EngineError::Request {
                 trouble: Trouble::Engine,
                 action: ACTION.to_owned(),
                 reason: message(answer).await,
-            });
+            }));
         }
         let body = answer
             .into_body()

@@ -67,7 +67,8 @@ impl Images for Docker {
         tag: &ImageTag,
         labels: &BTreeMap<String, String>,
     ) -> Result<Digest, EngineError> {
-        stream::import(&self.api, archive, tag, labels).await
+        let imported = stream::import(&self.api, archive, tag, labels).await;
+        imported.map_err(|error| self.own(error))
     }
 
     async fn tag(&self, id: &Digest, tag: &ImageTag) -> Result<(), EngineError> {
