@@ -1,5 +1,7 @@
 //! Engines other than this machine's own, and other ways to one: what a person does in a day holds at each of them.
 
+mod day;
+mod mission;
 mod podman;
 mod second;
 
@@ -11,38 +13,11 @@ use std::thread;
 
 use floe::engine::{self, Absence, Directions, EngineError};
 use floe::fault::{Explained as _, Kind};
-use world::{LocalRegistry, run};
+use world::run;
 
+use self::day::a_day_at;
 use self::second::Second;
-use crate::site::{Reach, Site};
-
-/// Builds, tests and pushes a mission, finds it up to date, and finds it in the registry.
-fn a_day_at(engine: Reach) {
-    let (registry, site) = (LocalRegistry::start(), Site::on(engine, "true"));
-    let address = registry.address("hub");
-    let push = ["push", "tiny", "--registry", &address];
-    site.command(&push).expect(102).says(&["no passing test results"]);
-    site.command(&["test", "tiny"]).expect(0);
-    let pushed = site.command(&push).expect(0);
-    let image = site.command(&["image", "tiny", "--format", "json"]).expect(0).stdout;
-    let image = serde_json::from_str::<serde_json::Value>(&image).unwrap();
-    let (_, tag) = image["reference"].as_str().unwrap().rsplit_once(':').unwrap();
-    assert_eq!(pushed.stdout, registry.reference("hub/tiny", tag));
-    let again = site.command(&["build", "tiny"]).expect(0).stderr;
-    assert_eq!(again.matches("UP-TO-DATE").count(), 2, "{again}");
-    let again = site.command(&push).expect(0).says(&["is there already"]);
-    assert_eq!(again.stdout, pushed.stdout);
-    // What another machine pulls is what was tested here.
-    let name = format!("{}:{tag}", registry.address("hub/tiny"));
-    let known = site
-        .docker()
-        .args(["image", "inspect", "--format", "{{.Id}}", &name])
-        .output();
-    assert_eq!(
-        String::from_utf8(known.unwrap().stdout).unwrap().trim(),
-        image["id"].as_str().unwrap()
-    );
-}
+use crate::site::Site;
 
 #[test]
 fn a_day_is_as_long_at_an_engine_that_keeps_images_as_containerd_does() {

@@ -12,7 +12,7 @@ use world::{Ended, LocalRegistry, notebook};
 use crate::workshop::{Workshop, containers, docker};
 
 /// A repository with the mission `tiny` in the generated form: one environment, an import, a notebook, a test script.
-fn tiny() -> Workshop {
+pub fn tiny() -> Workshop {
     let repository = Workshop::new();
     repository.write("missions/tiny/environments/small/small.pip", "iniconfig\n");
     repository.write("missions/tiny/environments/small/kernel.name", "Small\n");

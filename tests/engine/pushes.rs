@@ -43,7 +43,7 @@ fn printed(pushed: &Ended) -> ImageReference {
     pushed.stdout.trim().parse().unwrap()
 }
 
-async fn proof(image: &ImageReference, keys: &Keys) -> Result<Proof, ProofError> {
+pub async fn proof(image: &ImageReference, keys: &Keys) -> Result<Proof, ProofError> {
     attest::proof(&remote(image), image, keys).await
 }
 

@@ -7,19 +7,23 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use world::Ended;
+use world::{Ended, LocalRegistry, program, run};
 
 use super::a_day_at;
 use crate::site::{Reach, Site};
 
 /// A service of Podman's with a store of its own.
-struct Podman {
+pub struct Podman {
     service: Child,
     directory: TempDir,
 }
 
+/// crun, which Podman prefers where it is, starts nothing beside control groups of both versions, as some machines of
+/// continuous integration have them.
+const SETTINGS: &str = "[engine]\nruntime = \"runc\"\n";
+
 impl Podman {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("floe-test-podman-").tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).display().to_string();
         let store = format!(
@@ -28,10 +32,12 @@ impl Podman {
             path("run")
         );
         fs::write(path("storage.conf"), store).unwrap();
+        fs::write(path("containers.conf"), SETTINGS).unwrap();
         let service = Command::new("podman")
             .args(["system", "service", "--time", "0"])
             .arg(format!("unix://{}", path("podman.sock")))
             .env("CONTAINERS_STORAGE_CONF", path("storage.conf"))
+            .env("CONTAINERS_CONF", path("containers.conf"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -45,7 +51,7 @@ impl Podman {
         self.directory.path().join(name)
     }
 
-    fn reach(&self) -> Reach {
+    pub fn reach(&self) -> Reach {
         let socket = format!("unix://{}", self.path("podman.sock").display());
         vec![("DOCKER_HOST".to_owned(), socket)]
     }
@@ -56,6 +62,7 @@ impl Drop for Podman {
         let _ = Command::new("podman")
             .args(["rm", "--all", "--force", "--time", "0"])
             .env("CONTAINERS_STORAGE_CONF", self.path("storage.conf"))
+            .env("CONTAINERS_CONF", self.path("containers.conf"))
             .output();
         let _ = self.service.kill();
         let _ = self.service.wait();
@@ -71,7 +78,8 @@ fn wait(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Runs a call where the sockets of this machine's engines are out of sight, but not what Podman knows of its containers.
+/// Runs a call where the sockets of this machine's engines and Docker's programs are out of sight, but not what Podman knows
+/// of its containers.
 const HIDE: &str = r#"
 mkdir -p "$0"
 mount --rbind /run "$0"
@@ -80,6 +88,9 @@ for part in libpod containers netns runc crun lock; do
     [ -d "$0/$part" ] || continue
     mkdir "/run/$part"
     mount --rbind "$0/$part" "/run/$part"
+done
+for program in docker dockerd; do
+    mount --bind /dev/null "$(command -v "$program")"
 done
 exec "$@"
 "#;
@@ -91,8 +102,10 @@ fn alone(podman: &Podman, mut command: Command) -> Command {
     command
         .env_remove("DOCKER_HOST")
         .env("CONTAINERS_STORAGE_CONF", podman.path("storage.conf"))
+        .env("CONTAINERS_CONF", podman.path("containers.conf"))
         .env("XDG_RUNTIME_DIR", &runtime);
     let mut hidden = Command::new("unshare");
+    hidden.env_remove("DOCKER_HOST");
     hidden.args(["--mount", "sh", "-euc", HIDE]).arg(podman.path("hidden"));
     hidden.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -152,4 +165,74 @@ fn a_build_that_fails_at_podman_names_the_line_and_what_was_printed() {
     site.repository.write("missions/tiny/Dockerfile", dockerfile);
     let failed = site.command(&["build", "tiny"]).expect(101);
     failed.says(&["missions/tiny/Dockerfile:3", "nothing"]);
+}
+
+#[test]
+fn what_podman_has_stored_of_a_login_lets_floe_push() {
+    let (podman, registry) = (Podman::start(), LocalRegistry::start_for_a_user());
+    let site = Site::on(podman.reach(), "true");
+    site.command(&["test", "tiny"]).expect(0);
+    let stored = podman.path("auth.json");
+    let push = || {
+        let mut command = site.prepared(&["push", "tiny", "--registry", &registry.address("hub")]);
+        Ended::of(command.env("REGISTRY_AUTH_FILE", &stored).output().unwrap())
+    };
+    push().expect(102).says(&["podman login"]);
+    let host = registry.address("");
+    run(Command::new("podman")
+        .args([
+            "login",
+            "--username",
+            "reader",
+            "--password",
+            "pass word",
+            "--tls-verify=false",
+        ])
+        .arg(host.trim_end_matches('/'))
+        .env("REGISTRY_AUTH_FILE", &stored)
+        .env("CONTAINERS_STORAGE_CONF", podman.path("storage.conf")));
+    push().expect(0);
+}
+
+#[test]
+fn a_container_that_podman_cannot_start_leads_to_podmans_settings() {
+    let podman = Podman::start();
+    let site = Site::on(podman.reach(), "true");
+    let broken = "[engine]\nruntime = \"broken\"\n[engine.runtimes]\nbroken = [\"/bin/false\"]\n";
+    fs::write(podman.path("containers.conf"), broken).unwrap();
+    let failed = Ended::of(alone(&podman, site.prepared(&["test", "tiny"])).output().unwrap()).expect(75);
+    let failed = failed.says(&["`podman run --rm IMAGE true` must work here", "containers.conf"]);
+    // Docker's log knows nothing of it.
+    assert!(!failed.stderr.contains("journalctl -u docker"), "{}", failed.stderr);
+}
+
+mod long {
+    use super::*;
+    use crate::engines::second::Second;
+
+    #[test]
+    #[ignore = "makes a root file system"]
+    fn a_day_is_as_long_at_a_newer_podman() {
+        let second = Second::borrow("podman");
+        a_day_at(second.reach("unix"));
+    }
+
+    #[test]
+    #[ignore = "makes an image of a gigabyte"]
+    fn a_machine_with_podman_alone_passes_quickstart() {
+        let podman = Podman::start();
+        let clone = podman.path("clone");
+        fs::create_dir(&clone).unwrap();
+        run(Command::new("sh")
+            .args([
+                "-euc",
+                "git ls-files -z | xargs -0 cp --parents --no-dereference --target-directory \"$0\"",
+            ])
+            .arg(&clone)
+            .current_dir(env!("CARGO_MANIFEST_DIR")));
+        let mut command = Command::new(clone.join("scripts/quickstart"));
+        command.env("FLOE", program()).current_dir(&clone);
+        let ended = Ended::of(alone(&podman, command).output().unwrap()).expect(0);
+        ended.says(&["PASS", "Report: .floe/runs/"]);
+    }
 }

@@ -1,4 +1,5 @@
-//! The engines that `scripts/second-engine` makes: a newer Docker, with either image store, and several ways to it.
+//! The engines that `scripts/second-engine` makes: a newer Docker, with either image store and several ways to it, and a newer
+//! Podman.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,25 +11,25 @@ use crate::site::Reach;
 
 /// A second engine, which ends some seconds after the last test that borrowed it.
 pub struct Second {
-    store: &'static str,
+    engine: &'static str,
     _users: File,
 }
 
 impl Second {
-    /// Waits until the engine with an image store (`containerd` or `classic`) answers. Making it takes a minute, once.
-    pub fn borrow(store: &'static str) -> Self {
+    /// Waits until the engine called `containerd`, `classic` or `podman` answers. Making it takes a minute, once.
+    pub fn borrow(engine: &'static str) -> Self {
         fs::create_dir_all(scratch()).unwrap();
-        let users = scratch().join(format!("second-engine-{store}.users"));
+        let users = scratch().join(format!("second-engine-{engine}.users"));
         let file = File::options().create(true).append(true).open(&users).unwrap();
         // Before the call, lest the engine end right after it. The lock goes with the process.
         file.lock_shared().unwrap();
-        run(script().arg("lend").arg(users).arg(store));
-        Self { store, _users: file }
+        run(script().arg("lend").arg(users).arg(engine));
+        Self { engine, _users: file }
     }
 
     /// How it is reached by a way: `unix`, `tls` or `ssh`.
     pub fn reach(&self, way: &str) -> Reach {
-        let lines = run(script().args(["env", self.store, way]));
+        let lines = run(script().args(["env", self.engine, way]));
         let assigned = lines.lines().map(|line| line.strip_prefix("export ").unwrap());
         let assigned = assigned.map(|line| line.split_once('=').unwrap());
         assigned
