@@ -12,6 +12,7 @@ mod docker;
 mod error;
 mod images;
 mod kubernetes;
+mod member;
 mod podman;
 
 use std::sync::Arc;
@@ -22,11 +23,12 @@ pub use self::containers::{
     Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, Found, Input, SharedProgram, User,
     Wanted,
 };
-pub use self::directions::Directions;
+pub use self::directions::{Directions, EngineName};
 pub use self::disk::{About, Builder, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
 pub use self::images::{Credentials, Image, Images, Listed};
 pub use self::kubernetes::{Cluster, JobSettings, JobSettingsError, Surroundings};
+pub use self::member::Member;
 
 /// An engine that keeps images, builds them, runs them, and lets people in.
 pub trait Engine: Images + Builds + Containers + Consoles + Disk {}

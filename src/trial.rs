@@ -5,6 +5,7 @@ mod changes;
 mod container;
 mod interruption;
 mod owner;
+mod part;
 mod program;
 mod question;
 mod spread;
@@ -109,22 +110,23 @@ pub struct Ended {
     pub out_of_memory: bool,
 }
 
-/// Runs the tests of an image in one container after the other until they end.
+/// Runs the tests of an image until they end: in containers beside each other, where the trial is spread over `machines`, else
+/// in one container after the other on the first of them.
 ///
 /// When `stop` completes, the container is asked to end and to report what became of its tests; when `kill` completes
 /// after that, or it takes too long, it is killed, and no other is started. Each container is removed in any case.
 pub async fn run(
     trial: &Trial,
-    containers: &dyn Containers,
+    machines: &[&dyn Containers],
     process: &Owner,
     events: &dyn Sink,
-    stop: impl Future<Output = ()>,
-    kill: impl Future<Output = ()>,
+    (stop, kill): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) -> Result<Ended, EngineError> {
     events.emit(Event::RunStarted(begun(trial)));
     if trial.spread.is_some() {
-        return spread::run(trial, containers, process, events, (stop, kill)).await;
+        return spread::run(trial, machines, process, events, (stop, kill)).await;
     }
+    let containers = machines[0];
     // A second interrupt that has come is not waited for again.
     let (mut stop, mut kill) = (pin!(stop), pin!(kill.fuse()));
     let mut problems = Vec::new();
@@ -187,8 +189,13 @@ async fn run_stage(
             }
             _ => None,
         };
-        // What ends on another machine takes its files along.
-        if trial.spread.is_none() {
+        // What ends on a cluster takes its files along, and so does an engine that is gone.
+        let is_lost = matches!(&ended, Err(error) if error.is_loss());
+        if trial
+            .spread
+            .as_ref()
+            .is_none_or(|spread| spread.keeps_files && !is_lost)
+        {
             copy_notebooks(trial, &container, containers, &watch, events).await;
         }
         changed.transpose()
@@ -197,15 +204,23 @@ async fn run_stage(
         changed = afterwards => changed,
         () = kill => Ok(None),
     };
-    containers.remove(&container).await?;
+    let removed = containers.remove(&container).await;
     let mut ended = match (ended, watch.problem) {
         // What is wrong with its records is no less wrong since it was taken away.
-        (Err(EngineError::Lost { .. }), Some(problem)) => Ended {
+        (Err(error), Some(problem)) if error.is_loss() => Ended {
             problem: Some(problem),
             ..Ended::default()
         },
         (ended, _) => ended?,
     };
+    match removed {
+        // All that it had to say was heard before.
+        Err(error) if error.is_loss() => {
+            let text = format!("a container that has ended is left behind: {error}");
+            events.emit(Event::Warning { text });
+        }
+        removed => removed?,
+    }
     if let Some(changed) = changed? {
         ended.problem.get_or_insert(changed);
     }
@@ -251,7 +266,8 @@ pub fn run_nothing(trial: &Trial, events: &dyn Sink) -> Ended {
 
 fn begun(trial: &Trial) -> RunStarted {
     let known = trial.request.known.iter();
-    let earlier = known.filter(|(id, _)| trial.expected.contains(id));
+    let expected = trial.expected.iter().collect::<BTreeSet<_>>();
+    let earlier = known.filter(|(id, _)| expected.contains(id));
     RunStarted {
         earlier: earlier.map(|(id, known)| (id.clone(), known.seconds)).collect(),
         reference: trial.reference.clone(),
@@ -289,7 +305,7 @@ async fn observe(
                 None
             }
             () = stop => Some(Interruption::Interrupted),
-            () = over(left) => Some(Interruption::TimeLimit(trial.limit.unwrap_or_default())),
+            () = passed(left.map(|left| left.saturating_add(OVERTIME_TIMEOUT))) => Some(Interruption::TimeLimit(trial.limit.unwrap_or_default())),
         };
         if let Some(cut) = cut {
             overdue.store(matches!(cut, Interruption::TimeLimit(_)), Ordering::Relaxed);
@@ -306,10 +322,10 @@ async fn observe(
     })
 }
 
-/// Completes when what was left of the run's limit, and its overtime, are over; never without a limit.
-async fn over(left: Option<Duration>) {
+/// Completes when what was left of a limit has passed; never without one.
+async fn passed(left: Option<Duration>) {
     match left {
-        Some(left) => sleep(left.saturating_add(OVERTIME_TIMEOUT)).await,
+        Some(left) => sleep(left).await,
         None => std::future::pending().await,
     }
 }

@@ -14,7 +14,9 @@ use super::logins::login;
 use super::template::Apart;
 use super::{hidden, output, signals};
 use crate::config::{self, BaseImage, Settings, setup_env};
-use crate::engine::{self, Cluster, Containers, Directions, Engine, EngineError, JobSettings, Surroundings};
+use crate::engine::{
+    self, Cluster, Containers, Credentials, Directions, Engine, EngineError, EngineName, JobSettings, Surroundings,
+};
 use crate::event::Sink;
 use crate::report::terminal::Terminal;
 use crate::repository::{self, Repository};
@@ -181,6 +183,10 @@ struct Daemon {
 impl Connect for Daemon {
     async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError> {
         engine::connect(&self.directions).await
+    }
+
+    async fn engine(&self, name: &EngineName) -> Result<Arc<dyn Engine>, EngineError> {
+        engine::connect(&self.directions.to(name)).await
     }
 
     async fn cluster(&self, context: Option<&str>, jobs: JobSettings) -> Result<Arc<dyn Containers>, EngineError> {

@@ -146,6 +146,11 @@ impl Docker {
     }
 }
 
+/// What is wrong with the address of an engine, if anything is.
+pub(super) fn check(host: &str) -> Result<(), String> {
+    Address::parse(host, false).map(drop)
+}
+
 /// The way to the engine: that of an address, of a context, or of the first socket that there is.
 fn way(directions: &Directions) -> Result<Option<Transport>, EngineError> {
     let wrong = |place: &str| {

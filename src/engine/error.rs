@@ -69,13 +69,27 @@ pub enum EngineError {
         /// What they tell.
         trouble: Trouble,
     },
-    /// A cluster took a pod away before what ran in it had ended.
+    /// A container was taken away before what ran in it had ended, by its cluster or with its machine.
     #[error("{container} was lost: {reason}")]
     Lost {
         /// The container.
         container: String,
-        /// The pod's own words.
+        /// The words of the pod, of the engine or of the network.
         reason: String,
+    },
+    /// One of several engines is gone, or starts nothing any more.
+    #[error("{engine} starts no more containers: {reason}")]
+    Away {
+        /// The engine, as it was named.
+        engine: String,
+        /// Its own words, or those of the network.
+        reason: String,
+    },
+    /// None of several engines is left.
+    #[error("no engine is left that could run it: {last}")]
+    NoneLeft {
+        /// What was said of the last one.
+        last: String,
     },
     /// A build failed.
     #[error("building {image} failed: {reason}")]
@@ -127,9 +141,12 @@ impl Explained for EngineError {
     fn kind(&self) -> Kind {
         match self {
             Self::Directions { .. } | Self::Unsupported { .. } => Kind::Invalid,
-            Self::Unreachable { .. } | Self::Gone { .. } | Self::Lost { .. } | Self::Build { trouble: Some(_), .. } => {
-                Kind::Temporary
-            }
+            Self::Unreachable { .. }
+            | Self::Gone { .. }
+            | Self::Lost { .. }
+            | Self::Away { .. }
+            | Self::NoneLeft { .. }
+            | Self::Build { trouble: Some(_), .. } => Kind::Temporary,
             Self::Request { trouble, .. } | Self::Transfer { trouble, .. } | Self::Cluster { trouble, .. } => {
                 trouble.kind()
             }
@@ -146,7 +163,9 @@ impl Explained for EngineError {
             }
             Self::Unsupported { .. } => "floe builds by Docker Engine 20.10 or newer: name one by DOCKER_HOST",
             Self::Unreachable { cause, .. } => return cause.hint().map(str::to_owned),
-            Self::Gone { .. } | Self::Lost { .. } => "this may pass: try again",
+            Self::Gone { .. } | Self::Lost { .. } | Self::Away { .. } | Self::NoneLeft { .. } => {
+                "this may pass: try again"
+            }
             Self::Cluster { trouble, .. } => return of_cluster(*trouble).map(str::to_owned),
             // It is the engine that speaks to the registry: what floe trusts is not asked.
             Self::Transfer {
@@ -202,6 +221,12 @@ impl EngineError {
             *trouble = trouble.of_podman();
         }
         self
+    }
+
+    /// Whether a container was taken away, or never came to be, since its machine is gone: another machine may do its work.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::Away { .. })
     }
 }
 

@@ -146,6 +146,11 @@ impl Fake {
         id
     }
 
+    /// Gives the engine an image that another one made.
+    pub fn hold(&self, image: Image) {
+        self.state().images.insert(image.id.clone(), image);
+    }
+
     /// Gives the registry an image that can be pulled as `reference`; returns its ID.
     pub fn add_remote_image(&self, reference: &str, labels: BTreeMap<String, String>) -> Digest {
         let image = made_up(reference, labels);

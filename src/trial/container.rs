@@ -30,14 +30,14 @@ pub(super) fn request(
     }
     let spread = trial.spread.as_ref();
     Ok(ContainerRequest {
-        image: spread.map_or_else(|| trial.image.to_string(), |spread| spread.image.to_string()),
+        image: spread.map_or_else(|| trial.image.to_string(), |spread| spread.image.clone()),
         // The agent is the first process, whatever the image would start: nothing in the container comes before it, can
         // stop it, or can look into it.
         entrypoint: Some([AGENT, "applet"].map(str::to_owned).to_vec()),
         command: vec![SUPERVISE.to_owned()],
         files: stage.files.clone(),
         program: Some(SharedProgram {
-            image: spread.map(|spread| spread.agent.clone()),
+            image: spread.and_then(|spread| spread.agent.clone()),
             ..program::shared(&trial.agent)?
         }),
         environment,

@@ -1,5 +1,6 @@
 //! One container of a trial: what it is for, and what it is given.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::context::Context;
@@ -90,10 +91,11 @@ impl Stage {
 
     /// The tests that it runs, of those that the trial expects.
     pub(super) fn expected(&self, trial: &[TestId]) -> Vec<TestId> {
+        let listed = self.tests.as_ref().map(|tests| tests.iter().collect::<BTreeSet<_>>());
         let is_own = |id: &TestId| match &self.duty {
             Duty::Script(script) if script == id => true,
             Duty::Server { tests, .. } => tests.contains(id),
-            Duty::Suite | Duty::Script(_) => self.tests.as_ref().is_none_or(|tests| tests.contains(id)),
+            Duty::Suite | Duty::Script(_) => listed.as_ref().is_none_or(|tests| tests.contains(id)),
         };
         trial.iter().filter(|id| is_own(id)).cloned().collect()
     }

@@ -64,7 +64,7 @@ async fn run_until(
     let image = fake.add_image("floe/m:1", BTreeMap::new());
     fake.script_run(scripted);
     let events = Memory::default();
-    let ended = run(&trial(&image), &fake, &Owner::current(), &events, stop, kill)
+    let ended = run(&trial(&image), &[&fake], &Owner::current(), &events, (stop, kill))
         .await
         .unwrap();
     (ended, events.events(), fake.calls())
@@ -268,7 +268,7 @@ async fn the_limit_of_a_run_is_that_of_all_its_containers_together() {
     };
     let never = || std::future::pending::<()>();
     let owner = Owner::current();
-    let ended = run(&trial, &fake, &owner, &Memory::default(), never(), never())
+    let ended = run(&trial, &[&fake], &owner, &Memory::default(), (never(), never()))
         .await
         .unwrap();
     assert!(ended.problem.unwrap().contains("took longer than"));

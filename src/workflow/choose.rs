@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{Nothing, OnCluster, WorkflowError, Workplace};
+use super::{Nothing, OnCluster, OnEngines, WorkflowError, Workplace};
 use crate::reference::{Digest, EnvironmentName, MissionName, TestId, TestKind};
 use crate::repository::{self, Repository};
 use crate::run::evidence::Demand;
@@ -29,6 +29,8 @@ pub struct Asked {
     pub no_build: bool,
     /// The cluster that they run on, if it is not this machine's engine that runs them.
     pub cluster: Option<OnCluster>,
+    /// The engines that they run on, likewise.
+    pub engines: Option<OnEngines>,
 }
 
 impl Asked {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::push::registry;
 use super::{WorkflowError, Workplace};
 use crate::builder::Built;
-use crate::engine::{Containers, JobSettings};
+use crate::engine::{Containers, Credentials, JobSettings};
 use crate::event::Event;
-use crate::publish::{self, Candidate};
-use crate::reference::MissionName;
+use crate::publish;
+use crate::reference::{ImageReference, ImageTag, MissionName};
+use crate::registry::Remote;
 use crate::repository;
 use crate::trial::Spread;
 
@@ -21,6 +22,8 @@ pub struct OnCluster {
     pub context: Option<String>,
     /// How many shards the tests that share a container are divided into.
     pub shards: NonZeroUsize,
+    /// How many pods there are at a time; all, if `None`.
+    pub at_once: Option<NonZeroUsize>,
     /// The file that says what Jobs are like, if not that of the repository.
     pub settings: Option<PathBuf>,
 }
@@ -45,7 +48,41 @@ pub(super) async fn brought(
     workplace: &Workplace,
     mission: &MissionName,
     image: &Built,
+    on: &OnCluster,
 ) -> Result<Spread, WorkflowError> {
+    let Candidate {
+        image,
+        target,
+        registry,
+        ..
+    } = candidate(workplace, mission, image).await?;
+    Ok(Spread {
+        image: image.to_string(),
+        agent: Some(publish::agent(&workplace.agent, &target, &registry).await?),
+        at_once: on.at_once,
+        keeps_files: false,
+        machines: Vec::new(),
+    })
+}
+
+/// An image in its registry, before anything is known of it.
+pub(super) struct Candidate {
+    /// By what it is pulled.
+    pub image: ImageReference,
+    /// Where it goes once it has passed.
+    pub target: ImageTag,
+    /// The registry.
+    pub registry: Remote,
+    /// The credentials for it.
+    pub credentials: Option<Credentials>,
+}
+
+/// Has an image in its registry, for machines that have not.
+pub(super) async fn candidate(
+    workplace: &Workplace,
+    mission: &MissionName,
+    image: &Built,
+) -> Result<Candidate, WorkflowError> {
     let base = workplace
         .settings
         .registry
@@ -57,14 +94,16 @@ pub(super) async fn brought(
     display.emit(Event::Note {
         text: format!("bringing {mission} to {}", target.repository),
     });
-    let candidate = Candidate {
+    let candidate = publish::Candidate {
         id: &image.id,
         target: &target,
         credentials: credentials.as_ref(),
     };
     let engine = workplace.engine().await?;
-    Ok(Spread {
+    Ok(Candidate {
         image: publish::candidate(candidate, engine, &registry, display.as_ref()).await?,
-        agent: publish::agent(&workplace.agent, &target, &registry).await?,
+        target,
+        registry,
+        credentials,
     })
 }

@@ -126,8 +126,8 @@ pub enum WorkflowError {
     /// Images are to be pushed, and the settings name no registry.
     #[error("REGISTRY is not set, so there is nowhere to push to")]
     NoRegistry,
-    /// Tests are to run on a cluster, and the settings name no registry.
-    #[error("REGISTRY is not set, so there is nowhere that a cluster could pull the image from")]
+    /// Tests are to run where the image is not, and the settings name no registry.
+    #[error("REGISTRY is not set, so there is nowhere that the image could be pulled from")]
     NothingToPull,
     /// What the Jobs of a cluster are like cannot be read.
     #[error(transparent)]

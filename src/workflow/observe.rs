@@ -64,9 +64,25 @@ pub(super) async fn observe(
     containers: &dyn Containers,
     interrupts: &Interrupts,
 ) -> Result<Observed, WorkflowError> {
+    observe_on(workplace, trial, &[containers], interrupts).await
+}
+
+/// The same on the machines that the trial is spread over.
+pub(super) async fn observe_on(
+    workplace: &Workplace,
+    trial: &Trial,
+    machines: &[&dyn Containers],
+    interrupts: &Interrupts,
+) -> Result<Observed, WorkflowError> {
     let display = workplace.display();
     let owner = Owner::current();
-    sweep(workplace, containers, &owner).await?;
+    for containers in machines {
+        match sweep(workplace, *containers, &owner).await {
+            // Whether it is there is for the run to see.
+            Err(WorkflowError::Engine(EngineError::Away { .. })) => {}
+            swept => swept?,
+        }
+    }
     let directory = &trial.directory;
     std::fs::create_dir_all(directory).map_err(FileError::of(directory))?;
     let log = Arc::new(Log::create(&directory.join(LOG))?);
@@ -85,7 +101,7 @@ pub(super) async fn observe(
                 "interrupted: running tests are ended; a second interrupt kills the container",
             );
         };
-        let ended = trial::run(trial, containers, &owner, &watched, stop, interrupts.second()).await;
+        let ended = trial::run(trial, machines, &owner, &watched, (stop, interrupts.second())).await;
         interrupts.second_ends();
         ended
     };

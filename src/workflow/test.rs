@@ -1,11 +1,13 @@
 //! Testing: what a run of a mission's tests is asked for, and what its outcome means for the image.
 
-use super::cluster;
-use super::observe::observe;
+use std::num::NonZeroUsize;
+
+use super::observe::{observe, observe_on};
 use super::workplace::image_of;
 use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
+use super::{cluster, engines};
 use crate::builder::{BuildError, Built};
-use crate::engine::{EngineError, Image};
+use crate::engine::{Containers, EngineError, Image};
 use crate::event::Event;
 use crate::fault::Trouble;
 use crate::image;
@@ -109,6 +111,17 @@ pub(super) async fn aside(
         trouble: Trouble::Vanished,
     })?;
     trial.fixed = image::tested_with(&found.variables);
+    if let Some(on) = &asked.engines {
+        let (members, spread) = engines::ready(workplace, &choice.mission, image, on).await?;
+        let known = &trial.request.known;
+        let shards = on.shards.map_or(members.len(), NonZeroUsize::get);
+        trial.stages = stages(workplace, choice, &found, |tests| {
+            schedule::divided(&tests, known, shards)
+        });
+        trial.spread = Some(spread);
+        let machines = members.iter().map(|member| member as &dyn Containers);
+        return observe_on(workplace, &trial, &machines.collect::<Vec<_>>(), interrupts).await;
+    }
     let Some(on) = &asked.cluster else {
         trial.stages = stages(workplace, choice, &found, |tests| vec![tests]);
         return observe(workplace, &trial, workplace.engine().await?, interrupts).await;
@@ -118,7 +131,7 @@ pub(super) async fn aside(
     trial.stages = stages(workplace, choice, &found, |tests| {
         schedule::divided(&tests, known, on.shards.get())
     });
-    trial.spread = Some(cluster::brought(workplace, &choice.mission, image).await?);
+    trial.spread = Some(cluster::brought(workplace, &choice.mission, image, on).await?);
     observe(workplace, &trial, cluster.as_ref(), interrupts).await
 }
 

@@ -4,6 +4,7 @@ mod added;
 mod building;
 mod case;
 mod consoles;
+mod engines;
 mod evidence;
 mod freezing;
 mod outlook;

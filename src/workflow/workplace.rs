@@ -11,7 +11,7 @@ use super::WorkflowError;
 use crate::builder::{self, Built, site};
 use crate::compose::{Mounts, Renderer};
 use crate::config::Settings;
-use crate::engine::{Containers, Credentials, Engine, EngineError, JobSettings};
+use crate::engine::{Containers, Credentials, Engine, EngineError, EngineName, JobSettings};
 use crate::event::Sink;
 use crate::event::redact::{Hidden, Redacted};
 use crate::git::{self, Touched};
@@ -27,6 +27,9 @@ use crate::state::{FileError, State};
 pub trait Connect: Send + Sync {
     /// Connects to the engine.
     async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError>;
+
+    /// Connects to the engine of this name.
+    async fn engine(&self, name: &EngineName) -> Result<Arc<dyn Engine>, EngineError>;
 
     /// Connects to the cluster of this context, or of the current one, whose Jobs are as `jobs` says.
     async fn cluster(&self, context: Option<&str>, jobs: JobSettings) -> Result<Arc<dyn Containers>, EngineError>;

@@ -4,6 +4,7 @@ mod day;
 mod mission;
 mod podman;
 mod second;
+mod several;
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -11,13 +11,15 @@ use crate::cli::args::{Format, Global, Missions};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::session::Session;
 use crate::cli::{delivery, output};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, EngineName};
 use crate::event::CauseKind;
 use crate::quantity::Size;
 use crate::reference::{EnvironmentName, ImageReference};
 use crate::report::location::Locations;
 use crate::run::outcome::Outcome;
-use crate::workflow::{self, Asked, Choice, End, Foreign, ForeignTests, Observed, OnCluster, WorkflowError, Workplace};
+use crate::workflow::{
+    self, Asked, Choice, End, Foreign, ForeignTests, Observed, OnCluster, OnEngines, WorkflowError, Workplace,
+};
 
 /// Run the tests of missions' images in containers
 #[derive(Debug, Args)]
@@ -83,43 +85,93 @@ struct AdditionArgs {
     since: Option<String>,
 }
 
-/// A cluster that runs the tests.
+/// What else than this machine's engine runs the tests.
 #[derive(Debug, Clone, Args)]
 struct ClusterArgs {
-    /// A cluster to run the tests: `kubernetes`, or `kubernetes:CONTEXT`
+    /// Where the tests run: `kubernetes`, `kubernetes:CONTEXT`, or engines, e.g. `docker,ssh://me@far`
     ///
-    /// The image and floe's own program are brought to REGISTRY first, for the cluster's nodes to pull.
-    #[arg(long, value_name = "WHERE", value_parser = context, conflicts_with_all = ["watch", "added", "image", "list"], help_heading = "On a cluster")]
-    on: Option<Context>,
-    /// How many pods the tests are divided into, by how long they took before
+    /// Engines are named as `DOCKER_HOST` names one (`unix://PATH`, `tcp://HOST:PORT`, `ssh://USER@HOST`), as `context:NAME`, or
+    /// as `docker`, which is the one that floe uses anyway. The image is brought to REGISTRY first, for those to pull that lack
+    /// it: engines, and a cluster's nodes.
+    #[arg(long, value_name = "WHERE", value_parser = place, conflicts_with_all = ["watch", "added", "image", "list"], help_heading = "On other machines")]
+    on: Option<On>,
+    /// How many containers or pods the tests are divided into, by how long they took before [default: one an engine; one pod]
+    #[arg(long, value_name = "N", requires = "on", help_heading = "On other machines")]
+    shards: Option<NonZeroUsize>,
+    /// How many of them run at a time: on each engine [default: 1], on a cluster [default: all]
     #[arg(
         long,
         value_name = "N",
         requires = "on",
-        default_value = "1",
-        help_heading = "On a cluster"
+        hide_short_help = true,
+        help_heading = "On other machines"
     )]
-    shards: NonZeroUsize,
+    at_once: Option<NonZeroUsize>,
     /// What the pods are like: namespace, resources, volumes … [default: kubernetes.yml, where there is one]
     #[arg(
         long,
         value_name = "FILE",
         requires = "on",
         hide_short_help = true,
-        help_heading = "On a cluster"
+        help_heading = "On other machines"
     )]
     kubernetes: Option<PathBuf>,
 }
 
-/// The context of a cluster, if it is not the current one.
+/// What runs the tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Context(Option<String>);
+enum On {
+    /// The cluster of this context, or of the current one.
+    Cluster(Option<String>),
+    Engines(Vec<EngineName>),
+}
 
-fn context(text: &str) -> Result<Context, String> {
+fn place(text: &str) -> Result<On, String> {
     match text.split_once(':') {
-        None if text == "kubernetes" => Ok(Context(None)),
-        Some(("kubernetes", context)) if !context.is_empty() => Ok(Context(Some(context.to_owned()))),
-        _ => Err("expected kubernetes or kubernetes:CONTEXT".to_owned()),
+        None if text == "kubernetes" => return Ok(On::Cluster(None)),
+        Some(("kubernetes", context)) if !context.is_empty() && !context.contains(',') => {
+            return Ok(On::Cluster(Some(context.to_owned())));
+        }
+        _ => {}
+    }
+    let mut engines = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        if name.starts_with("kubernetes") {
+            return Err("a cluster stands alone: kubernetes or kubernetes:CONTEXT".to_owned());
+        }
+        let engine = EngineName::parse(name)?;
+        if engines.contains(&engine) {
+            return Err(format!(
+                "{engine} is named twice; --at-once says how much runs there at a time"
+            ));
+        }
+        engines.push(engine);
+    }
+    Ok(On::Engines(engines))
+}
+
+impl ClusterArgs {
+    fn cluster(&self) -> Option<OnCluster> {
+        match &self.on {
+            Some(On::Cluster(context)) => Some(OnCluster {
+                context: context.clone(),
+                shards: self.shards.unwrap_or(NonZeroUsize::MIN),
+                at_once: self.at_once,
+                settings: self.kubernetes.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    fn engines(&self) -> Option<OnEngines> {
+        match &self.on {
+            Some(On::Engines(engines)) => Some(OnEngines {
+                engines: engines.clone(),
+                shards: self.shards,
+                at_once: self.at_once,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -169,6 +221,10 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
         }
         let session = Session::open_anywhere(global, &flags)?;
         return test_foreign(&session, image, args).await;
+    }
+    if let (Some(On::Engines(_)), Some(_)) = (&args.cluster.on, &args.cluster.kubernetes) {
+        let message = "--kubernetes says what pods are like, and --on names engines";
+        return Err(Failure::new(ExitCode::Usage, message));
     }
     let session = Session::open(global, &flags)?;
     let workplace = &session.workplace;
@@ -238,11 +294,8 @@ impl TestArgs {
             rerun_failed: self.rerun_failed,
             options: self.run.options(),
             no_build: self.building.no_build,
-            cluster: self.cluster.on.clone().map(|Context(context)| OnCluster {
-                context,
-                shards: self.cluster.shards,
-                settings: self.cluster.kubernetes.clone(),
-            }),
+            cluster: self.cluster.cluster(),
+            engines: self.cluster.engines(),
         }
     }
 }

@@ -105,7 +105,7 @@ pub fn jobs(plan: &TestPlan, known: &BTreeMap<TestId, Expected>) -> Vec<Job> {
 /// part that has the least. Parts that would hold nothing are left out.
 #[must_use]
 pub fn divided(tests: &[TestId], known: &BTreeMap<TestId, Expected>, parts: usize) -> Vec<Vec<TestId>> {
-    let seconds = |id: &TestId| known.get(id).map_or(guess(id.kind).0, |known| known.seconds);
+    let seconds = |id: &TestId| seconds_of(id, known);
     let mut longest_first = tests.iter().collect::<Vec<_>>();
     longest_first.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
     let mut divided = vec![(0.0_f64, Vec::new()); parts.max(1)];
@@ -121,6 +121,16 @@ pub fn divided(tests: &[TestId], known: &BTreeMap<TestId, Expected>, parts: usiz
     }
     let parts = divided.into_iter().map(|(_, part)| part);
     parts.filter(|part| !part.is_empty()).collect()
+}
+
+/// How long tests are expected to take, one after the other, in seconds.
+#[must_use]
+pub fn seconds(tests: &[TestId], known: &BTreeMap<TestId, Expected>) -> f64 {
+    tests.iter().map(|id| seconds_of(id, known)).sum()
+}
+
+fn seconds_of(id: &TestId, known: &BTreeMap<TestId, Expected>) -> f64 {
+    known.get(id).map_or(guess(id.kind).0, |known| known.seconds)
 }
 
 /// What a test of which nothing is known is expected to take, in seconds and bytes. A new one that runs long should not

@@ -1,6 +1,10 @@
 //! Shards against an engine in memory: what becomes of one run where its containers are several, and some are lost.
 
+mod engines;
+mod simulation;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -85,8 +89,11 @@ impl Case {
                 .map(|names| Stage::suite(&[]).of_tests(tests(names)))
                 .collect(),
             spread: Some(Spread {
-                image: image.parse().unwrap(),
-                agent: image.parse().unwrap(),
+                image: image.to_owned(),
+                agent: Some(image.parse().unwrap()),
+                at_once: None,
+                keeps_files: false,
+                machines: Vec::new(),
             }),
             memory: None,
             request: Request::default(),
@@ -107,7 +114,14 @@ impl Case {
     async fn run(&self) -> (Outcome, Result<Ended, EngineError>, Vec<Event>) {
         let events = Memory::default();
         let never = || std::future::pending::<()>();
-        let ended = run(&self.trial, &self.fake, &Owner::current(), &events, never(), never()).await;
+        let ended = run(
+            &self.trial,
+            &[&self.fake],
+            &Owner::current(),
+            &events,
+            (never(), never()),
+        )
+        .await;
         let problem = match &ended {
             Ok(ended) => ended.problem.clone(),
             Err(error) => Some(error.to_string()),
@@ -150,10 +164,7 @@ async fn shards_are_one_run_in_which_no_two_tests_share_a_worker() {
     let workers = workers.collect::<BTreeMap<_, _>>();
     assert_eq!(workers["a"], workers["b"]);
     assert_ne!(workers["a"], workers["c"]);
-    assert_eq!(
-        case.fake.started()[0].image,
-        case.trial.spread.as_ref().unwrap().image.to_string()
-    );
+    assert_eq!(case.fake.started()[0].image, case.trial.spread.as_ref().unwrap().image);
 }
 
 #[tokio::test]

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use crate::config;
 use crate::engine::fake::{Fake, Run};
-use crate::engine::{ContainerExit, Containers, Engine, EngineError, JobSettings};
+use crate::engine::{Absence, ContainerExit, Containers, Engine, EngineError, EngineName, JobSettings};
 use crate::event::redact::Hidden;
 use crate::event::{Cause, CauseKind, Event, FORMAT, Memory, Sink, Summary, TestFinished, Verdict};
+use crate::fault::Trouble;
 use crate::image::label;
 use crate::reference::{Digest, MissionName, TestId};
 use crate::repository::Repository;
@@ -27,18 +28,34 @@ use crate::workflow::{
 pub struct Case {
     pub workplace: Workplace,
     pub engine: Arc<Fake>,
+    pub others: Others,
     pub shown: Arc<Memory>,
     pub interrupts: Interrupts,
     pub interrupter: Interrupter,
     directory: tempfile::TempDir,
 }
 
-struct Ready(Arc<Fake>);
+/// Engines beside its own, by what people name them.
+pub type Others = Arc<Mutex<BTreeMap<String, Arc<Fake>>>>;
+
+struct Ready(Arc<Fake>, Others);
 
 #[async_trait]
 impl Connect for Ready {
     async fn connect(&self) -> Result<Arc<dyn Engine>, EngineError> {
         Ok(self.0.clone())
+    }
+
+    async fn engine(&self, name: &EngineName) -> Result<Arc<dyn Engine>, EngineError> {
+        let name = name.to_string();
+        match self.1.lock().unwrap().get(&name) {
+            Some(engine) => Ok(engine.clone()),
+            None => Err(EngineError::Unreachable {
+                address: name,
+                reason: "Connection refused".to_owned(),
+                cause: Absence::Network(Trouble::Unheard),
+            }),
+        }
     }
 
     async fn cluster(&self, _: Option<&str>, _: JobSettings) -> Result<Arc<dyn Containers>, EngineError> {
@@ -59,11 +76,13 @@ impl Case {
         let directory = tempfile::tempdir().unwrap();
         let engine = Arc::new(Fake::new());
         engine.add_image("upstream:1", BTreeMap::new());
+        let others = Others::default();
         let shown = Arc::new(Memory::default());
         let (interrupter, interrupts) = Interrupts::new();
         let case = Self {
-            workplace: workplace(directory.path(), &engine, &shown, settings),
+            workplace: workplace(directory.path(), (&engine, &others), &shown, settings),
             engine,
+            others,
             shown,
             interrupts,
             interrupter,
@@ -78,7 +97,12 @@ impl Case {
 
     /// Where another call works, in the same repository with other settings.
     pub fn with_settings(&self, settings: &[(&'static str, &str)]) -> Workplace {
-        workplace(self.directory.path(), &self.engine, &self.shown, settings)
+        workplace(
+            self.directory.path(),
+            (&self.engine, &self.others),
+            &self.shown,
+            settings,
+        )
     }
 
     /// Writes a mission with one environment, `e`, that has one test.
@@ -203,7 +227,12 @@ impl Case {
     }
 }
 
-fn workplace(root: &Path, engine: &Arc<Fake>, shown: &Arc<Memory>, settings: &[(&'static str, &str)]) -> Workplace {
+fn workplace(
+    root: &Path,
+    (engine, others): (&Arc<Fake>, &Others),
+    shown: &Arc<Memory>,
+    settings: &[(&'static str, &str)],
+) -> Workplace {
     let mut flags = BTreeMap::from([
         ("BASE_IMAGE", "upstream:1".to_owned()),
         ("MISSION", "m".to_owned()),
@@ -220,7 +249,7 @@ fn workplace(root: &Path, engine: &Arc<Fake>, shown: &Arc<Memory>, settings: &[(
         display: Box::new(move || display.clone()),
         login: |_| None,
         renderer: Box::new(Never),
-        connect: Box::new(Ready(engine.clone())),
+        connect: Box::new(Ready(engine.clone(), others.clone())),
         connected: OnceCell::new(),
     }
 }

@@ -16,7 +16,8 @@ pub struct Second {
 }
 
 impl Second {
-    /// Waits until the engine called `containerd`, `classic` or `podman` answers. Making it takes a minute, once.
+    /// Waits until the engine called `containerd`, `classic` or `podman` answers, or `spare`, another `classic` one for who ends it.
+    /// Making it takes a minute, once.
     pub fn borrow(engine: &'static str) -> Self {
         fs::create_dir_all(scratch()).unwrap();
         let users = scratch().join(format!("second-engine-{engine}.users"));
@@ -25,6 +26,12 @@ impl Second {
         file.lock_shared().unwrap();
         run(script().arg("lend").arg(users).arg(engine));
         Self { engine, _users: file }
+    }
+
+    /// Ends it at once, with all that runs there, as a machine without power does.
+    pub fn kill(&self) {
+        let pid = fs::read_to_string(format!("/run/floe-second-engine/{}/pid", self.engine)).unwrap();
+        run(Command::new("kill").args(["-KILL", pid.trim()]));
     }
 
     /// How it is reached by a way: `unix`, `tls` or `ssh`.
