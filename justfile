@@ -14,6 +14,7 @@ quick:
 # The pages of docs/reference/ that are made of what the program says of itself
 documents:
     WRITE_DOCUMENTS=1 cargo nextest run --test quick documents::
+    WRITE_DOCUMENTS=1 cargo nextest run --lib trial::spread::tests::scale::the_page
 
 # From a fresh clone to a tested image
 quickstart:

@@ -4,6 +4,7 @@ mod commands;
 mod exit_codes;
 mod how_to;
 mod settings;
+mod typed;
 
 use std::fs;
 use std::path::Path;

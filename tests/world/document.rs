@@ -17,6 +17,7 @@ pub const HOW_TO: &[(&str, Start)] = &[
     ("kubernetes.md", Start::Cluster),
     ("proxy.md", Start::Mission),
     ("registry.md", Start::Mission),
+    ("several-engines.md", Start::Engines),
 ];
 
 /// From what the commands of a page start.
@@ -26,7 +27,9 @@ pub enum Start {
     Nothing,
     /// A repository with a mission, and a container engine.
     Mission,
-    /// The same, and a cluster.
+    /// A mission, and several engines.
+    Engines,
+    /// A mission, and a cluster.
     Cluster,
 }
 
@@ -91,4 +94,24 @@ pub fn script(page: &str) -> String {
         let _ = write!(script, "echo 'at line {}' >&2\n{}", block.line, block.text);
     }
     script
+}
+
+/// Fails the test unless a page has this text between `<!-- NAME -->` and `<!-- end -->`; writes it there where `just documents`
+/// asks for that.
+#[track_caller]
+pub fn assert_section(page: &Path, name: &str, text: &str) {
+    let held = fs::read_to_string(page).unwrap();
+    let begin = format!("<!-- {name} -->\n");
+    let (before, rest) = held.split_once(&begin).expect("the page has the section");
+    let (_, after) = rest.split_once("<!-- end -->").expect("the section has an end");
+    let now = format!("{before}{begin}{text}<!-- end -->{after}");
+    if std::env::var_os("WRITE_DOCUMENTS").is_some() {
+        fs::write(page, &now).unwrap();
+    } else {
+        let page = page.display();
+        assert!(
+            held == now,
+            "{page}: {name} is not what it should be; `just documents` writes it:\n{text}"
+        );
+    }
 }

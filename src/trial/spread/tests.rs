@@ -1,6 +1,7 @@
 //! Shards against an engine in memory: what becomes of one run where its containers are several, and some are lost.
 
 mod engines;
+mod scale;
 mod simulation;
 
 use std::collections::BTreeMap;
