@@ -339,6 +339,12 @@ impl TestFinished {
 pub trait Sink: Send + Sync {
     /// Takes one event.
     fn emit(&self, event: Event);
+
+    /// Takes one event that happened at `at`, and is only read of now. Who keeps no times takes it as any other.
+    fn emit_at(&self, at: Timestamp, event: Event) {
+        let _ = at;
+        self.emit(event);
+    }
 }
 
 /// Hands each event to several sinks in turn.
@@ -351,6 +357,15 @@ impl Sink for Fanout {
                 sink.emit(event.clone());
             }
             last.emit(event);
+        }
+    }
+
+    fn emit_at(&self, at: Timestamp, event: Event) {
+        if let Some((last, others)) = self.0.split_last() {
+            for sink in others {
+                sink.emit_at(at, event.clone());
+            }
+            last.emit_at(at, event);
         }
     }
 }

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+
 use crate::event::{Cause, Event, Sink, Verdict};
 
 /// What stands in place of a hidden value.
@@ -124,23 +126,22 @@ impl Redacted {
         self.hidden.hide(&mut cause.message);
         self.hidden.hide(&mut cause.detail);
     }
-}
 
-impl Sink for Redacted {
-    fn emit(&self, mut event: Event) {
+    /// The event with what is hidden masked; `None` where all of it is held back.
+    fn masked(&self, mut event: Event) -> Option<Event> {
         self.release(&event);
         let hide = |text: &mut String| self.hidden.hide(text);
         match &mut event {
             Event::Output { text } => {
                 *text = self.piece(None, text);
                 if text.is_empty() {
-                    return;
+                    return None;
                 }
             }
             Event::StepOutput { image, step, text } => {
                 *text = self.piece(Some((image.clone(), step.clone())), text);
                 if text.is_empty() {
-                    return;
+                    return None;
                 }
             }
             Event::ImageStarted { reason, .. } => hide(reason),
@@ -176,7 +177,21 @@ impl Sink for Redacted {
             | Event::Behind { .. }
             | Event::Untouched => {}
         }
-        self.sink.emit(event);
+        Some(event)
+    }
+}
+
+impl Sink for Redacted {
+    fn emit(&self, event: Event) {
+        if let Some(event) = self.masked(event) {
+            self.sink.emit(event);
+        }
+    }
+
+    fn emit_at(&self, at: Timestamp, event: Event) {
+        if let Some(event) = self.masked(event) {
+            self.sink.emit_at(at, event);
+        }
     }
 }
 

@@ -110,27 +110,37 @@ impl Log {
     pub fn failed(&self) -> Option<&io::Error> {
         self.failed.get()
     }
-}
 
-impl Sink for Log {
-    fn emit(&self, event: Event) {
+    /// Writes a line, with the time that follows from that of the line before.
+    fn write(&self, at: impl FnOnce(Timestamp) -> Timestamp, event: Event) {
         let mut written = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if self.failed.get().is_some() {
             return;
         }
-        // The time is taken under the lock, and a clock that is set back is not followed, so that times never decrease from
-        // line to line.
         let record = Record {
-            at: Timestamp::now().max(written.last),
+            at: at(written.last),
             number: written.records + 1,
             event,
         };
         match append(&mut written.file, &record) {
-            Ok(()) => (written.records, written.last) = (record.number, record.at),
+            Ok(()) => (written.records, written.last) = (record.number, record.at.max(written.last)),
             Err(error) => {
                 let _ = self.failed.set(error);
             }
         }
+    }
+}
+
+impl Sink for Log {
+    fn emit(&self, event: Event) {
+        // The time is taken under the lock, and a clock that is set back is not followed, so that times never decrease from
+        // line to line.
+        self.write(|last| Timestamp::now().max(last), event);
+    }
+
+    /// What is read of afterwards stands in the order in which it is read, each with the time at which it happened.
+    fn emit_at(&self, at: Timestamp, event: Event) {
+        self.write(|_| at, event);
     }
 }
 
