@@ -12,6 +12,7 @@ mod docker;
 mod error;
 mod images;
 mod kubernetes;
+mod left;
 mod member;
 mod podman;
 
@@ -28,6 +29,7 @@ pub use self::disk::{About, Builder, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
 pub use self::images::{Credentials, Image, Images, Listed};
 pub use self::kubernetes::{Cluster, JobSettings, JobSettingsError, Surroundings};
+pub use self::left::{LeftRun, LeftRuns};
 pub use self::member::Member;
 
 /// An engine that keeps images, builds them, runs them, and lets people in.

@@ -5,6 +5,7 @@
 mod consoles;
 mod containers;
 mod disk;
+mod left;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     BuildRequest, Builds, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError,
-    Image, Images, Listed,
+    Image, Images, LeftRun, Listed,
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
@@ -77,6 +78,7 @@ struct State {
     /// The images that solve specs.
     solving: BTreeSet<Digest>,
     containers: BTreeMap<String, Kept>,
+    left: BTreeMap<String, LeftRun>,
     builds_hang: bool,
 }
 
@@ -85,6 +87,7 @@ struct Kept {
     output: Vec<u8>,
     farewell: Vec<u8>,
     labels: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
     exit: watch::Sender<Option<ContainerExit>>,
 }
 

@@ -13,6 +13,7 @@
 mod containers;
 mod error;
 mod job;
+mod left;
 mod log;
 mod settings;
 mod told;
@@ -81,6 +82,17 @@ impl Cluster {
         })
     }
 
+    /// A namespace of a cluster that `client` reaches.
+    #[cfg(test)]
+    fn of(client: Client, namespace: &str) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            settings: JobSettings::default(),
+            followed: Mutex::default(),
+        }
+    }
+
     fn jobs(&self) -> Api<Job> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -134,3 +146,6 @@ async fn config(surroundings: &Surroundings) -> Result<Config, EngineError> {
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     config.map_err(|error| directions("the kubeconfig".to_owned(), &error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use super::{Fake, KILLED, Kept, TERMINATED, refused};
 use crate::engine::{Change, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, Wanted};
 use crate::event::wire::Encoder;
 use crate::event::{Event, Record};
+use crate::image::label::{OWNER, RUN};
 use crate::image::variable::EVENTS;
 
 #[async_trait]
@@ -126,7 +127,13 @@ impl Containers for Fake {
             labels: kept.labels.clone(),
             running: kept.exit.borrow().is_none(),
         });
-        Ok(found.collect())
+        let mut found = found.collect::<Vec<_>>();
+        for found in &mut found {
+            if found.labels.get(RUN).is_some_and(|run| state.left.contains_key(run)) {
+                found.labels.remove(OWNER);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -171,6 +178,7 @@ impl Fake {
             farewell: encode(run.farewell.as_deref().unwrap_or_default()).concat(),
             exit: watch::Sender::new(run.exit),
             labels: request.labels.clone(),
+            environment: request.environment.clone(),
             run,
         };
         state.containers.insert(id.clone(), kept);

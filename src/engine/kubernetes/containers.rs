@@ -16,8 +16,11 @@ use super::job::{self, MANAGED};
 use super::log::lost;
 use super::told::{Standing, standing};
 use super::{Cluster, error};
-use crate::engine::{Change, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, Wanted};
+use crate::engine::{
+    Change, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, LeftRuns as _, Wanted,
+};
 use crate::fault::Trouble;
+use crate::image::label;
 
 /// How often a pod is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -134,8 +137,13 @@ impl Containers for Cluster {
         let ours = ListParams::default().labels(&format!("{name}={value}"));
         let jobs = self.jobs().list(&ours).await;
         let jobs = jobs.map_err(|error| failed("list the Jobs of floe".to_owned(), &error))?;
+        // What was left to the cluster has no owner whose end would mean anything.
+        let left = self.kept().await?;
         let found = jobs.items.into_iter().filter_map(|job| {
-            let labels = job.metadata.annotations.unwrap_or_default();
+            let mut labels = job.metadata.annotations.unwrap_or_default();
+            if left.iter().any(|left| labels.get(label::RUN) == Some(&left.run)) {
+                labels.remove(label::OWNER);
+            }
             carries(&labels, wanted).then(|| Found {
                 id: job.metadata.name.unwrap_or_default(),
                 running: job.status.as_ref().is_some_and(|status| status.active.unwrap_or(0) > 0),
@@ -168,6 +176,8 @@ impl Cluster {
                 None if self.pod_of(container).is_some() => {
                     return Err(lost(container, "its pod is gone".to_owned()));
                 }
+                // Nobody followed it when it ended.
+                None if self.is_over(container).await => return Err(lost(container, "its pod is gone".to_owned())),
                 None => last = self.refusal(container).await.unwrap_or(last),
             }
             if began.elapsed() > limit {
@@ -210,6 +220,19 @@ impl Cluster {
             }
         }
         Ok(first)
+    }
+
+    /// Whether a Job has ended, or is gone, as far as the cluster says so: it makes no pod any more.
+    async fn is_over(&self, container: &Container) -> bool {
+        match self.jobs().get_opt(&container.id).await {
+            Ok(Some(job)) => {
+                let conditions = job.status.and_then(|status| status.conditions).unwrap_or_default();
+                let over = |kind: &str| kind == "Complete" || kind == "Failed";
+                conditions.iter().any(|it| over(&it.type_) && it.status == "True")
+            }
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 
     /// Why the cluster makes no pod for a Job, in its own words, where it says so.
@@ -259,7 +282,6 @@ fn carries(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::label;
 
     #[test]
     fn jobs_are_found_by_what_they_carry() {
