@@ -10,3 +10,4 @@ pub mod log;
 pub mod outcome;
 pub mod store;
 pub mod timeline;
+pub mod whereabouts;

@@ -4,6 +4,8 @@
 mod changes;
 mod container;
 mod interruption;
+mod left;
+mod notebooks;
 mod owner;
 mod part;
 mod program;
@@ -20,18 +22,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::container::request;
 use self::interruption::Interruption;
+pub use self::left::{LeftError, LeftTrial, attend, discard, discard_later, leave};
 pub use self::owner::{Mark, Owner, is_abandoned};
 pub use self::program::shared as agent;
 pub use self::question::Question;
 pub use self::spread::Spread;
 pub use self::stage::Stage;
 use self::watch::Watch;
-use crate::engine::{Container, ContainerExit, Containers, EngineError, Wanted};
+use crate::engine::{Container, ContainerExit, Containers, EngineError};
 use crate::event::seal::Key;
 use crate::event::{Event, Part, RunStarted, Sink};
 use crate::image::label::RUN;
@@ -39,9 +43,6 @@ use crate::reference::{Digest, TestId};
 use crate::suite::request::Request;
 
 const ARTIFACTS_DIRECTORY: &str = "/tmp/floe-artifacts";
-
-/// How long the executed notebooks may take to be copied out of a container.
-const COPY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long a container that was asked to end may take to report what became of its tests.
 const END_TIMEOUT: Duration = Duration::from_secs(20);
@@ -55,11 +56,9 @@ const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is wrong where a container ends well and has not run what it should.
 const UNHEARD: &str = "the container ended with exit code 0 before any test began";
 
-/// No more bytes than this are read of what is copied out of a container.
-const ARTIFACT_LIMIT: u64 = 1 << 30;
-
 /// What to test.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Trial {
     /// The run's ID.
     pub run: String,
@@ -90,12 +89,15 @@ pub struct Trial {
     /// What the agent is asked for; each stage adds its own.
     pub request: Request,
     /// floe's own program, which is the agent.
+    #[serde(skip)]
     pub agent: PathBuf,
     /// Where tests are, if not where the image has them.
+    #[serde(skip)]
     pub environments: Option<String>,
     /// What tests must not change below, since others run with it: absolute paths.
     pub fixed: Vec<PathBuf>,
     /// The directory that takes the executed notebooks.
+    #[serde(skip)]
     pub directory: PathBuf,
 }
 
@@ -160,21 +162,63 @@ pub async fn run(
     })
 }
 
-/// Runs the tests of one container, which may take as long as is `left`.
-async fn run_stage(
+/// A container that has begun, and the key by which its agent proves what it says.
+#[derive(Debug, Clone)]
+struct Begun {
+    container: Container,
+    key: Key,
+}
+
+/// Starts the container of a stage, which may take as long as is `left`.
+async fn begin(
     trial: &Trial,
     (stage, left): (&Stage, Option<Duration>),
     containers: &dyn Containers,
     process: &Owner,
+) -> Result<Begun, EngineError> {
+    let key = Key::random();
+    let container = containers.start(&request(trial, (stage, left), process, &key)?).await?;
+    Ok(Begun { container, key })
+}
+
+/// Runs the tests of one container, which may take as long as is `left`, and removes it.
+async fn run_stage(
+    trial: &Trial,
+    of: (&Stage, Option<Duration>),
+    containers: &dyn Containers,
+    process: &Owner,
+    events: &dyn Sink,
+    until: (impl Future<Output = ()>, impl Future<Output = ()> + Unpin),
+) -> Result<Ended, EngineError> {
+    let begun = begin(trial, of, containers, process).await?;
+    let ended = hear(trial, of, &begun, containers, events, until).await;
+    let removed = containers.remove(&begun.container).await;
+    let ended = ended?;
+    match removed {
+        // All that it had to say was heard before.
+        Err(error) if error.is_loss() => {
+            let text = format!("a container that has ended is left behind: {error}");
+            events.emit(Event::Warning { text });
+        }
+        removed => removed?,
+    }
+    Ok(ended)
+}
+
+/// Follows a container that has begun until its tests end.
+async fn hear(
+    trial: &Trial,
+    (stage, left): (&Stage, Option<Duration>),
+    begun: &Begun,
+    containers: &dyn Containers,
     events: &dyn Sink,
     (stop, mut kill): (impl Future<Output = ()>, impl Future<Output = ()> + Unpin),
 ) -> Result<Ended, EngineError> {
-    let key = Key::random();
-    let container = containers.start(&request(trial, (stage, left), process, &key)?).await?;
-    let mut watch = Watch::of(trial, key);
+    let container = &begun.container;
+    let mut watch = Watch::of(trial, begun.key.clone());
     let ended = observe(
         (trial, left),
-        &container,
+        container,
         containers,
         &mut watch,
         events,
@@ -185,7 +229,7 @@ async fn run_stage(
         let changed = match &ended {
             Ok(ended) if !ended.stopped && stage.shares() && !watch.untouched => {
                 let fixed = [trial.fixed.as_slice(), &watch.behind].concat();
-                changes::of(containers, &container, &fixed).await.transpose()
+                changes::of(containers, container, &fixed).await.transpose()
             }
             _ => None,
         };
@@ -196,7 +240,7 @@ async fn run_stage(
             .as_ref()
             .is_none_or(|spread| spread.keeps_files && !is_lost)
         {
-            copy_notebooks(trial, &container, containers, &watch, events).await;
+            notebooks::copy(trial, container, containers, &watch, events).await;
         }
         changed.transpose()
     };
@@ -204,7 +248,6 @@ async fn run_stage(
         changed = afterwards => changed,
         () = kill => Ok(None),
     };
-    let removed = containers.remove(&container).await;
     let mut ended = match (ended, watch.problem) {
         // What is wrong with its records is no less wrong since it was taken away.
         (Err(error), Some(problem)) if error.is_loss() => Ended {
@@ -213,46 +256,10 @@ async fn run_stage(
         },
         (ended, _) => ended?,
     };
-    match removed {
-        // All that it had to say was heard before.
-        Err(error) if error.is_loss() => {
-            let text = format!("a container that has ended is left behind: {error}");
-            events.emit(Event::Warning { text });
-        }
-        removed => removed?,
-    }
     if let Some(changed) = changed? {
         ended.problem.get_or_insert(changed);
     }
     Ok(ended)
-}
-
-/// Keeps the executed notebooks that the agent has named.
-async fn copy_notebooks(
-    trial: &Trial,
-    container: &Container,
-    containers: &dyn Containers,
-    watch: &Watch<'_>,
-    events: &dyn Sink,
-) {
-    let wanted = Wanted {
-        files: Some(watch.notebooks.clone()),
-        limit: ARTIFACT_LIMIT,
-    };
-    if watch.notebooks.is_empty() {
-        return;
-    }
-    let copy = containers.copy_out(container, ARTIFACTS_DIRECTORY, trial.directory.clone(), &wanted);
-    let text = match timeout(COPY_TIMEOUT, copy).await {
-        Ok(Ok(true)) => return,
-        Ok(Ok(false)) => "there is more than 1 GiB beside the executed notebooks; not all of them were kept".to_owned(),
-        Ok(Err(error)) => format!("the executed notebooks could not be kept: {error}"),
-        Err(_) => format!(
-            "the executed notebooks could not be kept within {} s",
-            COPY_TIMEOUT.as_secs()
-        ),
-    };
-    events.emit(Event::Warning { text });
 }
 
 /// The run of a part that holds no test: it begins, and nothing is wrong.

@@ -1,7 +1,9 @@
 //! Arguments that several commands share.
 
+pub mod cluster;
 pub mod console;
 pub mod held;
+pub mod machines;
 pub mod run;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 mod add;
 mod all;
+mod attach;
 mod attempt;
 mod build;
 mod check;
@@ -82,6 +83,7 @@ pub enum Command {
     Graph(graph::GraphArgs),
     Report(report::ReportArgs),
     Runs(runs::RunsArgs),
+    Attach(attach::AttachArgs),
     Status(status::StatusArgs),
     Promote(promote::PromoteArgs),
     Rollback(rollback::RollbackArgs),
@@ -135,7 +137,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Why(args) => why::execute(global, &args).await,
         Command::Graph(args) => graph::execute(global, &args).await,
         Command::Report(args) => report::execute(global, &args),
-        Command::Runs(args) => runs::execute(global, &args),
+        Command::Runs(args) => runs::execute(global, &args).await,
+        Command::Attach(args) => attach::execute(global, &args).await,
         Command::Status(args) => status::execute(global, &args).await,
         Command::Promote(args) => promote::execute(global, &args).await,
         Command::Rollback(args) => rollback::execute(global, &args).await,

@@ -21,7 +21,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "add", "remove", "lock", "try", "freeze", "diff", "packages", "why", "graph",
         ],
     ),
-    ("Results", &["runs", "report"]),
+    ("Results", &["runs", "attach", "report"]),
     (
         "Release",
         &[

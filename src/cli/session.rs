@@ -14,9 +14,7 @@ use super::logins::login;
 use super::template::Apart;
 use super::{hidden, output, signals};
 use crate::config::{self, BaseImage, Settings, setup_env};
-use crate::engine::{
-    self, Cluster, Containers, Credentials, Directions, Engine, EngineError, EngineName, JobSettings, Surroundings,
-};
+use crate::engine::{self, Cluster, Directions, Engine, EngineError, EngineName, JobSettings, LeftRuns, Surroundings};
 use crate::event::Sink;
 use crate::report::terminal::Terminal;
 use crate::repository::{self, Repository};
@@ -189,7 +187,7 @@ impl Connect for Daemon {
         engine::connect(&self.directions.to(name)).await
     }
 
-    async fn cluster(&self, context: Option<&str>, jobs: JobSettings) -> Result<Arc<dyn Containers>, EngineError> {
+    async fn cluster(&self, context: Option<&str>, jobs: JobSettings) -> Result<Arc<dyn LeftRuns>, EngineError> {
         let surroundings = Surroundings {
             files: self.kubeconfigs.clone(),
             context: context.map(str::to_owned),

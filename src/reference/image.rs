@@ -184,7 +184,8 @@ impl FromStr for RegistryPath {
 ///
 /// The grammar is that of the distribution specification, with Docker's defaults: without a host it is Docker Hub's, and
 /// without tag and digest it means the tag `latest`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ImageReference {
     text: String,
     parsed: Reference,
@@ -246,6 +247,20 @@ impl ImageReference {
 impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)
+    }
+}
+
+impl TryFrom<String> for ImageReference {
+    type Error = ReferenceError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ImageReference> for String {
+    fn from(reference: ImageReference) -> Self {
+        reference.text
     }
 }
 

@@ -13,6 +13,7 @@ use crate::reference::{MissionName, TestId};
 use crate::run::log;
 use crate::run::outcome::{Outcome, Tally};
 use crate::run::store::{self, LOG};
+use crate::run::whereabouts;
 use crate::state::{FileError, State};
 use crate::suite::request::Expected;
 
@@ -39,7 +40,8 @@ fn ended(state: &State, mission: &MissionName) -> Result<Vec<String>, FileError>
     let directories = store::directories(&state.runs_directory())?.into_iter();
     let own = directories.filter_map(|directory| {
         let run = directory.file_name()?.to_str()?.to_owned();
-        let ended = mission_of(&run) == Some(mission.as_str()) && !log::is_written(&directory.join(LOG));
+        let goes_on = log::is_written(&directory.join(LOG)) || whereabouts::is_away(&directory);
+        let ended = mission_of(&run) == Some(mission.as_str()) && !goes_on;
         ended.then_some(run)
     });
     Ok(own.collect())

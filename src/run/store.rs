@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::account::Account;
 use super::log::{self, LogError};
+use super::whereabouts::{self, Whereabouts};
 use crate::event::{Record, Summary};
 use crate::state::FileError;
 
@@ -25,6 +26,8 @@ pub enum Standing {
     Failed,
     /// It is still going on.
     Running,
+    /// It was left to a cluster: what became of it is seen by whoever attaches to it.
+    Detached,
     /// Its log stops before its end: floe was killed, or its disk was full.
     Interrupted,
     /// Its log cannot be read.
@@ -64,6 +67,15 @@ pub struct Earlier {
 
 /// The directories of the runs below `directory`, the newest first. Their names begin with the time.
 pub fn directories(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+    found(directory, |path| path.join(LOG).is_file())
+}
+
+/// The same, with those of runs that were left to a cluster and that nobody here has heard yet.
+pub fn all(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+    found(directory, |path| path.join(LOG).is_file() || whereabouts::is_away(path))
+}
+
+fn found(directory: &Path, is_one: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, FileError> {
     let failed = FileError::of(directory);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -73,7 +85,7 @@ pub fn directories(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(&failed)?.path();
-        if path.join(LOG).is_file() {
+        if is_one(&path) {
             found.push(path);
         }
     }
@@ -91,6 +103,9 @@ impl Earlier {
     /// The run in `directory`.
     #[must_use]
     pub fn of(directory: &Path) -> Self {
+        if let Some(left) = Whereabouts::of(directory).filter(|_| !log::is_written(&directory.join(LOG))) {
+            return Self::left(directory, left);
+        }
         match read(directory) {
             Ok(records) => Self::told(directory, &records),
             Err(error) => Self {
@@ -98,6 +113,19 @@ impl Earlier {
                 error: Some(error.to_string()),
                 ..Self::told(directory, &[])
             },
+        }
+    }
+
+    /// A run that goes on without anybody here.
+    fn left(directory: &Path, left: Whereabouts) -> Self {
+        Self {
+            id: name(directory),
+            standing: Standing::Detached,
+            mission: left.mission,
+            image: left.reference,
+            image_id: Some(left.image.to_string()),
+            began: Some(left.began),
+            ..Self::told(directory, &[])
         }
     }
 
@@ -114,9 +142,8 @@ impl Earlier {
         };
         let known = records.first().zip(records.last());
         let known = known.map(|(first, last)| last.at.duration_since(first.at).as_secs_f64());
-        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Self {
-            id: run.map_or(name, |run| run.run.clone()),
+            id: run.map_or_else(|| name(directory), |run| run.run.clone()),
             directory: directory.to_owned(),
             standing,
             mission: account.mission().to_owned(),
@@ -132,6 +159,11 @@ impl Earlier {
             error: None,
         }
     }
+}
+
+/// The ID of the run in `directory`, by its name.
+fn name(directory: &Path) -> String {
+    directory.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -194,5 +226,39 @@ mod tests {
         );
         assert!(earlier.error.is_some());
         assert!(directories(&directory.path().join("nowhere")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_run_that_was_left_is_listed_before_anybody_has_heard_of_it_and_its_end_counts_afterwards() {
+        let runs = tempfile::tempdir().unwrap();
+        let directory = runs.path().join("20300101-a");
+        let left = Whereabouts {
+            context: Some("staging".to_owned()),
+            settings: None,
+            mission: "roman".to_owned(),
+            reference: "floe/roman:1".to_owned(),
+            image: Digest::of(b"i"),
+            began: "2030-01-01T00:00:00Z".parse().unwrap(),
+        };
+        left.write(&directory).unwrap();
+        assert_eq!(Whereabouts::of(&directory), Some(left));
+        assert!(directories(runs.path()).unwrap().is_empty(), "no log can be read of it");
+        assert_eq!(all(runs.path()).unwrap(), [directory.clone()]);
+        let earlier = Earlier::of(&directory);
+        assert_eq!(
+            (earlier.standing, earlier.id.as_str()),
+            (Standing::Detached, "20300101-a")
+        );
+        let log = Log::create(&directory.join(LOG)).unwrap();
+        log.emit(begun());
+        assert_eq!(Earlier::of(&directory).standing, Standing::Running);
+        drop(log);
+        assert_eq!(
+            Earlier::of(&directory).standing,
+            Standing::Detached,
+            "it was left again"
+        );
+        Whereabouts::clear(&directory).unwrap();
+        assert_eq!(Earlier::of(&directory).standing, Standing::Interrupted);
     }
 }

@@ -4,30 +4,34 @@
 //! A container may be taken away before its end. What it had reported counts, and another one runs what it had not: a test
 //! without a verdict is expected as long as the run lasts, so what nobody reports is never green.
 
+mod heard;
 mod queue;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use self::heard::Heard;
 use self::queue::Queue;
 use self::workers::Workers;
 use super::interruption::Interruption;
-use super::{Ended, Owner, Stage, Trial, passed, run_stage};
+use super::{Begun, Ended, Owner, Stage, Trial, hear, passed, run_stage};
 use crate::engine::{Containers, EngineError};
-use crate::event::{Cause, CauseKind, Event, Sink, Summary, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, Event, Sink, TestFinished, Verdict};
 use crate::reference::{ImageReference, TestId};
 use crate::suite::request::Expected;
 use crate::suite::runner::schedule;
 
 /// How containers run beside each other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spread {
     /// The image, as what runs the containers knows it: by digest, where machines pull it.
     pub image: String,
@@ -39,6 +43,9 @@ pub struct Spread {
     pub keeps_files: bool,
     /// What the machines are called that floe chooses from; none, where it is a cluster that chooses.
     pub machines: Vec<String>,
+    /// When it began, where it is read of afterwards: what agents say of the time counts then.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
 }
 
 /// How often a container is started for tests whose container was taken away, at most.
@@ -48,6 +55,17 @@ const ATTEMPTS: usize = 3;
 /// one from its tests keeps no other from its own.
 pub(super) async fn run(
     trial: &Trial,
+    machines: &[&dyn Containers],
+    process: &Owner,
+    events: &dyn Sink,
+    until: (impl Future<Output = ()>, impl Future<Output = ()>),
+) -> Result<Ended, EngineError> {
+    run_on((trial, &[]), machines, process, events, until).await
+}
+
+/// The same, where stages may have begun before. Their containers stay.
+pub(super) async fn run_on(
+    (trial, begun): (&Trial, &[Option<Begun>]),
     machines: &[&dyn Containers],
     process: &Owner,
     events: &dyn Sink,
@@ -70,6 +88,7 @@ pub(super) async fn run(
             let shard = Shard {
                 name: format!("shard {} of {of}", index + 1),
                 place: places[index],
+                begun: begun.get(index).and_then(Option::as_ref),
                 trial,
                 stage,
                 tests,
@@ -122,6 +141,8 @@ struct Shard<'a> {
     trial: &'a Trial,
     stage: &'a Stage,
     tests: Vec<TestId>,
+    /// The container that runs it already.
+    begun: Option<&'a Begun>,
     events: &'a dyn Sink,
     workers: &'a Mutex<Workers>,
 }
@@ -160,8 +181,12 @@ impl Shard<'_> {
             let heard = Heard::by(self, lane.number());
             let until = (stop.clone(), kill.clone());
             let containers = machines[lane.machine];
-            let stage = (&part.stages[0], left_of_limit());
-            let error = match run_stage(&part, stage, containers, process, &heard, until).await {
+            let of = (&part.stages[0], left_of_limit());
+            let ended = match self.begun.filter(|_| attempt == 1) {
+                Some(begun) => hear(&part, of, begun, containers, &heard, until).await,
+                None => run_stage(&part, of, containers, process, &heard, until).await,
+            };
+            let error = match ended {
                 Ok(mut ended) => {
                     heard.ended();
                     if ended.out_of_memory {
@@ -246,132 +271,6 @@ impl Shard<'_> {
         );
         self.events.emit(Event::Warning { text });
     }
-}
-
-/// Passes on what one container says, as one of several.
-struct Heard<'a> {
-    shard: &'a Shard<'a>,
-    lane: usize,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// How many workers are before those of the lane.
-    base: Option<u32>,
-    begun: BTreeSet<TestId>,
-    finished: BTreeSet<TestId>,
-    /// Sets of tests that began and have not ended.
-    open: usize,
-    received: Summary,
-    sent: Summary,
-    /// What an agent says that is asked to end, by whom it does not know: it counts only if the container was not taken
-    /// away.
-    held: Vec<Event>,
-}
-
-impl Sink for Heard<'_> {
-    fn emit(&self, event: Event) {
-        let mut state = self.state();
-        let event = match event {
-            Event::SuiteStarted { format, tests, jobs } => {
-                state.open += 1;
-                let own = u32::try_from(jobs).unwrap_or(u32::MAX);
-                let mut workers = self.shard.workers.lock().unwrap_or_else(PoisonError::into_inner);
-                let (base, all) = workers.of(self.lane, own);
-                state.base.get_or_insert(base);
-                let jobs = usize::try_from(all).unwrap_or(usize::MAX);
-                Event::SuiteStarted { format, tests, jobs }
-            }
-            Event::TestStarted { id, attempt, worker } => {
-                state.begun.insert(id.clone());
-                let worker = worker.saturating_add(state.base.unwrap_or(0));
-                Event::TestStarted { id, attempt, worker }
-            }
-            Event::TestFinished(mut test) => {
-                if !self.shard.keeps_files() {
-                    // It stays in its container.
-                    test.notebook = None;
-                }
-                test.worker = test.worker.saturating_add(state.base.unwrap_or(0));
-                if was_ended(&test) {
-                    state.held.push(Event::TestFinished(test));
-                    return;
-                }
-                state.finished.insert(test.id.clone());
-                state.received.count(&test.verdict);
-                Event::TestFinished(test)
-            }
-            Event::SuiteFinished { .. } if !state.held.is_empty() => {
-                state.held.push(event);
-                return;
-            }
-            Event::SuiteFinished { summary } => {
-                state.open = state.open.saturating_sub(1);
-                state.sent.add(summary);
-                event
-            }
-            other => other,
-        };
-        self.shard.events.emit(event);
-    }
-}
-
-impl<'a> Heard<'a> {
-    fn by(shard: &'a Shard<'a>, lane: usize) -> Self {
-        Self {
-            shard,
-            lane,
-            state: Mutex::default(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Passes on what was held back: the container came to its own end.
-    fn ended(&self) {
-        let held = std::mem::take(&mut self.state().held);
-        for event in held {
-            if let Event::TestFinished(test) = &event {
-                self.state().finished.insert(test.id.clone());
-            }
-            self.shard.events.emit(event);
-        }
-    }
-
-    /// Ends what the container began and did not end: what it has reported so far is all that it ever will. Returns those of
-    /// its tests that have no verdict.
-    fn cut_off(&self, tests: &[TestId]) -> Vec<TestId> {
-        let state = self.state();
-        let mut rest = Summary {
-            passed: state.received.passed.saturating_sub(state.sent.passed),
-            failed: state.received.failed.saturating_sub(state.sent.failed),
-            skipped: state.received.skipped.saturating_sub(state.sent.skipped),
-        };
-        for _ in 0..state.open {
-            let summary = std::mem::take(&mut rest);
-            self.shard.events.emit(Event::SuiteFinished { summary });
-        }
-        let left = tests.iter().filter(|id| !state.finished.contains(id));
-        left.cloned().collect()
-    }
-
-    /// Gives the tests that began and did not end a verdict of this kind.
-    fn fail_begun(&self, kind: CauseKind, message: &str) {
-        let state = self.state();
-        for id in state.begun.difference(&state.finished) {
-            let verdict = Verdict::Failed(Cause::new(kind, message));
-            let test = TestFinished::new(id.clone(), verdict);
-            self.shard.events.emit(Event::TestFinished(test));
-        }
-    }
-}
-
-/// Whether a test has no verdict of its own, since its agent was asked to end.
-fn was_ended(test: &TestFinished) -> bool {
-    matches!(&test.verdict, Verdict::Failed(cause) if cause.kind == CauseKind::NotRun)
 }
 
 #[cfg(test)]

@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::context::Context;
 use crate::image;
 use crate::reference::{EnvironmentName, TestId};
 use crate::suite::request::{Duty, Request};
 
 /// What a container does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Stage {
     pub(super) duty: Duty,
     pub(super) entrypoint: Vec<String>,
+    /// What the image lacks, which no run has that outlives its floe.
+    #[serde(skip)]
     pub(super) files: Vec<(String, Context)>,
     /// The tests that it runs, where they are not all that the trial asks for.
     tests: Option<Vec<TestId>>,

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::Trial;
 use crate::event::seal::Key;
 use crate::event::wire::{Decoder, MOST_OUTPUT, Piece};
@@ -16,6 +18,8 @@ use crate::reference::TestId;
 pub(super) struct Watch<'a> {
     trial: &'a Trial,
     decoder: Decoder,
+    /// When what is read now happened, where it is read afterwards.
+    at: Option<Timestamp>,
     /// Whether the agent began to run tests or the mission's script.
     pub(super) begun: bool,
     /// Whether the container has been asked to end because the run took too long.
@@ -46,6 +50,7 @@ impl<'a> Watch<'a> {
         Self {
             trial,
             decoder: Decoder::sealed(key),
+            at: trial.spread.as_ref().and_then(|spread| spread.since),
             begun: false,
             overdue: false,
             problem: None,
@@ -79,6 +84,7 @@ impl<'a> Watch<'a> {
                 self.warn(text, events);
             }
             Piece::Record(record) => {
+                self.at = self.at.map(|_| self.happened(record.at));
                 let event = match self.accepted(record.event) {
                     Ok(Event::Output { text }) => return self.printed(text, events),
                     Ok(Event::Behind { paths }) => {
@@ -106,19 +112,33 @@ impl<'a> Watch<'a> {
                     }) => self.notebooks.extend(within(path)),
                     _ => {}
                 }
-                events.emit(event);
+                self.emit(event, events);
             }
         }
+    }
+
+    /// Passes an event on, with the time at which it happened where that is not now.
+    fn emit(&self, event: Event, events: &dyn Sink) {
+        match self.at {
+            Some(at) => events.emit_at(at, event),
+            None => events.emit(event),
+        }
+    }
+
+    /// When something happened, by a clock that may go wrong: not before the run began, and not later than now.
+    fn happened(&self, told: Timestamp) -> Timestamp {
+        let began = self.trial.spread.as_ref().and_then(|spread| spread.since);
+        told.max(began.unwrap_or(told)).min(Timestamp::now())
     }
 
     /// Warns of what a record was not believed for, up to a number of times.
     fn warn(&mut self, text: String, events: &dyn Sink) {
         self.warnings += 1;
         if self.warnings < MOST_WARNINGS {
-            events.emit(Event::Warning { text });
+            self.emit(Event::Warning { text }, events);
         } else if self.warnings == MOST_WARNINGS {
             let text = format!("{text}; more of the kind are left out");
-            events.emit(Event::Warning { text });
+            self.emit(Event::Warning { text }, events);
         }
     }
 
@@ -128,13 +148,13 @@ impl<'a> Watch<'a> {
         let before = self.printed;
         self.printed += text.len();
         if self.printed <= MOST_OUTPUT {
-            events.emit(Event::Output { text });
+            self.emit(Event::Output { text }, events);
         } else if before <= MOST_OUTPUT {
             let text = format!(
                 "more than {} MiB were printed outside of tests; the rest is left out",
                 MOST_OUTPUT >> 20
             );
-            events.emit(Event::Warning { text });
+            self.emit(Event::Warning { text }, events);
         }
     }
 

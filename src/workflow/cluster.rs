@@ -1,13 +1,13 @@
 //! Tests on a cluster: which shards there are, and what its nodes pull.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::push::registry;
 use super::{WorkflowError, Workplace};
 use crate::builder::Built;
-use crate::engine::{Containers, Credentials, JobSettings};
+use crate::engine::{Credentials, JobSettings, LeftRuns};
 use crate::event::Event;
 use crate::publish;
 use crate::reference::{ImageReference, ImageTag, MissionName};
@@ -28,19 +28,28 @@ pub struct OnCluster {
     pub settings: Option<PathBuf>,
 }
 
-/// Connects to the cluster.
-pub(super) async fn connect(workplace: &Workplace, on: &OnCluster) -> Result<Arc<dyn Containers>, WorkflowError> {
+/// Connects to the cluster, to have it run tests.
+pub(super) async fn connect(workplace: &Workplace, on: &OnCluster) -> Result<Arc<dyn LeftRuns>, WorkflowError> {
     // That there is nowhere to pull from is better known before anything else is asked.
     if workplace.settings.registry.is_none() {
         return Err(WorkflowError::NothingToPull);
     }
+    reach(workplace, on.context.as_deref(), on.settings.as_deref()).await
+}
+
+/// Connects to the cluster of a context, or of the current one, whose Jobs are as `settings` says, or the repository's file.
+pub(super) async fn reach(
+    workplace: &Workplace,
+    context: Option<&str>,
+    settings: Option<&Path>,
+) -> Result<Arc<dyn LeftRuns>, WorkflowError> {
     let own = workplace.repository.path(repository::KUBERNETES);
-    let settings = match &on.settings {
+    let settings = match settings {
         Some(path) => JobSettings::read(path)?,
         None if own.is_file() => JobSettings::read(&own)?,
         None => JobSettings::default(),
     };
-    Ok(workplace.connect.cluster(on.context.as_deref(), settings).await?)
+    Ok(workplace.connect.cluster(context, settings).await?)
 }
 
 /// Has the image and floe's own program where nodes pull them.
@@ -62,6 +71,7 @@ pub(super) async fn brought(
         at_once: on.at_once,
         keeps_files: false,
         machines: Vec::new(),
+        since: None,
     })
 }
 

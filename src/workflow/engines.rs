@@ -74,6 +74,7 @@ pub(super) async fn ready(
         at_once: Some(on.at_once.unwrap_or(AT_ONCE)),
         keeps_files: true,
         machines: members.iter().map(|member| member.name().to_owned()).collect(),
+        since: None,
     };
     Ok((members, spread))
 }

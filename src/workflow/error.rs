@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ConsoleError, Interrupt, PackagesError, SpecifyError, StageError};
+use super::{AttachError, ConsoleError, Interrupt, Nothing, PackagesError, SpecifyError, StageError};
 use crate::attest::ProofError;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
@@ -18,7 +18,7 @@ use crate::hub::HubError;
 use crate::inventory::InventoryError;
 use crate::plan::PlanError;
 use crate::publish::PublishError;
-use crate::reference::{EnvironmentName, MissionName, ReferenceError, TestId};
+use crate::reference::{EnvironmentName, MissionName, ReferenceError};
 use crate::registry::RegistryError;
 use crate::report::error::ReportError;
 use crate::repository::{self, DefinitionError};
@@ -129,6 +129,9 @@ pub enum WorkflowError {
     /// Tests are to run where the image is not, and the settings name no registry.
     #[error("REGISTRY is not set, so there is nowhere that the image could be pulled from")]
     NothingToPull,
+    /// Runs are left to a cluster, which keeps them.
+    #[error("only a cluster keeps a run that nobody follows")]
+    NoCluster,
     /// What the Jobs of a cluster are like cannot be read.
     #[error(transparent)]
     Jobs(#[from] JobSettingsError),
@@ -186,6 +189,9 @@ pub enum WorkflowError {
     /// A stage did not become what was waited for, or was not checked.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// A run that was left is not taken up.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// Nobody is let into a container.
     #[error(transparent)]
     Console(#[from] ConsoleError),
@@ -195,74 +201,6 @@ pub enum WorkflowError {
     /// A build was interrupted, and what it had begun is undone.
     #[error("interrupted; nothing was left half-built")]
     Interrupted(Interrupt),
-}
-
-/// Why no test is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Nothing {
-    /// The mission's files define none.
-    #[error("missions/{mission}/environments defines no tests")]
-    NoTests {
-        /// The mission.
-        mission: MissionName,
-        /// What may be meant to define some, a sentence each.
-        misnamed: Vec<String>,
-    },
-    /// There is no earlier run whose failures could be run again.
-    #[error("there is no earlier run of {mission}")]
-    NeverRun {
-        /// The mission.
-        mission: MissionName,
-    },
-    /// No test failed when it was last run.
-    #[error("no test of {mission} failed when it was last run (the last run is {run})")]
-    NoneFailed {
-        /// The mission.
-        mission: MissionName,
-        /// The run.
-        run: String,
-    },
-    /// What failed in the last run is gone or not selected.
-    #[error("no test of {mission} that failed when it was last run is there and selected")]
-    NoneOfTheFailed {
-        /// The mission.
-        mission: MissionName,
-        /// Some of the tests that there are.
-        some: Vec<TestId>,
-    },
-    /// No test is selected.
-    #[error("no test of {mission} {}", if .filters.is_empty() { "is selected".to_owned() } else { format!("matches {}", .filters.join(", ")) })]
-    NoneSelected {
-        /// The mission.
-        mission: MissionName,
-        /// The parts of IDs that were asked for.
-        filters: Vec<String>,
-        /// Some of the tests that there are.
-        some: Vec<TestId>,
-    },
-    /// A condition selects nothing.
-    #[error("no test meets {}", .idle.join(", "))]
-    Idle {
-        /// The conditions, as they are written.
-        idle: Vec<String>,
-        /// Some of the tests that there are.
-        some: Vec<TestId>,
-    },
-    /// No package was added.
-    #[error("nothing was added since {since}")]
-    NotAdded {
-        /// The commit.
-        since: String,
-    },
-    /// What was added holds no module.
-    #[error("nothing that was added to {mission} can be imported")]
-    NotImportable {
-        /// The mission.
-        mission: MissionName,
-    },
-    /// No test of an image is named.
-    #[error("no test is named or selected")]
-    Unnamed,
 }
 
 impl From<Refusal> for WorkflowError {
@@ -288,6 +226,7 @@ impl Explained for WorkflowError {
             | Self::Since { .. }
             | Self::Mirror(_) => Kind::Invalid,
             Self::NotInstalled { .. } => Kind::Refused,
+            Self::NoCluster => Kind::Usage,
             Self::LogIncomplete { .. } => Kind::Internal,
             _ => self.cause().map_or(Kind::Internal, Explained::kind),
         }
@@ -308,6 +247,7 @@ impl Explained for WorkflowError {
             Self::NoRegistry | Self::NothingToPull => {
                 "set REGISTRY in setup-env, or give --registry HOST/PATH".to_owned()
             }
+            Self::NoCluster => "`--detach` goes with `--on kubernetes`".to_owned(),
             Self::Since { .. } => "name a branch, a tag or a commit that this clone has".to_owned(),
             Self::OtherPlatform { .. } => "test it on a machine of its own kind".to_owned(),
             Self::CopyOfConda { path, .. } => format!(
@@ -372,29 +312,8 @@ impl WorkflowError {
             Self::Console(error) => error,
             Self::Packages(error) => error,
             Self::Jobs(error) => error,
+            Self::Attach(error) => error,
             _ => return None,
         })
-    }
-}
-
-impl Nothing {
-    fn hint(&self) -> String {
-        match self {
-            Self::NoTests { misnamed, .. } if !misnamed.is_empty() => misnamed.join("; "),
-            Self::NoTests { .. } => {
-                "list modules in <env>/tests/imports, put notebooks into <env>/tests, or add an executable `test`"
-                    .to_owned()
-            }
-            Self::NeverRun { mission } | Self::NoneFailed { mission, .. } => {
-                format!("run all tests: `scripts/image-test {mission}`")
-            }
-            Self::NoneOfTheFailed { some, .. } | Self::NoneSelected { some, .. } | Self::Idle { some, .. } => {
-                let some = some.iter().map(ToString::to_string).collect::<Vec<_>>();
-                format!("tests are called {}, …; `--list` shows them", some.join(", "))
-            }
-            Self::NotAdded { .. } => "name an earlier commit: `--since COMMIT`".to_owned(),
-            Self::NotImportable { mission } => format!("test all of it: `scripts/image-test {mission}`"),
-            Self::Unnamed => "name some: `--imports numpy,scipy`, `--notebooks DIRECTORY`, `--server`".to_owned(),
-        }
     }
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::{Interrupt, Interrupts, WorkflowError, Workplace};
 use crate::engine::{Containers, EngineError};
 use crate::event::{Event, Fanout, Sink};
@@ -14,7 +16,7 @@ use crate::run::log::{self, Log};
 use crate::run::outcome::{Outcome, Tally};
 use crate::run::store::LOG;
 use crate::state::FileError;
-use crate::trial::{self, Owner, Trial};
+use crate::trial::{self, Ended, Owner, Trial};
 
 /// A run that ended.
 #[derive(Debug)]
@@ -74,7 +76,6 @@ pub(super) async fn observe_on(
     machines: &[&dyn Containers],
     interrupts: &Interrupts,
 ) -> Result<Observed, WorkflowError> {
-    let display = workplace.display();
     let owner = Owner::current();
     for containers in machines {
         match sweep(workplace, *containers, &owner).await {
@@ -83,45 +84,73 @@ pub(super) async fn observe_on(
             swept => swept?,
         }
     }
-    let directory = &trial.directory;
-    std::fs::create_dir_all(directory).map_err(FileError::of(directory))?;
-    let log = Arc::new(Log::create(&directory.join(LOG))?);
-    let watched = Watched {
-        sinks: Fanout(vec![workplace.guarded(log.clone()), display]),
-        tally: Mutex::default(),
-    };
-    let started = Instant::now();
+    let recording = Recording::begin(workplace, &trial.directory)?;
+    let watched = &recording.watched;
     let ended = if trial.expected.is_empty() {
-        Ok(trial::run_nothing(trial, &watched))
+        Ok(trial::run_nothing(trial, watched))
     } else {
         let stop = async {
             interrupts.first().await;
             say(
-                &watched,
+                watched,
                 "interrupted: running tests are ended; a second interrupt kills the container",
             );
         };
-        let ended = trial::run(trial, machines, &owner, &watched, (stop, interrupts.second())).await;
+        let ended = trial::run(trial, machines, &owner, watched, (stop, interrupts.second())).await;
         interrupts.second_ends();
         ended
     };
-    let problem = match &ended {
-        Ok(ended) => ended.problem.clone(),
-        Err(error) => Some(error.to_string()),
-    };
-    let outcome = watched.finish(problem, started);
-    let ran = watched.tally().any_ran();
-    Ok(Observed {
-        ran,
-        outcome,
-        directory: directory.clone(),
-        end: match ended {
-            Err(error) => End::Broken(error),
-            Ok(ended) if ended.stopped => End::Interrupted(interrupts.first().await),
-            Ok(_) => End::Complete,
-        },
-        account: report(workplace, directory, &log),
-    })
+    Ok(recording.end(ended, interrupts))
+}
+
+/// What is written and shown of a run while it goes on.
+pub(super) struct Recording<'a> {
+    workplace: &'a Workplace,
+    directory: PathBuf,
+    log: Arc<Log>,
+    /// What takes the run's events.
+    pub(super) watched: Watched,
+    started: Instant,
+}
+
+impl<'a> Recording<'a> {
+    /// Begins the log of a run in its directory.
+    pub(super) fn begin(workplace: &'a Workplace, directory: &Path) -> Result<Self, WorkflowError> {
+        std::fs::create_dir_all(directory).map_err(FileError::of(directory))?;
+        let log = Arc::new(Log::create(&directory.join(LOG))?);
+        Ok(Self {
+            workplace,
+            directory: directory.to_owned(),
+            watched: Watched {
+                sinks: Fanout(vec![workplace.guarded(log.clone()), workplace.display()]),
+                tally: Mutex::default(),
+                times: Mutex::default(),
+            },
+            log,
+            started: Instant::now(),
+        })
+    }
+
+    /// Writes the last line of the log, and the reports.
+    pub(super) fn end(self, ended: Result<Ended, EngineError>, interrupts: &Interrupts) -> Observed {
+        let problem = match &ended {
+            Ok(ended) => ended.problem.clone(),
+            Err(error) => Some(error.to_string()),
+        };
+        let outcome = self.watched.finish(problem, self.started);
+        let ran = self.watched.tally().any_ran();
+        Observed {
+            ran,
+            outcome,
+            end: match ended {
+                Err(error) => End::Broken(error),
+                Ok(ended) if ended.stopped => End::Interrupted(interrupts.so_far().unwrap_or(Interrupt::Interrupted)),
+                Ok(_) => End::Complete,
+            },
+            account: report(self.workplace, &self.directory, &self.log),
+            directory: self.directory,
+        }
+    }
 }
 
 /// Removes what calls that were killed have left behind.
@@ -160,15 +189,26 @@ fn say(sink: &dyn Sink, text: &str) {
 }
 
 /// Passes events on and keeps count.
-struct Watched {
+pub(super) struct Watched {
     sinks: Fanout,
     tally: Mutex<Tally>,
+    /// When the first and the last of the events happened that were read of afterwards.
+    times: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 impl Sink for Watched {
     fn emit(&self, event: Event) {
         self.tally().take(&event);
         self.sinks.emit(event);
+    }
+
+    fn emit_at(&self, at: Timestamp, event: Event) {
+        self.tally().take(&event);
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, last) = times.unwrap_or((at, at));
+        *times = Some((first.min(at), last.max(at)));
+        drop(times);
+        self.sinks.emit_at(at, event);
     }
 }
 
@@ -178,7 +218,12 @@ impl Watched {
     }
 
     fn finish(&self, problem: Option<String>, started: Instant) -> Outcome {
-        let finished = self.tally().finish(problem, started.elapsed().as_secs_f64());
+        let times = *self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = match times {
+            Some((first, last)) => last.duration_since(first).as_secs_f64(),
+            None => started.elapsed().as_secs_f64(),
+        };
+        let finished = self.tally().finish(problem, seconds);
         self.emit(finished);
         self.tally().outcome()
     }

@@ -20,6 +20,7 @@ use crate::plan::Base;
 use crate::reference::{Digest, MissionName};
 use crate::run::log;
 use crate::run::store::{self, LOG};
+use crate::run::whereabouts;
 use crate::state::FileError;
 use crate::trial::{self, Owner};
 
@@ -242,7 +243,7 @@ fn runs(
     is_young: impl Fn(Option<Timestamp>) -> bool,
 ) -> Result<Vec<Held>, WorkflowError> {
     let limited = keep.runs.is_some() || keep.younger.is_some();
-    let directories = store::directories(&workplace.state.runs_directory())?;
+    let directories = store::all(&workplace.state.runs_directory())?;
     let held = directories.into_iter().enumerate().map(|(index, directory)| {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let made = fs::metadata(directory.join(LOG))
@@ -251,6 +252,7 @@ fn runs(
         let made = made.and_then(|made| Timestamp::try_from(made).ok());
         let stays = match () {
             () if log::is_written(&directory.join(LOG)) => Some("it goes on"),
+            () if whereabouts::is_away(&directory) => Some("it was left to a cluster"),
             () if !limited => Some("nothing says how many are enough"),
             () if keep.runs.is_some_and(|number| index < number) => Some("one of the newest"),
             () if is_young(made) => Some("young"),

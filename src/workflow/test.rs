@@ -1,17 +1,18 @@
 //! Testing: what a run of a mission's tests is asked for, and what its outcome means for the image.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use super::observe::{observe, observe_on};
 use super::workplace::image_of;
 use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
 use super::{cluster, engines};
 use crate::builder::{BuildError, Built};
-use crate::engine::{Containers, EngineError, Image};
+use crate::engine::{Containers, EngineError, Image, LeftRuns, Member};
 use crate::event::Event;
 use crate::fault::Trouble;
 use crate::image;
-use crate::reference::{MissionName, TestId, TestKind};
+use crate::reference::{Digest, ImageTag, MissionName, TestId, TestKind};
 use crate::run::evidence::Statement;
 use crate::run::history;
 use crate::server;
@@ -90,7 +91,7 @@ pub(super) async fn one(
     }
     let run = history::new_run(&choice.mission);
     let observed = aside(workplace, choice, image, (asked, run.clone()), interrupts).await?;
-    testify(workplace, choice, image, asked, &run, &observed)?;
+    testify(workplace, (choice, &image.id), asked.is_complete(), &run, &observed)?;
     Ok(observed)
 }
 
@@ -102,6 +103,33 @@ pub(super) async fn aside(
     (asked, run): (&Asked, String),
     interrupts: &Interrupts,
 ) -> Result<Observed, WorkflowError> {
+    match ready(workplace, choice, image, (asked, run)).await? {
+        (trial, Machines::Own) => observe(workplace, &trial, workplace.engine().await?, interrupts).await,
+        (trial, Machines::Engines(members)) => {
+            let machines = members.iter().map(|member| member as &dyn Containers);
+            observe_on(workplace, &trial, &machines.collect::<Vec<_>>(), interrupts).await
+        }
+        (trial, Machines::Cluster(cluster)) => observe(workplace, &trial, cluster.as_ref(), interrupts).await,
+    }
+}
+
+/// What runs the tests.
+pub(super) enum Machines {
+    /// The engine that floe uses anyway.
+    Own,
+    /// Several engines.
+    Engines(Vec<Member>),
+    /// A cluster.
+    Cluster(Arc<dyn LeftRuns>),
+}
+
+/// The trial that a run of this name is, and what runs it.
+pub(super) async fn ready(
+    workplace: &Workplace,
+    choice: &Choice,
+    image: &Built,
+    (asked, run): (&Asked, String),
+) -> Result<(Trial, Machines), WorkflowError> {
     let mut trial = prepare(workplace, choice, image, asked, run);
     let id = image.id.as_str();
     let found = workplace.engine().await?.image(id).await?;
@@ -119,12 +147,11 @@ pub(super) async fn aside(
             schedule::divided(&tests, known, shards)
         });
         trial.spread = Some(spread);
-        let machines = members.iter().map(|member| member as &dyn Containers);
-        return observe_on(workplace, &trial, &machines.collect::<Vec<_>>(), interrupts).await;
+        return Ok((trial, Machines::Engines(members)));
     }
     let Some(on) = &asked.cluster else {
         trial.stages = stages(workplace, choice, &found, |tests| vec![tests]);
-        return observe(workplace, &trial, workplace.engine().await?, interrupts).await;
+        return Ok((trial, Machines::Own));
     };
     let cluster = cluster::connect(workplace, on).await?;
     let known = &trial.request.known;
@@ -132,7 +159,7 @@ pub(super) async fn aside(
         schedule::divided(&tests, known, on.shards.get())
     });
     trial.spread = Some(cluster::brought(workplace, &choice.mission, image, on).await?);
-    observe(workplace, &trial, cluster.as_ref(), interrupts).await
+    Ok((trial, Machines::Cluster(cluster)))
 }
 
 /// What to run, and how.
@@ -211,11 +238,10 @@ fn stages(
 /// Writes evidence for a complete run that passed and can be shown. One that failed takes earlier evidence back, whatever
 /// it was asked for: what passed once and fails now is not to be pushed on the strength of the earlier run. A run that
 /// did not come to its end says nothing.
-fn testify(
+pub(super) fn testify(
     workplace: &Workplace,
-    choice: &Choice,
-    image: &Built,
-    asked: &Asked,
+    (choice, image): (&Choice, &Digest),
+    complete: bool,
     run: &str,
     observed: &Observed,
 ) -> Result<(), WorkflowError> {
@@ -223,9 +249,9 @@ fn testify(
         return Ok(());
     }
     if !observed.outcome.passed {
-        return Ok(workplace.state.withdraw_evidence(&image.id)?);
+        return Ok(workplace.state.withdraw_evidence(image)?);
     }
-    if !asked.is_complete() || observed.account.is_err() {
+    if !complete || observed.account.is_err() {
         return Ok(());
     }
     if let Some(seconds) = observed.outcome.seconds {
@@ -233,7 +259,7 @@ fn testify(
             .state
             .record_duration(&Task::Tests(&choice.mission), seconds)?;
     }
-    let (repository, tests) = (&image.reference.repository, &observed.outcome.tests);
-    let statement = Statement::of(repository, &image.id, run, &choice.definitions, tests);
-    Ok(statement.write(&workplace.state.evidence(&image.id))?)
+    let name = ImageTag::local(choice.mission.as_str(), "").repository;
+    let statement = Statement::of(&name, image, run, &choice.definitions, &observed.outcome.tests);
+    Ok(statement.write(&workplace.state.evidence(image))?)
 }

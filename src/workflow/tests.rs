@@ -1,6 +1,7 @@
 //! What commands mean, against an engine in memory.
 
 mod added;
+mod attaching;
 mod building;
 mod case;
 mod consoles;

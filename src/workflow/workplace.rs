@@ -11,7 +11,7 @@ use super::WorkflowError;
 use crate::builder::{self, Built, site};
 use crate::compose::{Mounts, Renderer};
 use crate::config::Settings;
-use crate::engine::{Containers, Credentials, Engine, EngineError, EngineName, JobSettings};
+use crate::engine::{Credentials, Engine, EngineError, EngineName, JobSettings, LeftRuns};
 use crate::event::Sink;
 use crate::event::redact::{Hidden, Redacted};
 use crate::git::{self, Touched};
@@ -32,7 +32,7 @@ pub trait Connect: Send + Sync {
     async fn engine(&self, name: &EngineName) -> Result<Arc<dyn Engine>, EngineError>;
 
     /// Connects to the cluster of this context, or of the current one, whose Jobs are as `jobs` says.
-    async fn cluster(&self, context: Option<&str>, jobs: JobSettings) -> Result<Arc<dyn Containers>, EngineError>;
+    async fn cluster(&self, context: Option<&str>, jobs: JobSettings) -> Result<Arc<dyn LeftRuns>, EngineError>;
 }
 
 /// Where a command works.

@@ -1,5 +1,7 @@
 //! `floe prune`: what floe keeps on disks, and what of it goes.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -7,6 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::cli::args::cluster::SomewhereArgs;
 use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
@@ -20,8 +23,9 @@ use crate::workflow::{self, Held, HeldKind, Keep};
 /// Show what floe keeps on disks, and remove what nobody needs any more
 ///
 /// Only what carries floe's labels, or lies in .floe/, is named or removed: images of earlier files, containers of calls that
-/// were killed, volumes of earlier programs of floe, and, where it is said how many or how old, test runs. What is to go
-/// is shown first; on a terminal it is asked, elsewhere `--yes` is needed.
+/// were killed, volumes of earlier programs of floe, and, where it is said how many or how old, test runs. With `--on` it is
+/// what calls that were killed have left on a cluster; a run that was detached stays there unless it is named or too old.
+/// What is to go is shown first; on a terminal it is asked, elsewhere `--yes` is needed.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Only images of these missions, of another repository, too
@@ -39,6 +43,11 @@ pub struct PruneArgs {
     /// Remove what was downloaded, too
     #[arg(long)]
     caches: bool,
+    #[command(flatten)]
+    somewhere: SomewhereArgs,
+    /// Remove this run from the cluster, detached or not; repeat it for more
+    #[arg(long = "run", value_name = "RUN", requires = "on")]
+    runs: Vec<String>,
     #[command(flatten)]
     consent: Consent,
     /// How to print it; JSON is printed and nothing removed, unless `--yes` is given
@@ -70,6 +79,9 @@ fn age(text: &str) -> Result<Limit, String> {
 /// Shows what there is, and removes what goes.
 pub async fn execute(global: &Global, args: &PruneArgs) -> Result<(), Failure> {
     let session = Session::open(global, &[])?;
+    if let Some(somewhere) = args.somewhere.somewhere() {
+        return cluster::execute(&session, args, &somewhere).await;
+    }
     let workplace = &session.workplace;
     let missions = args.missions.iter().map(|name| Ok(name.parse()?));
     let keep = Keep {
@@ -98,26 +110,36 @@ pub async fn execute(global: &Global, args: &PruneArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let what = format!("{}, {}", count(going, "thing"), bytes(size));
-    if args.consent.dry_run || (args.format == Format::Json && !args.consent.yes) {
-        output::say(&format!("{what} would go."));
+    if !args.may_remove(&what, &session).await? {
         return Ok(());
-    }
-    if !args.consent.yes {
-        match questions::ask(&format!("Remove {what}? [y/N]"), &session.interrupts).await? {
-            Answer::Given(answer) if matches!(answer.as_str(), "y" | "Y" | "yes") => {}
-            Answer::Given(_) | Answer::Ended => {
-                output::say("Nothing is removed.");
-                return Ok(());
-            }
-            Answer::Nobody => {
-                let failure = Failure::new(ExitCode::Refused, format!("{what} would go, and nobody said yes"));
-                return Err(failure.hint("`floe prune --yes` asks nobody"));
-            }
-        }
     }
     let freed = workflow::prune(workplace, &held).await?;
     output::say(&format!("Removed {}, freed {}.", count(going, "thing"), bytes(freed)));
     Ok(())
+}
+
+impl PruneArgs {
+    /// Whether `what` is to be removed: the call says so, or somebody who is asked.
+    async fn may_remove(&self, what: &str, session: &Session) -> Result<bool, Failure> {
+        if self.consent.dry_run || (self.format == Format::Json && !self.consent.yes) {
+            output::say(&format!("{what} would go."));
+            return Ok(false);
+        }
+        if self.consent.yes {
+            return Ok(true);
+        }
+        match questions::ask(&format!("Remove {what}? [y/N]"), &session.interrupts).await? {
+            Answer::Given(answer) if matches!(answer.as_str(), "y" | "Y" | "yes") => Ok(true),
+            Answer::Given(_) | Answer::Ended => {
+                output::say("Nothing is removed.");
+                Ok(false)
+            }
+            Answer::Nobody => {
+                let failure = Failure::new(ExitCode::Refused, format!("{what} would go, and nobody said yes"));
+                Err(failure.hint("`floe prune --yes` asks nobody"))
+            }
+        }
+    }
 }
 
 /// What there is: what goes one by one, and what stays in sums.

@@ -1,16 +1,20 @@
 //! `floe runs`: the earlier test runs of a repository.
 
 use clap::Args;
+use jiff::Timestamp;
 
+use crate::cli::args::cluster::SomewhereArgs;
 use crate::cli::args::{Format, Global};
 use crate::cli::failure::{ExitCode, Failure};
+use crate::cli::session::Session;
 use crate::cli::{output, session};
 use crate::report::amounts::duration;
 use crate::report::untrusted::Untrusted;
 use crate::run::store::{self, Earlier, Standing};
 use crate::state::State;
+use crate::workflow::{self, LeftOutlook, Somewhere};
 
-/// List earlier test runs, the newest first
+/// List earlier test runs, the newest first, and those that were left to a cluster
 #[derive(Debug, Args)]
 pub struct RunsArgs {
     /// How many are listed
@@ -19,19 +23,41 @@ pub struct RunsArgs {
     /// List all
     #[arg(long, conflicts_with = "number")]
     all: bool,
+    #[command(flatten)]
+    somewhere: SomewhereArgs,
     /// How to print them
     #[arg(long, default_value = "text")]
     format: Format,
 }
 
-/// Prints the earlier runs, the newest first.
-pub fn execute(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
+/// Prints the earlier runs, the newest first, or those that a cluster has.
+pub async fn execute(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
+    match args.somewhere.somewhere() {
+        Some(somewhere) => there(&Session::open(global, &[])?, args, &somewhere).await,
+        None => here(global, args),
+    }
+}
+
+async fn there(session: &Session, args: &RunsArgs, somewhere: &Somewhere) -> Result<(), Failure> {
+    let mut left = workflow::left(&session.workplace, somewhere).await?;
+    left.truncate(if args.all { usize::MAX } else { args.number });
+    if args.format == Format::Json {
+        return output::result(&output::json(&left)?);
+    }
+    output::result(&table(LEFT_HEAD, left.iter().map(row_of_left)))?;
+    if left.is_empty() {
+        output::say("No run was left to this cluster.");
+    }
+    Ok(())
+}
+
+fn here(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
     let repository = session::repository(global)?.ok_or_else(|| {
         Failure::new(ExitCode::Invalid, "no repository with missions/ is here")
             .hint("change to one, or name it with --directory")
     })?;
     let state = State::of(repository.root());
-    let all = store::directories(&state.runs_directory())?;
+    let all = store::all(&state.runs_directory())?;
     let most = if args.all { usize::MAX } else { args.number };
     let shown = all
         .iter()
@@ -45,7 +71,7 @@ pub fn execute(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
             output::result(&format!("{value:#}\n"))
         }
         Format::Text => {
-            output::result(&table(&shown))?;
+            output::result(&table(HEAD, shown.iter().map(row)))?;
             if all.is_empty() {
                 output::say("No test has been run here.");
             } else if all.len() > shown.len() {
@@ -56,11 +82,14 @@ pub fn execute(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
     }
 }
 
+const HEAD: [&str; 7] = ["RUN", "MISSION", "BEGAN", "VERDICT", "TESTS", "TOOK", "IMAGE"];
+
+const LEFT_HEAD: [&str; 6] = ["RUN", "MISSION", "BEGAN", "STANDS", "TESTS", "IMAGE"];
+
 /// The runs as a table.
-fn table(runs: &[Earlier]) -> String {
-    let head = ["RUN", "MISSION", "BEGAN", "VERDICT", "TESTS", "TOOK", "IMAGE"].map(str::to_owned);
-    let mut rows = vec![head];
-    rows.extend(runs.iter().map(row));
+fn table<const N: usize>(head: [&str; N], runs: impl Iterator<Item = [String; N]>) -> String {
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(runs);
     if rows.len() == 1 {
         return String::new();
     }
@@ -93,18 +122,40 @@ fn row(run: &Earlier) -> [String; 7] {
         Standing::Passed => "passed",
         Standing::Failed => "failed",
         Standing::Running => "running",
+        Standing::Detached => "detached",
         Standing::Interrupted => "interrupted",
         Standing::Unreadable => "unreadable",
     };
     let part = run.part.as_ref().map(|part| format!(" {part}")).unwrap_or_default();
-    let began = run.began.map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
     [
         visible(&run.id),
         visible(&run.mission),
-        began.unwrap_or_default(),
+        run.began.map(moment).unwrap_or_default(),
         format!("{verdict}{part}"),
         counts.join(", "),
         run.seconds.map(duration).unwrap_or_default(),
         visible(&run.image),
     ]
+}
+
+fn row_of_left(run: &LeftOutlook) -> [String; 6] {
+    let visible = |text: &str| Untrusted::default().inline(text);
+    let stands = match (run.pods, run.running) {
+        (0, _) => "gone".to_owned(),
+        (_, 0) => "ended".to_owned(),
+        (pods, running) => format!("running ({running} of {pods} pods)"),
+    };
+    let followed = if run.followed { ", followed" } else { "" };
+    [
+        visible(&run.id),
+        visible(&run.mission),
+        run.began.map(moment).unwrap_or_default(),
+        format!("{stands}{followed}"),
+        run.tests.to_string(),
+        visible(&run.image),
+    ]
+}
+
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

@@ -1,25 +1,24 @@
 //! `floe test`: the tests of an image run in a container, and the run's directory tells what happened.
 
 use std::fmt::Write as _;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::args::machines::MachineArgs;
 use crate::cli::args::run::{RunArgs, SelectionArgs};
 use crate::cli::args::{Format, Global, Missions};
 use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::session::Session;
 use crate::cli::{delivery, output};
-use crate::engine::{EngineError, EngineName};
+use crate::engine::EngineError;
 use crate::event::CauseKind;
 use crate::quantity::Size;
 use crate::reference::{EnvironmentName, ImageReference};
+use crate::report::amounts::count;
 use crate::report::location::Locations;
 use crate::run::outcome::Outcome;
-use crate::workflow::{
-    self, Asked, Choice, End, Foreign, ForeignTests, Observed, OnCluster, OnEngines, WorkflowError, Workplace,
-};
+use crate::workflow::{self, Asked, Choice, Detached, End, Foreign, ForeignTests, Observed, WorkflowError, Workplace};
 
 /// Run the tests of missions' images in containers
 #[derive(Debug, Args)]
@@ -55,7 +54,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "SIZE", hide_short_help = true)]
     container_memory: Option<Size>,
     #[command(flatten)]
-    cluster: ClusterArgs,
+    cluster: MachineArgs,
     #[command(flatten)]
     foreign: ForeignArgs,
 }
@@ -83,96 +82,6 @@ struct AdditionArgs {
     /// The commit since which it was added
     #[arg(long, value_name = "COMMIT", requires = "added", hide_short_help = true)]
     since: Option<String>,
-}
-
-/// What else than this machine's engine runs the tests.
-#[derive(Debug, Clone, Args)]
-struct ClusterArgs {
-    /// Where the tests run: `kubernetes`, `kubernetes:CONTEXT`, or engines, e.g. `docker,ssh://me@far`
-    ///
-    /// Engines are named as `DOCKER_HOST` names one (`unix://PATH`, `tcp://HOST:PORT`, `ssh://USER@HOST`), as `context:NAME`, or
-    /// as `docker`, which is the one that floe uses anyway. The image is brought to REGISTRY first, for those to pull that lack
-    /// it: engines, and a cluster's nodes.
-    #[arg(long, value_name = "WHERE", value_parser = place, conflicts_with_all = ["watch", "added", "image", "list"], help_heading = "On other machines")]
-    on: Option<On>,
-    /// How many containers or pods the tests are divided into, by how long they took before [default: one an engine; one pod]
-    #[arg(long, value_name = "N", requires = "on", help_heading = "On other machines")]
-    shards: Option<NonZeroUsize>,
-    /// How many of them run at a time: on each engine [default: 1], on a cluster [default: all]
-    #[arg(
-        long,
-        value_name = "N",
-        requires = "on",
-        hide_short_help = true,
-        help_heading = "On other machines"
-    )]
-    at_once: Option<NonZeroUsize>,
-    /// What the pods are like: namespace, resources, volumes … [default: kubernetes.yml, where there is one]
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "on",
-        hide_short_help = true,
-        help_heading = "On other machines"
-    )]
-    kubernetes: Option<PathBuf>,
-}
-
-/// What runs the tests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum On {
-    /// The cluster of this context, or of the current one.
-    Cluster(Option<String>),
-    Engines(Vec<EngineName>),
-}
-
-fn place(text: &str) -> Result<On, String> {
-    match text.split_once(':') {
-        None if text == "kubernetes" => return Ok(On::Cluster(None)),
-        Some(("kubernetes", context)) if !context.is_empty() && !context.contains(',') => {
-            return Ok(On::Cluster(Some(context.to_owned())));
-        }
-        _ => {}
-    }
-    let mut engines = Vec::new();
-    for name in text.split(',').map(str::trim) {
-        if name.starts_with("kubernetes") {
-            return Err("a cluster stands alone: kubernetes or kubernetes:CONTEXT".to_owned());
-        }
-        let engine = EngineName::parse(name)?;
-        if engines.contains(&engine) {
-            return Err(format!(
-                "{engine} is named twice; --at-once says how much runs there at a time"
-            ));
-        }
-        engines.push(engine);
-    }
-    Ok(On::Engines(engines))
-}
-
-impl ClusterArgs {
-    fn cluster(&self) -> Option<OnCluster> {
-        match &self.on {
-            Some(On::Cluster(context)) => Some(OnCluster {
-                context: context.clone(),
-                shards: self.shards.unwrap_or(NonZeroUsize::MIN),
-                at_once: self.at_once,
-                settings: self.kubernetes.clone(),
-            }),
-            _ => None,
-        }
-    }
-
-    fn engines(&self) -> Option<OnEngines> {
-        match &self.on {
-            Some(On::Engines(engines)) => Some(OnEngines {
-                engines: engines.clone(),
-                shards: self.shards,
-                at_once: self.at_once,
-            }),
-            _ => None,
-        }
-    }
 }
 
 /// An image that floe did not build, and its tests.
@@ -222,10 +131,7 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
         let session = Session::open_anywhere(global, &flags)?;
         return test_foreign(&session, image, args).await;
     }
-    if let (Some(On::Engines(_)), Some(_)) = (&args.cluster.on, &args.cluster.kubernetes) {
-        let message = "--kubernetes says what pods are like, and --on names engines";
-        return Err(Failure::new(ExitCode::Usage, message));
-    }
+    args.cluster.check()?;
     let session = Session::open(global, &flags)?;
     let workplace = &session.workplace;
     let (missions, filters) = args.words(workplace);
@@ -248,6 +154,9 @@ pub async fn execute(global: &Global, args: TestArgs) -> Result<(), Failure> {
     let choices = workflow::choose_all(workplace, &missions, &asked)?;
     if args.list {
         return list(workplace, &choices, args.format);
+    }
+    if args.cluster.detach {
+        return Ok(workflow::detach(workplace, &choices, &asked, &session.interrupts, detached).await?);
     }
     let runs = workflow::test(workplace, &choices, &asked, &session.interrupts, said).await?;
     if let Some(decisive) = workflow::decisive(runs) {
@@ -318,6 +227,18 @@ async fn test_foreign(session: &Session, reference: ImageReference, args: TestAr
     let observed = tests.run(&session.workplace, &asked, &session.interrupts).await?;
     say(&session.workplace, &observed);
     verdict(observed)
+}
+
+/// Says of a run that it goes on, and how to come back to it.
+fn detached(left: &Detached) {
+    output::say(&format!(
+        "{} runs {} of {} in {}",
+        left.run,
+        count(left.tests, "test"),
+        left.mission,
+        count(left.pods, "pod")
+    ));
+    output::next(&format!("floe attach {}", left.run), "comes back to it");
 }
 
 /// Prints the tests that a call is for, in the order in which they would begin.

@@ -13,7 +13,7 @@ use super::super::{Key, run};
 use super::*;
 use crate::engine::ContainerExit;
 use crate::engine::fake::{Fake, Run};
-use crate::event::{FORMAT, Memory};
+use crate::event::{FORMAT, Memory, Summary};
 use crate::run::outcome::{Outcome, Tally};
 use crate::suite::request::Request;
 
@@ -95,6 +95,7 @@ impl Case {
                 at_once: None,
                 keeps_files: false,
                 machines: Vec::new(),
+                since: None,
             }),
             memory: None,
             request: Request::default(),

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::config;
 use crate::engine::fake::{Fake, Run};
-use crate::engine::{Absence, ContainerExit, Containers, Engine, EngineError, EngineName, JobSettings};
+use crate::engine::{Absence, ContainerExit, Containers as _, Engine, EngineError, EngineName, JobSettings, LeftRuns};
 use crate::event::redact::Hidden;
 use crate::event::{Cause, CauseKind, Event, FORMAT, Memory, Sink, Summary, TestFinished, Verdict};
 use crate::fault::Trouble;
@@ -58,7 +58,7 @@ impl Connect for Ready {
         }
     }
 
-    async fn cluster(&self, _: Option<&str>, _: JobSettings) -> Result<Arc<dyn Containers>, EngineError> {
+    async fn cluster(&self, _: Option<&str>, _: JobSettings) -> Result<Arc<dyn LeftRuns>, EngineError> {
         Ok(self.0.clone())
     }
 }

@@ -53,7 +53,14 @@ impl Namespace {
     pub fn left(&self) -> String {
         let list = || {
             let ours = "app.kubernetes.io/managed-by=floe";
-            self.kubectl(&["get", "jobs,pods,secrets", "--selector", ours, "--output", "name"])
+            self.kubectl(&[
+                "get",
+                "jobs,pods,secrets,configmaps",
+                "--selector",
+                ours,
+                "--output",
+                "name",
+            ])
         };
         let began = Instant::now();
         loop {
@@ -62,6 +69,22 @@ impl Namespace {
                 return left;
             }
             std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Asks the cluster to evict all pods, as who drains a node does.
+    pub fn evict_all(&self) {
+        let pods = self.kubectl(&["get", "pods", "--output", "jsonpath={.items[*].metadata.name}"]);
+        for pod in pods.split_whitespace() {
+            let eviction = format!(
+                "{{\"apiVersion\": \"policy/v1beta1\", \"kind\": \"Eviction\", \
+                  \"metadata\": {{\"name\": \"{pod}\", \"namespace\": \"{}\"}}}}",
+                self.name
+            );
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs::write(file.path(), eviction).unwrap();
+            let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", self.name);
+            self.kubectl(&["create", "--raw", &path, "--filename", file.path().to_str().unwrap()]);
         }
     }
 
@@ -90,6 +113,9 @@ impl Drop for Namespace {
             .output();
     }
 }
+
+/// The call that tests the mission on the cluster.
+const TEST: &[&str] = &["test", "tiny", "--on", "kubernetes"];
 
 /// A repository with a mission, `tiny`, whose tests are scripts: one of its own, and one of each of the environments `a`, `b` …
 pub struct Bench {
@@ -140,25 +166,34 @@ impl Bench {
         self.registry.address("hub")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut words = vec!["test", "tiny", "--on", "kubernetes"];
-        words.extend(arguments);
-        let mut command = self.site.prepared(&words);
+    /// A call of floe that reaches the cluster.
+    pub fn prepared(&self, words: &[&str]) -> Command {
+        let mut command = self.site.prepared(words);
         command.env("KUBECONFIG", &self.namespace.kubeconfig);
         command.env("REGISTRY", self.registry());
         command.env("DOCKER_CONFIG", self.login.path());
         command
     }
 
+    /// The same, called.
+    pub fn call(&self, words: &[&str]) -> Ended {
+        Ended::of(self.prepared(words).output().unwrap())
+    }
+
+    /// The same, begun.
+    pub fn begin_call(&self, words: &[&str]) -> Begun {
+        let mut command = self.prepared(words);
+        Begun(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
     /// Tests the mission on the cluster.
     pub fn test(&self, arguments: &[&str]) -> Ended {
-        Ended::of(self.command(arguments).output().unwrap())
+        self.call(&[TEST, arguments].concat())
     }
 
     /// Begins to.
     pub fn begin(&self, arguments: &[&str]) -> Begun {
-        let mut command = self.command(arguments);
-        Begun(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        self.begin_call(&[TEST, arguments].concat())
     }
 
     /// What happened in the last run.

@@ -59,6 +59,7 @@ impl Several {
             at_once: NonZeroUsize::new(1),
             keeps_files: true,
             machines: members.iter().map(|member| member.name().to_owned()).collect(),
+            since: None,
         });
         Self {
             clock,
