@@ -131,7 +131,7 @@ fn what_is_left_of_a_run_whose_jobs_somebody_deletes_runs_again() {
 fn who_comes_back_may_leave_again_be_killed_or_end_the_run() {
     let bench = Bench::new(&["echo early", "sleep 300"]);
     let run = bench.leave(&["--shards", "2"]);
-    bench.namespace.wait_for_tests(2);
+    bench.namespace.wait_for_tests(1);
     let words = ["attach", run.as_str()];
     let attached = bench.begin_call(&words);
     std::thread::sleep(Duration::from_secs(4));
@@ -148,7 +148,7 @@ fn who_comes_back_may_leave_again_be_killed_or_end_the_run() {
         .call(&["prune", "--on", "kubernetes", "--yes"])
         .expect(0)
         .prints(&[&run, "detached"]);
-    bench.namespace.wait_for_tests(2);
+    bench.namespace.wait_for_tests(1);
     bench.call(&["attach", &run, "--cancel"]).expect(130);
     let outcome = outcome(bench.site.repository.path(), &run);
     assert!(!outcome.passed && outcome.summary.passed == 1, "{outcome:?}");
