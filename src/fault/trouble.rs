@@ -210,7 +210,7 @@ impl Trouble {
             Self::NoProgram => "does the image hold that program, and for this machine's architecture?",
             Self::Engine => "the engine itself failed: its own log says more (`journalctl -u docker`)",
             Self::Podman => {
-                "Podman itself failed: `podman run --rm IMAGE true` must work here. Where its runtime fails, \
+                "Podman itself failed: `podman run IMAGE true` must work here. Where its runtime fails, \
                  `runtime = \"runc\"` below `[engine]` in /etc/containers/containers.conf names another; a service of \
                  the system's has a log, `journalctl -u podman`"
             }

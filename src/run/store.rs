@@ -243,7 +243,7 @@ mod tests {
         left.write(&directory).unwrap();
         assert_eq!(Whereabouts::of(&directory), Some(left));
         assert!(directories(runs.path()).unwrap().is_empty(), "no log can be read of it");
-        assert_eq!(all(runs.path()).unwrap(), [directory.clone()]);
+        assert_eq!(all(runs.path()).unwrap(), std::slice::from_ref(&directory));
         let earlier = Earlier::of(&directory);
         assert_eq!(
             (earlier.standing, earlier.id.as_str()),

@@ -131,8 +131,8 @@ async fn begin_all(trial: &Trial, complete: bool, runs: &dyn LeftRuns, process: 
     let began = Timestamp::now();
     let mut containers = Vec::new();
     for stage in &trial.stages {
-        let begun = begin(trial, (stage, trial.limit), runs, process).await?;
-        containers.push(begun.container);
+        let started = begin(trial, (stage, trial.limit), runs, process).await?;
+        containers.push(started.container);
     }
     let left = LeftTrial {
         format: FORMAT,

@@ -183,7 +183,7 @@ impl Shard<'_> {
             let containers = machines[lane.machine];
             let of = (&part.stages[0], left_of_limit());
             let ended = match self.begun.filter(|_| attempt == 1) {
-                Some(begun) => hear(&part, of, begun, containers, &heard, until).await,
+                Some(running) => hear(&part, of, running, containers, &heard, until).await,
                 None => run_stage(&part, of, containers, process, &heard, until).await,
             };
             let error = match ended {

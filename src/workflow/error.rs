@@ -214,7 +214,7 @@ impl Explained for WorkflowError {
         match self {
             Self::Interrupted(Interrupt::Interrupted) => Kind::Interrupted,
             Self::Interrupted(Interrupt::Terminated) => Kind::Terminated,
-            Self::MissionUnnamed { .. } => Kind::Usage,
+            Self::MissionUnnamed { .. } | Self::NoCluster => Kind::Usage,
             Self::NoMissions | Self::Nothing(_) | Self::NoNotebooks(_) => Kind::Nothing,
             Self::NotExecutable { .. }
             | Self::Stale { .. }
@@ -226,7 +226,6 @@ impl Explained for WorkflowError {
             | Self::Since { .. }
             | Self::Mirror(_) => Kind::Invalid,
             Self::NotInstalled { .. } => Kind::Refused,
-            Self::NoCluster => Kind::Usage,
             Self::LogIncomplete { .. } => Kind::Internal,
             _ => self.cause().map_or(Kind::Internal, Explained::kind),
         }

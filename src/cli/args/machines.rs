@@ -13,14 +13,16 @@ use crate::workflow::{OnCluster, OnEngines, WorkflowError};
 /// What else than this machine's engine runs the tests.
 #[derive(Debug, Clone, Args)]
 pub struct MachineArgs {
-    /// Where the tests run: `kubernetes`, `kubernetes:CONTEXT`, or engines, e.g. `docker,ssh://me@far`
+    /// Where the tests run: `kubernetes[:CONTEXT]`, or engines (`docker,ssh://me@far`)
     ///
     /// Engines are named as `DOCKER_HOST` names one (`unix://PATH`, `tcp://HOST:PORT`, `ssh://USER@HOST`), as `context:NAME`, or
     /// as `docker`, which is the one that floe uses anyway. The image is brought to REGISTRY first, for those to pull that lack
     /// it: engines, and a cluster's nodes.
     #[arg(long, value_name = "WHERE", value_parser = place, conflicts_with_all = ["watch", "added", "image", "list"], help_heading = "On other machines")]
     on: Option<On>,
-    /// How many containers or pods the tests are divided into, by how long they took before [default: one an engine; one pod]
+    /// How many parts the tests are divided into [default: one an engine; one pod]
+    ///
+    /// Parts take about as long as each other, by earlier runs. Each has a container or pod of its own.
     #[arg(long, value_name = "N", requires = "on", help_heading = "On other machines")]
     shards: Option<NonZeroUsize>,
     /// How many of them run at a time: on each engine [default: 1], on a cluster [default: all]
@@ -32,7 +34,7 @@ pub struct MachineArgs {
         help_heading = "On other machines"
     )]
     at_once: Option<NonZeroUsize>,
-    /// Leave a cluster's tests when they have begun: `floe attach RUN` comes back to them
+    /// Leave a cluster's tests once they have begun, for `floe attach RUN`
     #[arg(
         long,
         requires = "on",

@@ -1,4 +1,4 @@
-//! Runs that were left to the cluster: each a ConfigMap, which the cluster removes with the last of the run's Jobs.
+//! Runs that were left to the cluster: each a `ConfigMap`, which the cluster removes with the last of the run's Jobs.
 //!
 //! What floe and the agents share stays in the Secrets of the Jobs, so that whoever lists runs needs to read no Secret.
 
@@ -19,7 +19,7 @@ use crate::engine::{Container, EngineError, LeftRun, LeftRuns};
 use crate::image::label;
 use crate::reference::Digest;
 
-/// The key of the ConfigMap.
+/// The key of the `ConfigMap`.
 const KEY: &str = "run";
 
 #[async_trait]
@@ -106,7 +106,7 @@ impl Cluster {
     }
 }
 
-/// The run that a ConfigMap keeps, if it is one of these.
+/// The run that a `ConfigMap` keeps, if it is one of these.
 fn kept(map: ConfigMap) -> Option<LeftRun> {
     let labels = map.metadata.annotations.unwrap_or_default();
     Some(LeftRun {
@@ -117,7 +117,7 @@ fn kept(map: ConfigMap) -> Option<LeftRun> {
     })
 }
 
-/// What the ConfigMap of a run is called: names of runs hold what no name of a cluster may.
+/// What the `ConfigMap` of a run is called: names of runs hold what no name of a cluster may.
 fn name(run: &str) -> String {
     format!("floe-run-{}", Digest::of(run.as_bytes()).short())
 }

@@ -74,7 +74,7 @@ async fn a_job_takes_its_secret_along_and_nothing_stays_of_one_that_is_refused()
     let api = Api::default();
     let cluster = api.cluster();
     let container = started(&cluster).await;
-    assert_eq!(api.names("secrets"), [container.id.clone()]);
+    assert_eq!(api.names("secrets"), std::slice::from_ref(&container.id));
     api.remove("jobs", &container.id);
     assert_eq!(api.names("secrets"), [""; 0]);
     api.state().forbidden = Some((Method::POST, "/jobs"));
@@ -151,7 +151,7 @@ async fn a_log_that_breaks_off_is_heard_to_its_end_and_nothing_of_it_twice() {
     let api = Api::default();
     let cluster = api.cluster();
     let container = started(&cluster).await;
-    api.give_pod(&container.id, terminated(0), &["abc", "abcdef"]);
+    api.give_pod(&container.id, &terminated(0), &["abc", "abcdef"]);
     let (heard, ended) = followed(&cluster, &container).await;
     ended.unwrap();
     assert_eq!(heard, "abcdef");

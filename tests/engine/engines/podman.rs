@@ -201,7 +201,7 @@ fn a_container_that_podman_cannot_start_leads_to_podmans_settings() {
     let broken = "[engine]\nruntime = \"broken\"\n[engine.runtimes]\nbroken = [\"/bin/false\"]\n";
     fs::write(podman.path("containers.conf"), broken).unwrap();
     let failed = Ended::of(alone(&podman, site.prepared(&["test", "tiny"])).output().unwrap()).expect(75);
-    let failed = failed.says(&["`podman run --rm IMAGE true` must work here", "containers.conf"]);
+    let failed = failed.says(&["`podman run IMAGE true` must work here", "containers.conf"]);
     // Docker's log knows nothing of it.
     assert!(!failed.stderr.contains("journalctl -u docker"), "{}", failed.stderr);
 }

@@ -68,7 +68,7 @@ impl Api {
     }
 
     /// Gives a Job a pod with this status, whose log comes in these pieces.
-    pub fn give_pod(&self, job: &str, status: Value, log: &[&'static str]) {
+    pub fn give_pod(&self, job: &str, status: &Value, log: &[&'static str]) {
         let pod = json!({
             "metadata": {"name": format!("{job}-pod"), "uid": "pod", "labels": {"job-name": job}},
             "status": status,
@@ -111,16 +111,12 @@ impl State {
         match *method {
             Method::POST => self.create(path, body),
             Method::PATCH => self.patch(path, &body),
-            Method::DELETE => match self.objects.remove(path) {
-                None => refused(404, "not found"),
-                Some(_) => {
-                    self.collect_garbage();
-                    (
-                        200,
-                        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}).to_string(),
-                    )
-                }
-            },
+            Method::DELETE if self.objects.remove(path).is_none() => refused(404, "not found"),
+            Method::DELETE => {
+                self.collect_garbage();
+                let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+                (200, done.to_string())
+            }
             _ if path.ends_with("/log") => {
                 let log = self.logs.front().copied().unwrap_or_default();
                 if self.logs.len() > 1 {
@@ -152,17 +148,17 @@ impl State {
         (201, object.to_string())
     }
 
-    fn patch(&mut self, path: &str, patch: &Value) -> (u16, String) {
+    fn patch(&mut self, path: &str, change: &Value) -> (u16, String) {
         self.version += 1;
         let version = self.version.to_string();
         let Some(object) = self.objects.get_mut(path) else {
             return refused(404, "not found");
         };
-        let expected = &patch["metadata"]["resourceVersion"];
+        let expected = &change["metadata"]["resourceVersion"];
         if !expected.is_null() && *expected != object["metadata"]["resourceVersion"] {
             return refused(409, "the object has been modified");
         }
-        merge(object, patch);
+        merge(object, change);
         object["metadata"]["resourceVersion"] = json!(version);
         (200, object.to_string())
     }
