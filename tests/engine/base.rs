@@ -14,7 +14,7 @@ fn building(script: &str) -> (Workshop, Command) {
     let repository = Workshop::new();
     let program = repository.write("bin/mmdebstrap", &format!("#!/bin/sh\n{script}\n"));
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    repository.write("missions/bare/environments/base/tests/imports", "json\n");
+    repository.write("missions/bare/environments/bare/bare.pip", "iniconfig\n");
     let mut call = repository.command(&["build", "bare"]);
     let path = std::env::var("PATH").unwrap();
     call.env("PATH", format!("{}:{path}", repository.path().join("bin").display()))
