@@ -5,9 +5,9 @@
 //! relative to `site-packages`; the import system puts the real path in its place when it loads it, at 1 µs a module. What
 //! reads bytecode without importing it sees the short name.
 //!
-//! What `marshal` writes of a string depends on which strings the process has met before. So each source is compiled by a
-//! process of its own, forked from one state (`compile.py`), which costs half a millisecond. Where there is a cache
-//! ([`Cache`]), each source is compiled once for a python.
+//! What `marshal` writes of an object depends on whether anything else refers to it, and so on what the process has met before.
+//! `compile.py` refers to each object itself while it writes it. (A process of its own for each source does as well, at twice
+//! the time.) Where there is a cache ([`Cache`]), each source is compiled once for a python.
 
 mod cache;
 

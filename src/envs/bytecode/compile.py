@@ -1,9 +1,10 @@
 """Compiles the sources that standard input names: path and name of each, all of them ended by a zero byte.
 
-Each source is compiled by a process of its own, forked from one and the same state: what `marshal` writes of a string
-depends on whether the process has met it before, so bytecode made in one long process would differ with the order of the
-work. The name is what the bytecode calls its source: the import system puts the real path in its place. A source whose
-bytecode fits is left alone.
+The name is what the bytecode calls its source: the import system puts the real path in its place. A source whose bytecode
+fits is left alone.
+
+What `marshal` writes of an object depends on whether anything else refers to it, so bytecode would differ with what the
+process has met before. Something else refers to each object here while it is written.
 """
 
 import sys
@@ -13,10 +14,15 @@ if sys.version_info < (3, 7):
     sys.exit()
 
 import importlib.util
+import marshal
 import os
-import py_compile
+import types
 
 UNCHECKED_HASH = b"\1\0\0\0"
+
+
+def head(content):
+    return importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + importlib.util.source_hash(content)
 
 
 def fits(source, name):
@@ -28,27 +34,54 @@ def fits(source, name):
             content = file.read()
     except OSError:
         return False
-    head = importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + importlib.util.source_hash(content)
     # A string is written with its length before it, in one byte or in four.
     size = len(name).to_bytes(4, "little")
-    return bytecode.startswith(head) and (size[:1] + name in bytecode or size + name in bytecode)
+    return bytecode.startswith(head(content)) and (size[:1] + name in bytecode or size + name in bytecode)
+
+
+def parts(value):
+    """The objects that an object of a compiled module holds, itself among them, at any depth."""
+    yield value
+    if isinstance(value, types.CodeType):
+        held = [value.co_filename, value.co_name, getattr(value, "co_qualname", None), value.co_names, value.co_consts]
+        held += [value.co_varnames, value.co_freevars, value.co_cellvars]
+    elif isinstance(value, (tuple, frozenset)):
+        held = value
+    else:
+        held = ()
+    for part in held:
+        yield from parts(part)
 
 
 def compile_source(source, name):
+    with open(source, "rb") as file:
+        content = file.read()
     try:
-        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        py_compile.compile(source, dfile=name, doraise=True, invalidation_mode=mode)
-    except (py_compile.PyCompileError, SyntaxError, ValueError, RecursionError):
+        code = compile(content, name, "exec", dont_inherit=True)
+        referred = list(parts(code))
+        bytecode = head(content) + marshal.dumps(code)
+        del referred
+    except (SyntaxError, ValueError, RecursionError):
         # Packages hold sources that are no Python, or another one's, as data of their tests.
-        pass
+        return
+    target = importlib.util.cache_from_source(source)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    mode = (os.stat(source).st_mode | 0o200) & 0o666
+    written = "%s.%d" % (target, os.getpid())
+    with open(os.open(written, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode), "wb") as file:
+        file.write(bytecode)
+    os.chmod(written, mode)
+    os.replace(written, target)
 
 
-def fork(source, name):
+def fork(sources):
     process = os.fork()
     if process == 0:
         code = 1
         try:
-            compile_source(source, name)
+            for source, name in sources:
+                if not fits(source, os.fsencode(name)):
+                    compile_source(source, name)
             code = 0
         except BaseException as error:
             sys.stderr.write("%s: %s\n" % (source, error))
@@ -60,20 +93,10 @@ def fork(source, name):
 
 def main():
     fields = sys.stdin.buffer.read().split(b"\0")[:-1]
-    waiting = list(zip(map(os.fsdecode, fields[::2]), map(os.fsdecode, fields[1::2])))
+    sources = list(zip(map(os.fsdecode, fields[::2]), map(os.fsdecode, fields[1::2])))
     workers = len(os.sched_getaffinity(0))
-    running = set()
-    failed = False
-    while waiting or running:
-        if waiting and len(running) < workers:
-            source, name = waiting.pop()
-            if not fits(source, os.fsencode(name)):
-                running.add(fork(source, name))
-        else:
-            process, status = os.wait()
-            running.discard(process)
-            failed = failed or status != 0
-    sys.exit(failed)
+    processes = [fork(sources[first::workers]) for first in range(workers)]
+    sys.exit(any([os.waitpid(process, 0)[1] != 0 for process in processes]))
 
 
 main()
