@@ -61,8 +61,9 @@ def compile_source(source, name):
         referred = list(parts(code))
         bytecode = head(content) + marshal.dumps(code)
         del referred
-    except (SyntaxError, ValueError, RecursionError):
-        # Packages hold sources that are no Python, or another one's, as data of their tests.
+    except Exception:
+        # Packages hold sources that are no Python, or another one's, as data of their tests; what a compiler says of them
+        # differs with its release, a MemoryError among it.
         return
     target = importlib.util.cache_from_source(source)
     os.makedirs(os.path.dirname(target), exist_ok=True)
