@@ -1,7 +1,8 @@
 //! Whether logs are whole: the records of each are numbered, so that one that is lost, doubled or out of its place is missed,
-//! even where what the others say would do without it.
+//! even where what the others say would do without it. Where one log stops early and the end of another follows, the numbers
+//! may fit; the tests of the part that it begins with do not.
 
-use crate::event::{Event, Record};
+use crate::event::{Event, Record, RunStarted};
 
 /// What is wrong with the order of `records`, which are those of one log or of several, one after the other. A log of an
 /// earlier floe has no numbers; nothing is known of its order. Nor is a log wrong that stops early: that its run did not
@@ -30,6 +31,27 @@ pub(super) fn problems(records: &[Record]) -> Vec<String> {
         }
         (run, last) = (run.or(begun), record.number);
         ended |= matches!(record.event, Event::RunFinished { .. });
+    }
+    problems.extend(foreign(records));
+    problems
+}
+
+/// For each part of a divided run the first result that is of another part.
+fn foreign(records: &[Record]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut part = None::<&RunStarted>;
+    for record in records {
+        match (&record.event, part) {
+            (Event::RunStarted(begun), _) => part = Some(begun).filter(|begun| begun.part.is_some()),
+            (Event::TestFinished(test), Some(begun)) if !begun.expected.contains(&test.id) => {
+                problems.push(format!(
+                    "the log of {} has a result of another log: {}",
+                    begun.run, test.id
+                ));
+                part = None;
+            }
+            _ => {}
+        }
     }
     problems
 }

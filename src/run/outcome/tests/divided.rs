@@ -97,6 +97,21 @@ fn a_part_that_did_not_end_does_not_read_as_green() {
 }
 
 #[test]
+fn a_log_that_stops_early_before_the_end_of_another_does_not_read_as_green() {
+    let mut logs = written(false);
+    let mut end = logs[0].clone();
+    end.remove(0);
+    logs[2].truncate(1);
+    logs.push(end);
+    let outcome = whole(&logs);
+    assert!(!outcome.passed);
+    assert_eq!(
+        outcome.problems,
+        ["the log of r3 has a result of another log: roman::imports::a"]
+    );
+}
+
+#[test]
 fn parts_that_do_not_belong_together_do_not_read_as_green() {
     for how in [
         "tested different images",
