@@ -4,12 +4,12 @@
 //! a snapshot of the archive.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::io::AsyncReadExt as _;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
 use crate::engine::{EngineError, Images};
@@ -132,6 +132,11 @@ pub async fn make(
 }
 
 async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsError> {
+    let failed = |source| RootfsError::File {
+        path: PROGRAM.into(),
+        source,
+    };
+    let words = archive.with_extension("words");
     let mut command = Command::new(PROGRAM);
     command
         .arg("--variant=minbase")
@@ -141,29 +146,18 @@ async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsErr
         .args(&rootfs.mirror)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        // Nobody reads a pipe any more while it cleans up.
+        .stderr(File::create(&words).map_err(failed)?)
         .process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => Making(child),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(RootfsError::Missing),
-        Err(source) => {
-            return Err(RootfsError::File {
-                path: PROGRAM.into(),
-                source,
-            });
-        }
+        Err(source) => return Err(failed(source)),
     };
-    let failed = |source| RootfsError::File {
-        path: PROGRAM.into(),
-        source,
-    };
-    let mut said = Vec::new();
-    if let Some(mut stderr) = child.0.stderr.take() {
-        stderr.read_to_end(&mut said).await.map_err(failed)?;
-    }
     if child.0.wait().await.map_err(failed)?.success() {
         return Ok(());
     }
+    let said = fs::read(&words).map_err(failed)?;
     let text = String::from_utf8_lossy(&said);
     if text.contains(NO_MODE) {
         return Err(RootfsError::NotAllowed);
@@ -184,7 +178,8 @@ impl Drop for Making {
         let Some(pid) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) else {
             return;
         };
-        let _ = kill_process(pid, Signal::TERM);
+        // To all of it, as a terminal does: it waits for those whom it has called.
+        let _ = kill_process_group(pid, Signal::TERM);
         let asked = Instant::now();
         while matches!(self.0.try_wait(), Ok(None)) {
             if asked.elapsed() > CLEANUP_TIMEOUT {

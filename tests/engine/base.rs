@@ -1,4 +1,4 @@
-//! The Debian base, where what makes it cannot, or is not let come to its end.
+//! The Debian base, where what makes it cannot, or does not come to its end.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,17 +32,26 @@ fn a_user_who_may_make_no_base_is_told_what_it_takes() {
 
 #[test]
 fn what_makes_the_base_removes_what_it_has_made_when_it_is_interrupted() {
-    let (repository, mut call) =
-        building("trap 'sleep 1; rm begun; exit 1' TERM\ntouch begun\nwhile :; do sleep 0.1; done");
-    let mut child = call.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let begun = repository.path().join("begun");
+    let (repository, _) = building("");
+    let scratch = repository.path().join("scratch");
+    fs::create_dir(&scratch).unwrap();
+    let made = || {
+        let entries = fs::read_dir(&scratch).unwrap().map(|entry| entry.unwrap().path());
+        let made = entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("mmdebstrap."));
+        made.collect::<Vec<_>>()
+    };
+    let mut call = repository.command(&["build", "bare", "--no-cache"]);
+    call.env("TMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = call.spawn().unwrap();
     let asked = Instant::now();
-    while !begun.exists() {
-        assert!(asked.elapsed() < Duration::from_mins(2), "it was never called");
+    // It has a root file system by then, and file systems mounted in it.
+    while !made().iter().any(|root| root.join("var/lib/dpkg/status").exists()) {
+        assert!(asked.elapsed() < Duration::from_mins(2), "it makes none");
         std::thread::sleep(Duration::from_millis(20));
     }
+    std::thread::sleep(Duration::from_secs(2));
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(!begun.exists(), "it was killed before it had cleaned up");
+    assert_eq!(made(), Vec::<std::path::PathBuf>::new());
 }
