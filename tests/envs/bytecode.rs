@@ -146,3 +146,31 @@ fn an_unwritable_cache_is_a_warning() {
     );
     assert!(!bytecode(&place.prefix("x")).is_empty());
 }
+
+#[test]
+fn sources_that_no_compiler_takes_end_nothing() {
+    for place in [place("odd"), Place::venv("odd-uncached")] {
+        let prefix = place.create("one", LIST).unwrap();
+        let directory = bytecode_source(&prefix).with_file_name("odd");
+        fs::create_dir(&directory).unwrap();
+        let odd = [
+            ("nul", "a = 1\0".to_owned()),
+            ("encoding", "# -*- coding: nosuch -*-\n".to_owned()),
+            ("old", "print 'a'\n".to_owned()),
+            // CPython ends in a MemoryError here.
+            ("deep", "-".repeat(100_000) + "1\n"),
+        ];
+        for (name, source) in odd {
+            fs::write(directory.join(format!("{name}.py")), source).unwrap();
+        }
+        fs::write(directory.join("zero.py"), "x = 0\n").unwrap();
+        place.update("one", "environments/one/more.pip", "tomli\n").unwrap();
+        assert_eq!(
+            python(&prefix, "import odd.zero, tomli; print(odd.zero.__cached__)")
+                .lines()
+                .count(),
+            1
+        );
+        assert_eq!(fs::read_dir(directory.join("__pycache__")).unwrap().count(), 1);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! An entry is found by the content of the source itself, whichever package brought it: what a package says of its files is
 //! not believed. Only what this process has seen compiled becomes an entry, never bytecode that a package brought. An entry
-//! begins with the digest of its content; one that is damaged is compiled again.
+//! begins with a line that has the digest of its content; one that is damaged is compiled again.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
-use sha2::{Digest as _, Sha256};
 
 use super::{Source, interpreter};
 use crate::envs::EnvsError;
 use crate::envs::error::io_error;
+use crate::reference::{Digest, Hasher};
 
 /// Says of a python what its bytecode depends on, and how it calls files of it.
 const IDENTITY: &str = "\
@@ -30,8 +30,6 @@ if sys.version_info >= (3, 7):
 /// What the form of entries is. Another form is another cache.
 const FORM: &str = "1";
 
-const DIGEST: usize = 32;
-
 /// The cache of one python.
 pub(super) struct Cache {
     directory: PathBuf,
@@ -43,7 +41,7 @@ pub(super) struct Cache {
 /// A source that the cache does not know.
 pub(super) struct New {
     pub(super) source: Source,
-    key: String,
+    key: Digest,
     /// Where its bytecode goes.
     bytecode: PathBuf,
     /// The file that was there before.
@@ -55,8 +53,13 @@ impl Cache {
     pub(super) fn of(directory: &Path, python: &Path) -> Result<Option<Self>, EnvsError> {
         let mut command = interpreter(python);
         let asked = command.args(["-c", IDENTITY]).stdin(Stdio::null()).output();
-        let said = asked.map_err(io_error(python))?.stdout;
-        let said = String::from_utf8_lossy(&said);
+        let asked = asked.map_err(io_error(python))?;
+        if !asked.status.success() {
+            let words = String::from_utf8_lossy(&asked.stderr);
+            let said = format!("it does not say what it is ({}): {}", asked.status, words.trim());
+            return Err(io_error(python)(io::Error::other(said)));
+        }
+        let said = String::from_utf8_lossy(&asked.stdout);
         Ok(said.split_once('\n').map(|(tag, python)| Self {
             directory: directory.join(FORM),
             tag: tag.to_owned(),
@@ -111,29 +114,29 @@ impl Cache {
                 None => Vec::new(),
             };
             let entry = self.entry(&new.key);
-            write(&entry, &[&Sha256::digest(&made), &made], None).map_err(io_error(&entry))
+            write(&entry, &[Digest::of(&made).as_str().as_bytes(), b"\n", &made], None).map_err(io_error(&entry))
         })
     }
 
-    fn key(&self, name: &Path, content: &[u8]) -> String {
-        let mut hash = Sha256::new();
-        for part in [self.python.as_bytes(), name.as_os_str().as_bytes(), content] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        format!("{:x}", hash.finalize())
+    fn key(&self, name: &Path, content: &[u8]) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.part("python", self.python.as_bytes());
+        hasher.part("name", name.as_os_str().as_bytes());
+        hasher.part("source", content);
+        hasher.finish()
     }
 
     /// The content of an entry; `None` where there is none, or a damaged one.
-    fn get(&self, key: &str) -> Option<Vec<u8>> {
+    fn get(&self, key: &Digest) -> Option<Vec<u8>> {
         let mut entry = fs::read(self.entry(key)).ok()?;
-        let (digest, content) = entry.split_at_checked(DIGEST)?;
-        let intact = Sha256::digest(content).as_slice() == digest;
-        intact.then(|| entry.split_off(DIGEST))
+        let end = entry.iter().position(|&byte| byte == b'\n')?;
+        let content = entry.split_off(end + 1);
+        (entry[..end] == *Digest::of(&content).as_str().as_bytes()).then_some(content)
     }
 
-    fn entry(&self, key: &str) -> PathBuf {
-        let (start, rest) = key.split_at(2);
+    fn entry(&self, key: &Digest) -> PathBuf {
+        let digits = key.as_str().trim_start_matches("sha256:");
+        let (start, rest) = digits.split_at(2);
         self.directory.join(start).join(rest)
     }
 
