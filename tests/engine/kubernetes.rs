@@ -1,7 +1,7 @@
 //! Tests on a real cluster, which `tests/engine/kubernetes/up` makes of Debian's source package.
 
 mod cluster;
-mod long_left;
+mod left;
 
 mod long {
     use std::time::Duration;

@@ -19,6 +19,24 @@ fn a_test_reaches_into_no_other_and_keeps_nothing_that_none_uses() {
 }
 
 #[test]
+fn what_is_left_out_for_its_length_is_run_with_long() {
+    for (path, text) in files("tests") {
+        for (at, _) in text
+            .match_indices("#[ignore")
+            .filter(|(at, _)| !text[*at..].starts_with("#[ignore = \"the child of"))
+        {
+            // `scripts/check --long` asks for `long::`.
+            let is_long = path.file_stem().is_some_and(|stem| stem == "long") || text[..at].contains("mod long {");
+            assert!(
+                is_long || text[..at].ends_with('"'),
+                "{}: a test that nothing runs",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn no_test_is_forgotten() {
     let all = files("tests");
     let mut reached = BTreeSet::new();
