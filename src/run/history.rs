@@ -29,6 +29,14 @@ pub fn new_run(mission: &MissionName) -> String {
     format!("{now}-{mission}-{}", &unique[..6])
 }
 
+/// Whether this is a run's ID, as [`new_run`] makes them, and with it one name in a directory.
+#[must_use]
+pub fn is_run(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let mission = mission_of(id).is_some_and(|mission| mission.parse::<MissionName>().is_ok());
+    mission && id.starts_with(|c: char| c.is_ascii_digit()) && id.bytes().all(plain)
+}
+
 /// The mission that a run's ID names.
 fn mission_of(run: &str) -> Option<&str> {
     let (_, rest) = run.split_once('-')?;

@@ -48,6 +48,21 @@ pub struct Spread {
     pub since: Option<Timestamp>,
 }
 
+impl Spread {
+    /// Over the pods of a cluster, which pull the image and what holds the agent: each is called by its digest.
+    #[must_use]
+    pub fn over_pods(image: &ImageReference, agent: ImageReference, at_once: Option<NonZeroUsize>) -> Self {
+        Self {
+            image: image.to_string(),
+            agent: Some(agent),
+            at_once,
+            keeps_files: false,
+            machines: Vec::new(),
+            since: None,
+        }
+    }
+}
+
 /// How often a container is started for tests whose container was taken away, at most.
 const ATTEMPTS: usize = 3;
 

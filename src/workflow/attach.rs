@@ -11,9 +11,9 @@ use crate::event::Event;
 use crate::fault::{Explained, Kind, Trouble};
 use crate::image::label;
 use crate::reference::MissionName;
-use crate::run::log;
 use crate::run::store::LOG;
 use crate::run::whereabouts::Whereabouts;
+use crate::run::{history, log};
 use crate::state::FileError;
 use crate::trial::{self, Ended, LeftError, LeftTrial, Owner, Trial};
 
@@ -130,7 +130,7 @@ pub async fn attach(
     };
     let runs = cluster::reach(workplace, somewhere.context.as_deref(), somewhere.settings.as_deref()).await?;
     let kept = find(workplace, runs.as_ref(), named).await?;
-    let left = LeftTrial::read(&kept.content).map_err(|reason| AttachError::Unreadable {
+    let left = read(&kept).map_err(|reason| AttachError::Unreadable {
         run: kept.run.clone(),
         reason,
     })?;
@@ -183,7 +183,7 @@ async fn find(workplace: &Workplace, runs: &dyn LeftRuns, named: &str) -> Result
         1 => Ok(kept.remove(0)),
         0 => {
             // Nobody needs to be told again that it is away.
-            if !named.contains('/') {
+            if history::is_run(named) {
                 let directory = workplace.state.run(named);
                 Whereabouts::clear(&directory)?;
                 let _ = std::fs::remove_dir(directory);
@@ -196,6 +196,17 @@ async fn find(workplace: &Workplace, runs: &dyn LeftRuns, named: &str) -> Result
         }
         .into()),
     }
+}
+
+/// What is kept of a run, which somebody else may have written: its name becomes that of a directory here.
+fn read(kept: &LeftRun) -> Result<LeftTrial, LeftError> {
+    let left = LeftTrial::read(&kept.content)?;
+    if left.trial.run != kept.run || !history::is_run(&kept.run) {
+        return Err(LeftError::Unreadable {
+            reason: "it has another name than a run of floe's has".to_owned(),
+        });
+    }
+    Ok(left)
 }
 
 /// Writes down that this process follows the run, unless another does.

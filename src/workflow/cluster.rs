@@ -65,14 +65,8 @@ pub(super) async fn brought(
         registry,
         ..
     } = candidate(workplace, mission, image).await?;
-    Ok(Spread {
-        image: image.to_string(),
-        agent: Some(publish::agent(&workplace.agent, &target, &registry).await?),
-        at_once: on.at_once,
-        keeps_files: false,
-        machines: Vec::new(),
-        since: None,
-    })
+    let agent = publish::agent(&workplace.agent, &target, &registry).await?;
+    Ok(Spread::over_pods(&image, agent, on.at_once))
 }
 
 /// An image in its registry, before anything is known of it.

@@ -89,14 +89,7 @@ impl Case {
                 .iter()
                 .map(|names| Stage::suite(&[]).of_tests(tests(names)))
                 .collect(),
-            spread: Some(Spread {
-                image: image.to_owned(),
-                agent: Some(image.parse().unwrap()),
-                at_once: None,
-                keeps_files: false,
-                machines: Vec::new(),
-                since: None,
-            }),
+            spread: Some(Spread::over_pods(&image.parse().unwrap(), image.parse().unwrap(), None)),
             memory: None,
             request: Request::default(),
             agent: std::env::current_exe().unwrap(),

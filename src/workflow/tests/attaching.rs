@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::case::{Case, failed, m, numpy, run};
 use crate::engine::fake::Run;
-use crate::engine::{Containers as _, LeftRuns as _};
+use crate::engine::{Containers as _, LeftRun, LeftRuns as _};
 use crate::event::Verdict;
 use crate::image::label;
 use crate::run::store::{self, Earlier, Standing};
@@ -35,14 +35,7 @@ impl Case {
             definitions: Some(choice.definitions.clone()),
             limit: None,
             stages: vec![Stage::suite(&[])],
-            spread: Some(Spread {
-                image: image.to_owned(),
-                agent: Some(image.parse().unwrap()),
-                at_once: None,
-                keeps_files: false,
-                machines: Vec::new(),
-                since: None,
-            }),
+            spread: Some(Spread::over_pods(&image.parse().unwrap(), image.parse().unwrap(), None)),
             memory: None,
             request: Request::default(),
             agent: self.workplace.agent.clone(),
@@ -112,6 +105,37 @@ async fn a_run_that_passed_while_nobody_looked_lets_the_image_be_pushed() {
         "{again}"
     );
     assert_eq!(case.standing(), Standing::Passed, "what is known of it stays");
+}
+
+#[tokio::test]
+async fn what_somebody_else_keeps_under_another_name_writes_nothing_here() {
+    let case = Case::new();
+    case.leave(passing()).await;
+    let kept = case.engine.kept().await.unwrap().remove(0);
+    for name in [
+        "../../out-m-abcdef",
+        "20300101T000000Z-m-other1",
+        "..",
+        "20300101T000000Z-m/../../x-m-abcdef",
+    ] {
+        let other = LeftRun {
+            run: name.to_owned(),
+            ..kept.clone()
+        };
+        case.engine.forget(RUN).await.unwrap();
+        case.engine.keep(&other, &[]).await.unwrap();
+        let somewhere = Somewhere::default();
+        let options = AttachOptions::default();
+        let attached = workflow::attach(&case.workplace, name, Some(&somewhere), options, &case.interrupts).await;
+        let error = attached.unwrap_err();
+        assert!(
+            matches!(error, WorkflowError::Attach(AttachError::Unreadable { .. })),
+            "{error}"
+        );
+        assert!(error.to_string().contains("another name"), "{error}");
+        assert!(!case.workplace.state.run(name).join("events.jsonl").exists());
+        case.engine.forget(name).await.unwrap();
+    }
 }
 
 #[tokio::test]
