@@ -1,5 +1,6 @@
-//! The pages of the documents and their fenced blocks. Tests run those of the kind `sh`; a block of the kind `shell` is what
-//! `setup-env` holds, and one of the kind `console` is for a person at a terminal.
+//! The pages of the documents and their fenced blocks. Tests run those of the kind `sh`, or, where they need several machines,
+//! see that they are understood; a block of the kind `shell` is what `setup-env` holds, and one of the kind `console` is for a
+//! person at a terminal.
 
 use std::fmt::Write as _;
 use std::fs;

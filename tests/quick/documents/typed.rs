@@ -6,15 +6,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use world::document::blocks;
+use world::document::{HOW_TO, Start, blocks};
 use world::{Ended, Repository, git};
 
-const PAGES: [&str; 4] = [
-    "how-to/ci.md",
-    "how-to/kubernetes.md",
-    "how-to/several-engines.md",
-    "scale.md",
-];
+/// Pages beside those of `docs/how-to/` that start from several machines.
+const PAGES: [&str; 2] = ["how-to/ci.md", "scale.md"];
 
 /// What is typed on a page: blocks that are typed, and commands within sentences.
 fn typed(page: &str) -> Vec<String> {
@@ -40,8 +36,12 @@ fn what_pages_about_several_machines_tell_people_to_type_is_understood() {
     symlink(world::program(), programs.path().join("floe")).unwrap();
     let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for page in PAGES {
-        let commands = typed(&fs::read_to_string(docs.join(page)).unwrap());
+    let several = HOW_TO
+        .iter()
+        .filter(|(_, start)| matches!(start, Start::Engines | Start::Cluster));
+    let several = several.map(|(page, _)| format!("how-to/{page}"));
+    for page in several.chain(PAGES.map(str::to_owned)) {
+        let commands = typed(&fs::read_to_string(docs.join(&page)).unwrap());
         assert!(!commands.is_empty(), "{page} has no commands");
         for words in commands {
             let mut command = Command::new("bash");
