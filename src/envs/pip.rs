@@ -1,5 +1,6 @@
 //! Pip packages: installed, and found in an index.
 
+mod answer;
 pub(super) mod archive;
 mod blame;
 pub(super) mod index;

@@ -11,10 +11,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use pep440_rs::Version;
-use serde::Deserialize;
 use url::Url;
 
+use super::answer::{Lock, Locked, Report};
 use super::archive::{File, Wheel, choose, preferred};
 use crate::address::without_user;
 use crate::envs::error::{Refusal, io_error};
@@ -189,6 +188,11 @@ impl Question<'_> {
             command.arg("--no-deps").args(form).args(strategy).arg("-");
             command
         };
+        // What was just solved uv knows. With several indexes it would pass over one that it has not asked.
+        let solved = matches!(self.python, Python::Elsewhere { .. }) && sources.is_empty();
+        if let Some(Ok(known)) = solved.then(|| self.output(command(&["--offline"]), input)) {
+            return Ok(known);
+        }
         match self.output(command(&[]), input) {
             Err(error) if !sources.is_empty() && !error.is_temporary() => {
                 self.output(command(&["--index-strategy", "unsafe-best-match"]), input)
@@ -264,91 +268,6 @@ impl Python<'_> {
         };
         command.env("UV_PYTHON_DOWNLOADS", "never");
         command
-    }
-}
-
-/// What is used of a `pylock.toml` (PEP 751).
-#[derive(Deserialize)]
-struct Lock {
-    #[serde(default)]
-    packages: Vec<Locked>,
-}
-
-#[derive(Deserialize)]
-struct Locked {
-    name: String,
-    version: Option<String>,
-    sdist: Option<File>,
-    archive: Option<File>,
-    #[serde(default)]
-    wheels: Vec<File>,
-}
-
-impl Locked {
-    fn files(self) -> Vec<File> {
-        self.wheels.into_iter().chain(self.sdist).chain(self.archive).collect()
-    }
-
-    /// Whether the archives are of this version, as far as both say one.
-    fn is_of(&self, version: &str) -> bool {
-        let parsed = |text: &str| text.parse::<Version>().ok();
-        let found = self.version.as_deref().and_then(parsed);
-        found.zip(parsed(version)).is_none_or(|(found, wanted)| found == wanted)
-    }
-}
-
-/// What is used of the report of `pip install --dry-run`.
-#[derive(Deserialize)]
-struct Report {
-    install: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    download_info: Download,
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-struct Download {
-    url: Url,
-    archive_info: Option<Hashes>,
-}
-
-#[derive(Deserialize)]
-struct Hashes {
-    #[serde(default)]
-    hashes: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    name: String,
-    version: Option<String>,
-}
-
-impl Report {
-    /// pip tells one archive of each package: the one that it would install.
-    fn into_lock(self) -> Lock {
-        let packages = self.install.into_iter().map(|item| Locked {
-            name: item.metadata.name,
-            version: item.metadata.version,
-            sdist: None,
-            archive: None,
-            wheels: vec![File {
-                name: None,
-                url: Some(item.download_info.url),
-                path: None,
-                hashes: item
-                    .download_info
-                    .archive_info
-                    .map(|info| info.hashes)
-                    .unwrap_or_default(),
-            }],
-        });
-        Lock {
-            packages: packages.collect(),
-        }
     }
 }
 
