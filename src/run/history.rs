@@ -21,12 +21,14 @@ use crate::suite::request::Expected;
 /// new one.
 const ASKED: f64 = 5.0;
 
-/// The ID of a run that begins now: when, for whom, and something that sets two runs of one second apart.
+/// The ID of a run that begins now: when, for whom, and what sets runs of one second apart, in their order: the millisecond
+/// and something random.
 #[must_use]
 pub fn new_run(mission: &MissionName) -> String {
-    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let now = Timestamp::now();
     let unique = uuid::Uuid::new_v4().simple().to_string();
-    format!("{now}-{mission}-{}", &unique[..6])
+    let (second, millisecond) = (now.strftime("%Y%m%dT%H%M%SZ"), now.subsec_millisecond());
+    format!("{second}-{mission}-{millisecond:03x}{}", &unique[..3])
 }
 
 /// Whether this is a run's ID, as [`new_run`] makes them, and with it one name in a directory.
@@ -251,5 +253,15 @@ mod tests {
     fn the_mission_of_a_run_is_read_from_its_id() {
         assert_eq!(mission_of(&new_run(&mission())), Some("my-mission"));
         assert_eq!(mission_of("x"), None);
+    }
+
+    #[test]
+    fn runs_of_one_second_sort_in_their_order() {
+        let runs = (0..20).map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            new_run(&mission())
+        });
+        let runs = runs.collect::<Vec<_>>();
+        assert!(runs.is_sorted(), "{runs:?}");
     }
 }
