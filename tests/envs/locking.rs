@@ -229,8 +229,7 @@ fn killed_at_any_moment_it_has_written_all_or_nothing() {
     site.floe(&["add", "x", "beta"]).expect(0);
     let (after, takes) = (site.files(), begun.elapsed());
     assert_ne!(before, after);
-    let mut whole = 0;
-    for step in 0..10_u32 {
+    for step in 0..=10_u32 {
         for (path, text) in &before {
             fs::write(path, text).unwrap();
         }
@@ -240,8 +239,11 @@ fn killed_at_any_moment_it_has_written_all_or_nothing() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(takes * step / 7);
-        let _ = child.kill();
+        // The last one comes to its end.
+        if step < 10 {
+            std::thread::sleep(takes * step / 7);
+            let _ = child.kill();
+        }
         child.wait().unwrap();
         let found = site.files();
         let specs = |files: &BTreeMap<PathBuf, String>| {
@@ -251,12 +253,11 @@ fn killed_at_any_moment_it_has_written_all_or_nothing() {
         };
         let found = specs(&found);
         assert!(found == before || found == after, "step {step}: {:?}", found.keys());
-        whole += usize::from(found == after);
+        assert!(step < 10 || found == after);
     }
     site.write("missions/m/environments/x/.x.pip.4242", "half");
     site.floe(&["lock", "m"]).expect(0);
     assert!(!site.files().keys().any(|path| is_draft(path)), "drafts are left");
-    assert!(whole > 0, "no call came to its end: the steps are too short");
 }
 
 fn is_draft(path: &Path) -> bool {
