@@ -21,7 +21,7 @@ mod transport;
 mod volume;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,12 +35,16 @@ use self::error::failed;
 use self::transport::Transport;
 use super::podman::Service;
 use super::{Absence, BuildRequest, Builds, Directions, EngineError};
-use crate::event::Sink;
+use crate::event::{Event, Sink};
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageTag};
 
 /// How long the engine may take to answer a request that should be quick.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// What people who know Docker wonder about at Podman.
+const LACKS: &str =
+    "Podman builds one stage after the other, and is sent all files each time (docs/reference/engines.md)";
 
 /// An engine that speaks Docker's API.
 #[derive(Debug, Clone)]
@@ -48,6 +52,8 @@ pub(super) struct Docker {
     transport: Transport,
     api: bollard::Docker,
     make: Make,
+    /// What is said once of what the engine lacks.
+    told: Arc<Once>,
     /// Where floe started it for itself.
     _service: Option<Arc<Service>>,
 }
@@ -117,6 +123,7 @@ impl Docker {
             transport,
             api,
             make,
+            told: Arc::new(Once::new()),
             _service: service,
         })
     }
@@ -224,7 +231,11 @@ impl Builds for Docker {
     async fn build(&self, request: BuildRequest, events: &dyn Sink) -> Result<Digest, EngineError> {
         let built = match self.make {
             Make::Docker => buildkit::build(&self.transport, request, events).await,
-            Make::Podman => buildah::build(&self.transport, request, self.limits(), events).await,
+            Make::Podman => {
+                self.told
+                    .call_once(|| events.emit(Event::Note { text: LACKS.to_owned() }));
+                buildah::build(&self.transport, request, self.limits(), events).await
+            }
         };
         built.map_err(|error| self.own(error))
     }

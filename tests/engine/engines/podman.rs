@@ -168,6 +168,15 @@ fn a_build_that_fails_at_podman_names_the_line_and_what_was_printed() {
 }
 
 #[test]
+fn what_podman_lacks_is_said_once_in_a_call() {
+    let podman = Podman::start();
+    let site = Site::on(podman.reach(), "true");
+    let built = site.command(&["build", "tiny", "--no-cache"]).expect(0).stderr;
+    assert_eq!(built.matches("BUILT").count(), 2, "{built}");
+    assert_eq!(built.matches("one stage after the other").count(), 1, "{built}");
+}
+
+#[test]
 fn what_podman_has_stored_of_a_login_lets_floe_push() {
     let (podman, registry) = (Podman::start(), LocalRegistry::start_for_a_user());
     let site = Site::on(podman.reach(), "true");
