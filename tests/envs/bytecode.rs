@@ -35,7 +35,7 @@ fn entries(place: &Place) -> Vec<PathBuf> {
 
 #[test]
 fn a_package_has_the_same_bytecode_in_every_environment_whatever_lies_beside_it() {
-    let place = Place::venv("alike");
+    let place = Place::venv("alike").uncached();
     let one = bytecode(&place.create("one", LIST).unwrap());
     let other = "dependencies: [{pip: [pluggy, six==1.16.0, tomli, packaging==24.0, zipp, iniconfig==2.0.0]}]\n";
     let two = bytecode(&place.create("two-with-a-longer-name", other).unwrap());
@@ -149,7 +149,7 @@ fn an_unwritable_cache_is_a_warning() {
 
 #[test]
 fn sources_that_no_compiler_takes_end_nothing() {
-    for place in [place("odd"), Place::venv("odd-uncached")] {
+    for place in [place("odd"), Place::venv("odd-uncached").uncached()] {
         let prefix = place.create("one", LIST).unwrap();
         let directory = bytecode_source(&prefix).with_file_name("odd");
         fs::create_dir(&directory).unwrap();
@@ -172,5 +172,40 @@ fn sources_that_no_compiler_takes_end_nothing() {
             1
         );
         assert_eq!(fs::read_dir(directory.join("__pycache__")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn bytecode_that_calls_its_source_by_its_whole_path_is_not_taken_for_ours() {
+    for place in [place("whole"), Place::venv("whole-uncached").uncached()] {
+        let prefix = place.create("one", LIST).unwrap();
+        let directory = bytecode_source(&prefix).with_file_name("named");
+        fs::create_dir(&directory).unwrap();
+        // The slash before a name of 47 bytes is the length of it.
+        for length in 40..50 {
+            let source = directory
+                .join("x".repeat(length - "named/.py".len()))
+                .with_extension("py");
+            fs::write(&source, "x = 0\n").unwrap();
+        }
+        let compile = "import compileall, py_compile, sys; \
+                       compileall.compile_dir(sys.argv[1], quiet=1, \
+                       invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)";
+        let done = std::process::Command::new(prefix.join("bin/python"))
+            .args(["-c", compile])
+            .arg(&directory)
+            .status();
+        assert!(done.unwrap().success());
+        place.update("one", "environments/one/more.pip", "tomli\n").unwrap();
+        let whole = directory.to_str().unwrap().as_bytes();
+        let compiled = bytecode(&prefix);
+        let compiled = compiled
+            .iter()
+            .filter(|(path, _)| path.to_str().unwrap().contains("/named/"));
+        assert_eq!(compiled.clone().count(), 10);
+        for (path, content) in compiled {
+            let named = content.windows(whole.len()).any(|window| window == whole);
+            assert!(!named, "{}", path.display());
+        }
     }
 }

@@ -13,7 +13,7 @@ use floe::reference::EnvironmentName;
 use rattler_conda_types::PrefixRecord;
 use tempfile::TempDir;
 use world::channel::Channel;
-use world::{run, venv};
+use world::{run, scratch, venv};
 
 /// A base environment, channels and spec files.
 pub struct Place {
@@ -77,13 +77,19 @@ impl Place {
         }
     }
 
-    /// What installs packages where nothing is configured.
+    /// What installs packages where nothing is configured. Bytecode that one test has compiled serves the others.
     pub fn tools(conda_dir: &Path) -> Tools {
         Tools {
             pip: Installer::of(conda_dir),
             conda: Config::default(),
-            cache: None,
+            cache: Some(scratch().join("bytecode")),
         }
+    }
+
+    /// The same place without a cache of bytecode.
+    pub fn uncached(mut self) -> Self {
+        self.tools.cache = None;
+        self
     }
 
     /// Work on an environment.

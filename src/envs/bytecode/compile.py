@@ -20,6 +20,9 @@ import types
 
 UNCHECKED_HASH = b"\1\0\0\0"
 
+# How `marshal` marks short strings, interned or not, that something refers to or not.
+SHORT = [b"z", b"Z", b"\xfa", b"\xda"]
+
 
 def head(content):
     return importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + importlib.util.source_hash(content)
@@ -34,9 +37,11 @@ def fits(source, name):
             content = file.read()
     except OSError:
         return False
-    # A string is written with its length before it, in one byte or in four.
+    # A string is written with its length before it, in four bytes or, behind a mark, in one: the slash before the end of a
+    # longer name is the length of such an end of 47 bytes.
     size = len(name).to_bytes(4, "little")
-    return bytecode.startswith(head(content)) and (size[:1] + name in bytecode or size + name in bytecode)
+    short = any(mark + size[:1] + name in bytecode for mark in SHORT)
+    return bytecode.startswith(head(content)) and (short or size + name in bytecode)
 
 
 def parts(value):
