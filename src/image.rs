@@ -63,6 +63,12 @@ pub fn program(applet: &str) -> String {
     format!("{PROGRAMS}/{applet}")
 }
 
+/// The directory of one layer of a staged environment, of several that are counted from 0.
+#[must_use]
+pub fn layer(index: usize) -> String {
+    format!("{index:02}")
+}
+
 /// The directory below `conda_dir` that holds all environments but the base environment.
 #[must_use]
 pub fn environments_below(conda_dir: &Path) -> PathBuf {

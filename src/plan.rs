@@ -6,6 +6,7 @@
 mod error;
 mod frozen;
 mod inputs;
+mod layers;
 mod mission;
 mod solved;
 mod works;

@@ -1,4 +1,4 @@
-//! Environments as stages of a Dockerfile, each taken over into the image as one layer.
+//! Environments as stages of a Dockerfile, each taken over into the image as one layer or several.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,10 +18,12 @@ pub struct Stage {
     pub files: Vec<String>,
     /// The commands that install it, in order.
     pub commands: Vec<String>,
+    /// How many layers of an image it is.
+    pub layers: usize,
 }
 
 /// Every stage starts from the common image and depends on nothing but its own files, so the builder runs them in
-/// parallel and rebuilds one alone. `env-stage` leaves a normalized tree under `/floe`.
+/// parallel and rebuilds one alone. `env-stage` leaves a normalized tree under `/floe`, or one for each layer.
 const STAGES: &str = r#"ARG BASE_IMAGE
 {% for stage in stages %}{% if stage.environment != base %}
 FROM ${BASE_IMAGE} AS env-{{ stage.environment | lower }}
@@ -29,18 +31,18 @@ USER root
 {% for copy in stage.copies %}COPY {{ copy | json_encode() }}
 {% endfor %}RUN {{ stage.commands | join(sep=" \
  && ") }} \
- && {{ env_stage }} {{ stage.environment }} /floe
+ && {{ env_stage }} {{ stage.environment }} /floe{% if stage.trees | length > 1 %} --layers {{ stage.trees | length }}{% endif %}
 {% endif %}{% endfor %}"#;
 
-/// `COPY --from … /floe/ /` makes of a stage's tree a layer whose digest depends on the environment's content alone. The
+/// `COPY --from … /floe/ /` makes of a stage's tree a layer whose digest depends on its content alone. The
 /// base environment is part of the common image already: what a mission adds to it is installed in place.
 const LAYERS: &str = r#"{% for stage in stages %}{% if stage.environment == base -%}
 {% for copy in stage.copies %}COPY {{ copy | json_encode() }}
 {% endfor %}RUN {{ stage.commands | join(sep=" \
  && ") }}
-{% else -%}
-COPY --from=env-{{ stage.environment | lower }} /floe/ /
-{% endif %}{% endfor -%}
+{% else %}{% for tree in stage.trees -%}
+COPY --from=env-{{ stage.environment | lower }} {{ tree }}/ /
+{% endfor %}{% endif %}{% endfor -%}
 "#;
 
 /// A stage for each environment, which solves its specs in the image that it is to be made in. What is written is taken over
@@ -103,6 +105,8 @@ struct Written<'a> {
     /// with blanks; its last element is where the files go.
     copies: Vec<Vec<String>>,
     commands: &'a [String],
+    /// The directories that hold what layers hold.
+    trees: Vec<String>,
 }
 
 impl<'a> Written<'a> {
@@ -122,6 +126,12 @@ impl<'a> Written<'a> {
             environment: &stage.environment,
             copies: copies.into_iter().map(with_destination).collect(),
             commands: &stage.commands,
+            trees: match stage.layers {
+                0 | 1 => vec!["/floe".to_owned()],
+                several => (0..several)
+                    .map(|index| format!("/floe/{}", image::layer(index)))
+                    .collect(),
+            },
         }
     }
 }
@@ -131,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_environment_is_a_stage_of_its_own_and_one_layer() {
+    fn each_environment_is_a_stage_of_its_own_and_one_or_several_layers() {
         let stage = |name: &str| Stage {
             environment: name.parse().unwrap(),
             files: vec![format!("environments/{name}/{name}.pip")],
@@ -140,6 +150,7 @@ mod tests {
                 .skip(usize::from(name == "base"))
                 .map(|command| format!("/opt/common-scripts/{command} {name}"))
                 .collect(),
+            layers: if name == "cal" { 3 } else { 1 },
         };
         insta::assert_snapshot!(body(&[stage("base"), stage("cal"), stage("Old")]), @r#"
         ARG BASE_IMAGE
@@ -149,7 +160,7 @@ mod tests {
         COPY ["environments/cal/cal.pip","/opt/environments/cal/"]
         RUN /opt/common-scripts/env-clone base cal \
          && /opt/common-scripts/env-update cal \
-         && /opt/common-scripts/env-stage cal /floe
+         && /opt/common-scripts/env-stage cal /floe --layers 3
 
         FROM ${BASE_IMAGE} AS env-old
         USER root
@@ -161,7 +172,9 @@ mod tests {
         FROM ${BASE_IMAGE}
         COPY ["environments/base/base.pip","/opt/environments/base/"]
         RUN /opt/common-scripts/env-update base
-        COPY --from=env-cal /floe/ /
+        COPY --from=env-cal /floe/00/ /
+        COPY --from=env-cal /floe/01/ /
+        COPY --from=env-cal /floe/02/ /
         COPY --from=env-old /floe/ /
         "#);
     }
@@ -172,6 +185,7 @@ mod tests {
             environment: name.parse().unwrap(),
             files: vec![format!("environments/{name}/{name}.pip")],
             commands: Vec::new(),
+            layers: 1,
         };
         insta::assert_snapshot!(solved(&[stage("cal"), stage("Old")], "/solved"), @r#"
         ARG BASE_IMAGE
@@ -200,6 +214,7 @@ mod tests {
                 .map(|file| format!("environments/{file}"))
                 .to_vec(),
             commands: vec!["make".to_owned()],
+            layers: 1,
         };
         let text = stages(&[stage]);
         let copies = text.lines().filter(|line| line.starts_with("COPY"));

@@ -176,6 +176,7 @@ mod tests {
             environment: "cal".parse().unwrap(),
             files: vec!["environments/cal/cal.pip".to_owned()],
             commands: vec!["/opt/common-scripts/env-clone base cal".to_owned()],
+            layers: 1,
         }
     }
 

@@ -1,9 +1,13 @@
-//! The finished environment as a tree of its own, for a layer whose digest depends on the content alone.
+//! The finished environment as a tree of its own, or as several, for layers whose digests depend on the content alone.
 //!
 //! What varies between two installations of the same packages is removed: times, caches, the owner who happened to
 //! run the build, bytecode that holds the time of its source, and uv's notes on when it looked at a source.
 
+mod layers;
+mod owners;
+
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -11,16 +15,23 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use super::error::io_error;
 use super::tree::{self, AsItIs};
 use super::{EnvsError, Work, bytecode, kernelspec};
+use crate::image;
 
 /// The time of everything in a staged tree, in seconds since the epoch: the first moment of 1980, which zip files can
 /// still hold.
 pub const STAGED_TIME: i64 = 315_532_800;
 
-/// Moves the environment and its kernelspec to the same paths under `out`, ready for `COPY --from=… out/ /`.
+/// Moves the environment and its kernelspec to the same paths under `out`, ready for `COPY --from=… out/ /`; of several
+/// `layers` each below a directory of its own ([`image::layer`]), which may be empty.
 ///
-/// The directories above them are made like those that are there. Everything gets the owner of `$CONDA_DIR`.
-pub fn env_stage(work: Work<'_>, out: &Path) -> Result<(), EnvsError> {
+/// The directories above them are made like those that are there. Everything gets the owner of `$CONDA_DIR`, and is shared with
+/// its group as that is: a copy of the base environment is, and one that was installed is not yet.
+pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(), EnvsError> {
     let Work { layout, name, .. } = work;
+    let whole = match layers.get() {
+        1 => out.to_owned(),
+        several => out.join(image::layer(several - 1)),
+    };
     let prefix = layout.complete(name)?;
     if name.is_base() {
         return Err(EnvsError::StageBase);
@@ -35,8 +46,8 @@ pub fn env_stage(work: Work<'_>, out: &Path) -> Result<(), EnvsError> {
         .filter(|dir| dir.exists())
         .collect::<Vec<_>>();
     for dir in &moved {
-        let staged = staged_path(out, dir);
-        make_parents_alike(out, dir)?;
+        let staged = staged_path(&whole, dir);
+        make_parents_alike(&whole, dir)?;
         // Where the directory is part of a lower layer it cannot be renamed, whatever the file system.
         if fs::rename(dir, &staged).is_err() {
             tree::copy(dir, &staged, &AsItIs)?;
@@ -45,10 +56,20 @@ pub fn env_stage(work: Work<'_>, out: &Path) -> Result<(), EnvsError> {
     }
     let owner = fs::metadata(&layout.conda_dir).map_err(io_error(&layout.conda_dir))?;
     for dir in &moved {
-        let entries = tree::walk(&staged_path(out, dir))?;
-        entries
-            .par_iter()
-            .try_for_each(|entry| tree::set_owner(entry.path(), &owner).map_err(io_error(entry.path())))?;
+        let entries = tree::walk(&staged_path(&whole, dir))?;
+        entries.par_iter().try_for_each(|entry| {
+            let path = entry.path();
+            let alike = tree::set_owner(path, &owner).and_then(|()| tree::share(path, &owner));
+            alike.map_err(io_error(path))
+        })?;
+    }
+    if layers.get() > 1 {
+        layers::divide(
+            out,
+            &whole,
+            staged_path(Path::new(""), &layout.prefix(name)).as_path(),
+            layers.get(),
+        )?;
     }
     let mut entries = tree::walk(out)?;
     entries.reverse();

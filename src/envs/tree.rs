@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, lchown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -122,6 +122,27 @@ pub(super) fn set_owner(path: &Path, like: &fs::Metadata) -> io::Result<()> {
         fs::set_permissions(path, metadata.permissions())?;
     }
     Ok(())
+}
+
+/// Lets the group write where the owner may, if it may in the directory `like`, and else nowhere; what is made in a directory
+/// belongs to its group as it does there.
+pub(super) fn share(path: &Path, like: &fs::Metadata) -> io::Result<()> {
+    const GROUP_WRITES: u32 = 0o020;
+    const SET_GROUP: u32 = 0o2000;
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_symlink() {
+        return Ok(());
+    }
+    let mode = metadata.mode() & 0o7777;
+    let writes = (mode >> 3) & like.mode() & GROUP_WRITES;
+    let mut shared = mode & !GROUP_WRITES | writes;
+    if metadata.is_dir() {
+        shared = shared & !SET_GROUP | like.mode() & SET_GROUP;
+    }
+    if shared == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(shared))
 }
 
 fn copy_file(

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{PlanError, Solved};
+use super::{PlanError, Solved, layers};
 use crate::compose::{self, Body, ComposeError, Facts, Renderer, Stage};
 use crate::image;
 use crate::reference::MissionName;
@@ -151,8 +151,22 @@ fn require_frozen(environments: &[Environment], frozen: bool) -> Result<(), Spec
 }
 
 fn stages(environments: &[Environment], frozen: bool) -> Result<Vec<Stage>, SpecError> {
-    let stages = environments.iter();
-    stages.map(|environment| stage(environment, frozen)).collect()
+    let stages = environments.iter().map(|environment| stage(environment, frozen));
+    let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
+    if frozen {
+        let numbers = environments.iter().map(packages).collect::<Vec<_>>();
+        for (stage, layers) in stages.iter_mut().zip(layers::numbers(&numbers)) {
+            stage.layers = layers;
+        }
+    }
+    Ok(stages)
+}
+
+/// How many packages the environment's frozen spec names. One that cannot be read is told by who installs it.
+fn packages(environment: &Environment) -> usize {
+    let path = environment.solved.as_ref().or(environment.files.frozen.as_ref());
+    let frozen = path.and_then(|path| Frozen::load(path).ok());
+    frozen.map_or(0, |frozen| frozen.conda.len() + frozen.pip.len())
 }
 
 /// The stage of one environment: it copies the files that its recipe reads and no others, so that nothing else can make
@@ -197,5 +211,6 @@ fn copying(files: &EnvironmentFiles, read: &[PathBuf], commands: &[Step]) -> Res
         environment: files.name.clone(),
         files: read.iter().map(in_context).collect::<Result<_, SpecError>>()?,
         commands: commands.iter().map(|step| image::program(&step.to_string())).collect(),
+        layers: 1,
     })
 }

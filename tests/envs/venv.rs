@@ -2,8 +2,10 @@
 
 mod export;
 mod indexes;
+mod layers;
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -294,7 +296,7 @@ fn the_same_packages_are_staged_as_the_same_bytes() {
         place.create_from("x", None).unwrap();
         place.update_from("x", std::slice::from_ref(&list)).unwrap();
         kernel_setup(&place.layout, &[], &place.sink).unwrap();
-        env_stage(place.work(&name("x")), &out).unwrap();
+        env_stage(place.work(&name("x")), &out, NonZeroUsize::MIN).unwrap();
         assert!(
             place.layout.installed().unwrap().is_empty(),
             "the environment was not moved"
@@ -333,7 +335,7 @@ fn what_begins_as_the_base_environment_is_a_copy_of_it_while_that_is_what_was_fr
         let notes = format!("{:?}", &place.sink.events()[earlier..]);
         assert_eq!(notes.contains("cloning the environment base"), copied, "{notes}");
         kernel_setup(&place.layout, &[], &place.sink).unwrap();
-        env_stage(place.work(&x), &out).unwrap();
+        env_stage(place.work(&x), &out, NonZeroUsize::MIN).unwrap();
         let files = tree(&out);
         fs::remove_dir_all(&out).unwrap();
         files

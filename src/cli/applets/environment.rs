@@ -2,6 +2,7 @@
 //! are frozen, an environment is made of its frozen spec alone, and nothing is added to it.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
@@ -83,13 +84,16 @@ pub enum EnvironmentApplet {
         /// The environment
         environment: EnvironmentName,
     },
-    /// Move a finished environment below a directory, normalized, as one layer's content
+    /// Move a finished environment below a directory, normalized, as the content of a layer, or of several
     #[command(name = applet::ENV_STAGE)]
     EnvStage {
         /// The environment
         environment: EnvironmentName,
         /// The directory
         directory: PathBuf,
+        /// How many layers, which are 00, 01 … below it: the largest packages alone, the others in groups, the rest last
+        #[arg(long, value_name = "N", default_value = "1")]
+        layers: NonZeroUsize,
     },
     /// Register environments as Jupyter kernels; all of them, if none is named
     #[command(name = applet::KERNEL_SETUP)]
@@ -136,9 +140,11 @@ impl EnvironmentApplet {
             Self::EnvUpdate { environment, files } => update(machine, machine.work(&environment, events), &files),
             Self::EnvRun { environment, command } => become_command(machine, &environment, &command),
             Self::InstallCommon { environment } => install_common(machine, machine.work(&environment, events)),
-            Self::EnvStage { environment, directory } => {
-                Ok(envs::env_stage(machine.work(&environment, events), &directory)?)
-            }
+            Self::EnvStage {
+                environment,
+                directory,
+                layers,
+            } => Ok(envs::env_stage(machine.work(&environment, events), &directory, layers)?),
             Self::KernelSetup { environments } => {
                 envs::kernel_setup(layout, &environments, events)?;
                 Ok(())

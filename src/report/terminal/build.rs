@@ -16,6 +16,9 @@ const KEPT_LINES: usize = 40;
 /// How much of a step's line is shown where there is no terminal to fit it to.
 const PLAIN_COLUMNS: usize = 140;
 
+/// A layer that was taken over within this time needs no line of its own.
+const SHORT_PART_SECONDS: f64 = 1.0;
+
 /// What is known of the builds on display.
 #[derive(Default)]
 pub(super) struct BuildDisplay {
@@ -138,7 +141,7 @@ impl BuildDisplay {
             if !is_exit_code(error) {
                 lines.extend(show.section(Ink::Bad, "error", error));
             }
-        } else if show.verbose || !is_chore(name_given) {
+        } else if show.verbose || !(is_chore(name_given) || is_short_part(name_given, *time)) {
             let (ink, label, rest) = if *cached {
                 (Ink::Dim, "CACHED", name)
             } else {
@@ -248,6 +251,14 @@ fn is_exit_code(error: &str) -> bool {
 /// Whether a step is the builder's own preparation and not one of the Dockerfile's.
 fn is_chore(name: &str) -> bool {
     name.starts_with("[internal]")
+}
+
+/// Whether a step took over one of the many layers of an environment, and was done with it in no time.
+fn is_short_part(name: &str, seconds: f64) -> bool {
+    let part = name
+        .split_once("COPY --from=env-")
+        .and_then(|(_, rest)| rest.split_once(" /floe/"));
+    seconds < SHORT_PART_SECONDS && part.is_some_and(|(_, rest)| rest.trim_end() != "/")
 }
 
 fn name(image: &str, show: Show) -> String {

@@ -13,6 +13,9 @@ const FROZEN: &str = "missions/sky/environments/sky/sky-frozen.yml";
 /// A mission with an environment of conda and pip packages, and a clone of it.
 fn sky() -> Workshop {
     let repository = Workshop::new();
+    for file in ["science.pip", "base-frozen.yml", "base-frozen.lock"] {
+        fs::remove_file(repository.path().join("common/common-env").join(file)).unwrap();
+    }
     repository.write(
         "missions/sky/Dockerfile.custom.tera",
         "{{ env_stages }}\n\nFROM {{ common_image }}\n{{ env_layers }}\n\
