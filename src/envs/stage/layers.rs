@@ -140,7 +140,7 @@ mod tests {
             bytes in prop::option::of(prop_oneof![1..LARGE, LARGE..100 * LARGE]),
             layers in 3..40_usize,
         ) {
-            let name = place.get(&packages.keys().collect::<Vec<_>>()).to_string();
+            let name = (*place.get(&packages.keys().collect::<Vec<_>>())).clone();
             let mut other = packages.clone();
             match bytes {
                 Some(bytes) => drop(other.insert(name, bytes)),

@@ -161,3 +161,23 @@ fn a_layer_is_told_of_once_when_it_is_pushed() {
     ];
     assert_eq!(shown(PLAIN, &events), "      PUSHED 0123456789ab  1.00 kB\n");
 }
+
+#[test]
+fn a_layer_of_an_environment_that_is_taken_over_in_no_time_has_no_line() {
+    let finished = |name: &str, seconds: f64| Event::StepFinished {
+        image: "mission roman".to_owned(),
+        step: name.to_owned(),
+        name: name.to_owned(),
+        seconds,
+        cached: false,
+        error: None,
+    };
+    let events = [
+        finished("[floe-finished 2/9] COPY --from=env-cal /floe/00/ /", 2.0),
+        finished("[floe-finished 3/9] COPY --from=env-cal /floe/01/ /", 0.1),
+        finished("[floe-finished 4/9] COPY --from=env-old /floe/ /", 0.1),
+    ];
+    let shown = shown(PLAIN, &events);
+    assert!(shown.contains("/floe/00/") && shown.contains("/floe/ /"), "{shown}");
+    assert!(!shown.contains("/floe/01/"), "{shown}");
+}
