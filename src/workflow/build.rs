@@ -90,10 +90,13 @@ pub async fn images(
         refresh: options.refresh && !workplace.settings.use_frozen,
         ..workplace.options(&plan)?
     };
+    // Which commits are not named is said of all images, once.
+    let doubt = how.doubt.take();
     if !workplace.settings.use_frozen {
         how.built = solve::ahead(workplace, missions, options, &how, interrupts).await?;
         plan = workplace.plan(missions)?;
     }
+    how.doubt = doubt;
     let built = solve::carried_out(workplace, &plan, &how, interrupts).await?;
     Ok(BuiltPlan { plan, built })
 }

@@ -1,5 +1,7 @@
 //! What builds refuse and warn of, and how they end early.
 
+use std::process::Command;
+
 use super::case::{Case, m};
 use crate::fault::{Explained as _, Kind};
 use crate::reference::Digest;
@@ -122,4 +124,63 @@ fn a_mission_that_nobody_named_is_asked_for_with_those_there_are() {
     assert!(error.hint().unwrap().starts_with("name one of m, "));
     assert_eq!(case.workplace.missions(true, &[]).unwrap(), [m()]);
     assert!(case.workplace.missions(false, &["Not one".to_owned()]).is_err());
+}
+
+#[tokio::test]
+async fn a_script_that_replaces_one_of_floes_own_is_named() {
+    let case = Case::new();
+    case.write("common/common-scripts/env-update", "#! /bin/sh\n");
+    case.write("common/common-scripts/our-own", "#! /bin/sh\n");
+    case.build().await;
+    let named = "common/common-scripts/env-update replaces floe's own in images";
+    assert_eq!(case.warnings(), [named]);
+}
+
+#[tokio::test]
+async fn what_nobody_reads_is_named_where_the_mission_is_built() {
+    let case = Case::new();
+    for file in ["requirements.txt", "old-frozen.yml", "tests/import"] {
+        case.write(&format!("missions/m/environments/e/{file}"), "scipy\n");
+    }
+    // What is there is read, however another file is called.
+    std::fs::remove_file(case.path("missions/m/environments/e/tests/imports")).unwrap();
+    case.build().await;
+    let mut warnings = case.warnings();
+    warnings.sort();
+    let named = |file: &str| format!("missions/m/environments/e/{file} is read by nobody");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for (text, file) in warnings
+        .iter()
+        .zip(["old-frozen.yml", "requirements.txt", "tests/import"])
+    {
+        assert!(text.starts_with(&named(file)), "{warnings:?}");
+    }
+}
+
+#[tokio::test]
+async fn that_no_commit_can_be_named_is_said_once_and_stops_no_build() {
+    let case = Case::new();
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        let mut command = Command::new("git");
+        let output = command
+            .arg("-C")
+            .arg(case.path(""))
+            .args(identity)
+            .args(arguments)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "all"]);
+    // As a clone of depth 1 has it.
+    case.write(".git/shallow", &git(&["rev-parse", "HEAD"]));
+    let built = case.build().await;
+    assert_eq!(built.built.len(), 2);
+    let warnings = case.warnings();
+    assert!(
+        matches!(warnings.as_slice(), [text] if text.starts_with("images get no tag of the commit") && text.contains("shallow")),
+        "{warnings:?}"
+    );
 }
