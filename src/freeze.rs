@@ -20,6 +20,7 @@ use crate::image::label;
 use crate::plan::{self, FrozenFile, ImagePlan};
 use crate::reference::{Digest, EnvironmentName};
 use crate::repository::Repository;
+use crate::scratch::Scratch;
 use crate::spec::SpecError;
 use crate::spec::changes::Changes;
 use crate::spec::frozen::Frozen;
@@ -212,8 +213,8 @@ pub async fn solve(
     Ok(Some(specs.collect::<Result<_, _>>()?))
 }
 
-fn scratch() -> Result<tempfile::TempDir, FreezeError> {
-    tempfile::tempdir().map_err(|source| FreezeError::Directory {
+fn scratch() -> Result<Scratch, FreezeError> {
+    Scratch::create().map_err(|source| FreezeError::Directory {
         path: std::env::temp_dir(),
         source,
     })

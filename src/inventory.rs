@@ -16,6 +16,7 @@ use crate::reference::EnvironmentName;
 use crate::repository::Repository;
 use crate::sbom::debian::{self, DebianPackage, Distribution};
 use crate::sbom::{self, Contents, Licences, Recorded};
+use crate::scratch::Scratch;
 use crate::spec::SpecError;
 use crate::spec::frozen::Frozen;
 use crate::state::{FileError, State};
@@ -168,7 +169,7 @@ async fn system(
     image: &Built,
     engine: &dyn Engine,
 ) -> Result<Option<(Distribution, Vec<DebianPackage>)>, InventoryError> {
-    let scratch = tempfile::tempdir().map_err(FileError::of(&std::env::temp_dir()))?;
+    let scratch = Scratch::create().map_err(FileError::of(&std::env::temp_dir()))?;
     let request = ContainerRequest {
         image: image.id.to_string(),
         entrypoint: Some(Vec::new()),

@@ -41,6 +41,7 @@ pub(crate) mod repository;
 pub mod run;
 pub mod sbom;
 pub(crate) mod scaffold;
+pub(crate) mod scratch;
 pub(crate) mod secrets;
 pub mod server;
 pub mod sops;

@@ -12,14 +12,15 @@ mod error;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rustix::fs::{FsWord, OFlags, statfs};
+use rustix::fs::{FsWord, statfs};
 
 pub use self::error::PrivateError;
+use crate::scratch;
 
 /// A directory in memory. Dropping it removes it with all that is in it.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl PrivateDirectory {
         let mut refused = None;
         let in_memory = places.iter().filter(|place| is_in_memory(place)).collect::<Vec<_>>();
         for place in &in_memory {
-            sweep(place);
+            scratch::sweep(place, PREFIX);
         }
         for place in in_memory {
             match Self::within(place) {
@@ -61,7 +62,7 @@ impl PrivateDirectory {
             let made = DirBuilder::new().mode(0o700).create(&path);
             made.map_err(PrivateError::of(&path))?;
             // Until it is locked, another call may take it for one that a dead process has left.
-            if let Some(lock) = locked(&path) {
+            if let Some(lock) = scratch::locked(&path).map_err(PrivateError::of(&path))? {
                 break (path, lock);
             }
         };
@@ -148,31 +149,10 @@ fn is_in_memory(path: &Path) -> bool {
     statfs(path).is_ok_and(|system| matches!(system.f_type, TMPFS | RAMFS))
 }
 
-/// The lock on a directory, if nobody else has it and the directory is still there.
-fn locked(path: &Path) -> Option<File> {
-    let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits();
-    let mut options = OpenOptions::new();
-    let directory = options.read(true).custom_flags(flags.cast_signed()).open(path).ok()?;
-    directory.try_lock().ok()?;
-    let (held, there) = (directory.metadata().ok()?, fs::symlink_metadata(path).ok()?);
-    (held.ino() == there.ino() && held.dev() == there.dev()).then_some(directory)
-}
-
-/// Removes what dead processes of this user have left in `place`.
-fn sweep(place: &Path) {
-    let own = rustix::process::geteuid().as_raw();
-    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
-            && entry.metadata().is_ok_and(|about| about.is_dir() && about.uid() == own);
-        let lock = is_ours.then(|| locked(&entry.path())).flatten();
-        if lock.is_some() {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     fn pid_is_gone(pid: u32) -> bool {
@@ -202,7 +182,7 @@ mod tests {
         let left = place.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
         fs::create_dir(&left).unwrap();
         fs::write(left.join("a"), "text").unwrap();
-        sweep(place);
+        scratch::sweep(place, PREFIX);
         assert!(file.exists() && !left.exists());
     }
 
