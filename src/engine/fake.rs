@@ -42,6 +42,8 @@ pub struct Run {
     pub farewell: Option<Vec<Event>>,
     /// The files it holds at its end, by absolute path.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// Whether copying them out has no end.
+    pub endless: bool,
     /// What it changed in its image.
     pub changes: Vec<Change>,
 }
@@ -58,6 +60,7 @@ impl Default for Run {
             }),
             farewell: None,
             files: BTreeMap::new(),
+            endless: false,
             changes: Vec::new(),
         }
     }

@@ -216,6 +216,24 @@ mod tests {
     }
 
     #[test]
+    fn what_jupyter_does_not_open_is_not_run_though_there_is_a_notebook_in_it() {
+        let notebook = r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": "x = 'é'"}]}"#;
+        assert!(Notebook::parse(notebook.as_bytes()).is_ok());
+        let marked = format!("\u{feff}{notebook}").into_bytes();
+        let latin = notebook.chars().map(|c| u8::try_from(c).unwrap()).collect::<Vec<_>>();
+        let wide = notebook.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        for (bytes, reason) in [
+            (marked, "it begins with a byte order mark"),
+            (latin, "invalid unicode code point"),
+            (wide, "not a notebook"),
+            (format!("{notebook}\n{notebook}").into_bytes(), "trailing characters"),
+        ] {
+            let error = Notebook::parse(&bytes).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
     fn a_notebook_of_an_earlier_format_is_brought_to_format_4() {
         let text = r#"{"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"}, "worksheets": [{"cells": [
             {"cell_type": "heading", "level": 2, "source": ["A", " title"]},

@@ -23,6 +23,18 @@ pub(super) async fn copy(
     watch: &Watch<'_>,
     events: &dyn Sink,
 ) {
+    copy_within(COPY_TIMEOUT, trial, container, containers, watch, events).await;
+}
+
+/// The same, which may take as long as `limit`.
+pub(super) async fn copy_within(
+    limit: Duration,
+    trial: &Trial,
+    container: &Container,
+    containers: &dyn Containers,
+    watch: &Watch<'_>,
+    events: &dyn Sink,
+) {
     let wanted = Wanted {
         files: Some(watch.notebooks.clone()),
         limit: ARTIFACT_LIMIT,
@@ -31,14 +43,11 @@ pub(super) async fn copy(
         return;
     }
     let copy = containers.copy_out(container, ARTIFACTS_DIRECTORY, trial.directory.clone(), &wanted);
-    let text = match timeout(COPY_TIMEOUT, copy).await {
+    let text = match timeout(limit, copy).await {
         Ok(Ok(true)) => return,
         Ok(Ok(false)) => "there is more than 1 GiB beside the executed notebooks; not all of them were kept".to_owned(),
         Ok(Err(error)) => format!("the executed notebooks could not be kept: {error}"),
-        Err(_) => format!(
-            "the executed notebooks could not be kept within {} s",
-            COPY_TIMEOUT.as_secs()
-        ),
+        Err(_) => format!("the executed notebooks could not be kept within {} s", limit.as_secs()),
     };
     events.emit(Event::Warning { text });
 }

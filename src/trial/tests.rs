@@ -1,5 +1,7 @@
 //! A trial against an engine in memory: what becomes of a container's output and end.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 
 use super::*;

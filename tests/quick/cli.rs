@@ -98,7 +98,10 @@ fn an_environment_variable_wins_over_setup_env_and_a_flag_over_both() {
 fn a_frozen_build_without_its_frozen_spec_names_the_file_and_what_to_do() {
     let repository = tiny();
     let refused = repository.floe(&["compose", "tiny", "--use-frozen", "1"]).expect(3);
-    refused.says(&["environments/small/small-frozen.yml is missing", "--use-frozen 0"]);
+    refused.says(&[
+        "environments/small/small-frozen.yml is missing",
+        "hint: `floe build tiny --use-frozen 0`",
+    ]);
 }
 
 #[test]
@@ -107,6 +110,24 @@ fn a_mission_without_anything_to_build_says_what_it_could_hold() {
     repository.write("missions/empty/README", "");
     let refused = repository.floe(&["compose", "empty"]).expect(3);
     refused.says(&["missions/empty holds nothing to build", "Dockerfile.custom"]);
+}
+
+#[test]
+fn the_files_that_a_list_names_are_copied_to_where_it_names_them() {
+    let repository = tiny();
+    let small = "missions/tiny/environments/small";
+    repository.write(
+        &format!("{small}/small.pip"),
+        "-r sub/more.txt\n-c ../limits.txt\nsix\n",
+    );
+    repository.write(&format!("{small}/sub/more.txt"), "tabulate\n");
+    repository.write("missions/tiny/environments/limits.txt", "six<2\n");
+    let composed = repository.floe(&["compose", "tiny"]).expect(0);
+    composed.prints(&[
+        "COPY [\"environments/small/small.pip\",\"/opt/environments/small/\"]",
+        "COPY [\"environments/small/sub/more.txt\",\"/opt/environments/small/sub/\"]",
+        "COPY [\"environments/limits.txt\",\"/opt/environments/\"]",
+    ]);
 }
 
 #[test]

@@ -91,7 +91,10 @@ fn the_reports_of_the_last_run_are_made_again() {
         true,
     );
     let ended = repository.floe(&["report"]).expect(100);
-    ended.says(&["Report: .floe/runs/20300102T000000Z-tiny-bbbbbb/report.html"]);
+    ended.says(&[
+        "Report: .floe/runs/20300102T000000Z-tiny-bbbbbb/report.html",
+        "what is reported did not pass: 1 test run: 0 passed, 1 failed",
+    ]);
     for name in ["report.html", "junit.xml", "summary.md"] {
         assert!(
             fs::read_to_string(last.join(name)).unwrap().contains("new.ipynb"),

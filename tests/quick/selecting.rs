@@ -328,3 +328,11 @@ fn who_names_a_notebook_of_somebody_elses_image_as_a_word_is_told_the_option() {
         assert!(said.contains(option), "{said}");
     }
 }
+
+#[test]
+fn options_for_images_of_others_are_refused_beside_a_mission() {
+    for option in [&["--imports", "numpy"][..], &["--notebooks", "."], &["--server"]] {
+        let words = [&["test", "tiny"], option].concat();
+        tiny().floe(&words).expect(2).says(&["--image"]);
+    }
+}

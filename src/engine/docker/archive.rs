@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(files(target.path()), ["first"]);
         // What nobody wants is read as well: a file without an end must not keep anybody waiting.
         let wanted = Wanted {
-            files: Some(BTreeSet::from(["last".into()])),
+            files: Some(BTreeSet::from(["first".into()])),
             limit: 9,
         };
         assert!(!unpack(&bytes[..], target.path(), &wanted).unwrap());

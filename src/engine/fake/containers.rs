@@ -71,7 +71,15 @@ impl Containers for Fake {
         destination: PathBuf,
         wanted: &Wanted,
     ) -> Result<bool, EngineError> {
-        let state = self.call("copy_out", &format!("{} {path}", container.id))?;
+        let endless = self
+            .call("copy_out", &format!("{} {path}", container.id))?
+            .container("copy out of", container)?
+            .run
+            .endless;
+        if endless {
+            std::future::pending::<()>().await;
+        }
+        let state = self.state();
         let below = format!("{}/", path.trim_end_matches('/'));
         let mut left = wanted.limit;
         for (file, content) in &state.container("copy out of", container)?.run.files {

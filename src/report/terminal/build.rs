@@ -258,7 +258,7 @@ fn is_short_part(name: &str, seconds: f64) -> bool {
     let part = name
         .split_once("COPY --from=env-")
         .and_then(|(_, rest)| rest.split_once(" /floe/"));
-    seconds < SHORT_PART_SECONDS && part.is_some_and(|(_, rest)| rest.trim_end() != "/")
+    seconds < SHORT_PART_SECONDS && part.is_some_and(|(_, rest)| rest.trim() != "/")
 }
 
 fn name(image: &str, show: Show) -> String {

@@ -116,7 +116,9 @@ mod tests {
             Duration::from_millis(5),
         );
         let said = || String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let begun = Instant::now();
         while said().lines().count() < 3 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it is said no more");
             thread::yield_now();
         }
         lock(&model).tasks.clear();

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, m};
+use crate::engine::Images as _;
 use crate::engine::fake::Run;
 use crate::event::Verdict;
+use crate::image::label;
 use crate::workflow::{BuildOptions, Interrupt, WorkflowError, build, freeze};
 
 fn frozen(case: &Case) -> Option<String> {
@@ -19,6 +21,7 @@ async fn a_floating_build_freezes_what_it_came_to() {
     let written = build(&case.workplace, &[m()], options, &case.interrupts).await.unwrap();
     assert_eq!(written.unwrap().len(), 1);
     assert!(frozen(&case).unwrap().contains("numpy==2.0"));
+    assert_eq!(case.engine.labelled(label::FREEZE).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -184,4 +187,19 @@ async fn a_frozen_spec_in_other_words_builds_nothing() {
     case.write("missions/m/environments/e/e-frozen.yml", &text);
     build(&frozen_build, &[m()], options, &case.interrupts).await.unwrap();
     assert_eq!(case.engine.builds().len(), builds);
+}
+
+#[tokio::test]
+async fn a_frozen_spec_without_builds_stops_no_build_and_is_replaced_by_a_floating_one() {
+    let text = "name: e\nchannels: [conda-forge]\ndependencies:\n  - python=3.11.2\n  - numpy=1.26.4\n";
+    for (use_frozen, line) in [("0", "- numpy==2.0"), ("1", "- numpy=1.26.4")] {
+        let case = Case::with(&[("USE_FROZEN", use_frozen)]);
+        case.write("missions/m/environments/e/e-frozen.yml", text);
+        floats(&case, "2.0", BuildOptions::default()).await;
+        assert!(frozen(&case).unwrap().contains(line), "{:?}", frozen(&case));
+        // What the warning in a frozen build tells people to type.
+        case.next_export_holds("2.1");
+        freeze(&case.workplace, &[m()], &case.interrupts).await.unwrap();
+        assert!(frozen(&case).unwrap().contains("numpy=="), "{:?}", frozen(&case));
+    }
 }

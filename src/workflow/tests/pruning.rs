@@ -118,3 +118,22 @@ async fn a_container_whose_call_was_killed_goes() {
     let (held, _) = workflow::held(&case.workplace, &kept()).await.unwrap();
     assert_eq!(going(&held, HeldKind::Container), ["old"]);
 }
+
+#[tokio::test]
+async fn what_a_killed_freeze_has_left_at_the_engine_goes() {
+    let case = Case::new();
+    let labels = [(label::FREEZE.to_owned(), "1".to_owned())].into();
+    let left = case.engine.add_image("<none>:<none>", labels);
+    let (held, _) = workflow::held(
+        &case.workplace,
+        &Keep {
+            shared: false,
+            ..kept()
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(going(&held, HeldKind::Image).len(), 1, "{held:?}");
+    workflow::prune(&case.workplace, &held).await.unwrap();
+    assert!(case.engine.image(left.as_str()).await.unwrap().is_none());
+}

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::case::{Case, filtered, m, numpy};
-use crate::event::Part;
+use crate::event::{Part, Verdict};
 use crate::fault::Explained as _;
 use crate::reference::{TestId, TestKind};
 use crate::suite::selection::Selection;
@@ -81,6 +81,32 @@ fn a_script_of_the_mission_is_its_own_test_and_needs_its_run_bit() {
     let choice = choose(&case.workplace, &m(), &Asked::default()).unwrap();
     assert!(choice.script);
     assert_eq!(choice.expected, [TestId::of_mission("m"), numpy()]);
+}
+
+#[tokio::test]
+async fn a_mission_and_an_environment_of_one_name_each_have_their_own_script() {
+    let case = Case::new();
+    case.write("missions/m/environments/m/m.pip", "numpy\n");
+    for script in ["missions/m/environments/test", "missions/m/environments/m/tests/test"] {
+        case.write(script, "#! /bin/sh\n");
+        std::fs::set_permissions(case.path(script), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let (of_mission, of_environment) = (TestId::of_mission("m"), TestId::script("m"));
+    let choice = choose(&case.workplace, &m(), &Asked::default()).unwrap();
+    assert_eq!(choice.expected, [of_mission.clone(), numpy(), of_environment.clone()]);
+    let alone = Asked {
+        selection: Selection {
+            environments: vec!["m".parse().unwrap()],
+            ..Selection::default()
+        },
+        ..Asked::default()
+    };
+    let choice = choose(&case.workplace, &m(), &alone).unwrap();
+    assert_eq!((choice.expected, choice.script), (vec![of_environment], false));
+    // What the mission's script says of itself says nothing of the environment's.
+    case.build().await;
+    case.next_run(&[(&of_mission, Verdict::Passed), (&numpy(), Verdict::Passed)]);
+    assert!(!case.test(&Asked::default()).await.unwrap().passed());
 }
 
 #[test]

@@ -108,7 +108,8 @@ fn no_notebook_makes_itself_pass_by_any_of_twenty_ways() {
         add(&repository, "forger", &file, &source);
     }
     repository.floe(&["build", "forger"]).expect(0);
-    let all = repository.floe(&["test", "forger"]).expect(100);
+    // What stops the agent stops it for good.
+    let all = repository.floe(&["test", "forger", "--run-timeout", "5m"]).expect(100);
     let outcome = last(&repository);
     assert!(!outcome.passed);
     let failures = failures(&outcome);
