@@ -26,6 +26,7 @@ pub(crate) mod image;
 pub(crate) mod imprint;
 pub(crate) mod inventory;
 pub mod kernel;
+pub mod layers;
 pub mod memo;
 pub mod mount;
 pub mod packages;

@@ -4,6 +4,7 @@
 mod artifact;
 mod blobs;
 mod identity;
+mod layers;
 mod referrers;
 mod refusal;
 mod remote;
@@ -12,6 +13,7 @@ mod requests;
 use async_trait::async_trait;
 
 pub use self::artifact::{Artifact, Content};
+pub use self::layers::{Assembled, Blob, Destination, Layers};
 pub use self::remote::Remote;
 use crate::fault::{Explained, Kind, Trouble};
 use crate::reference::{Digest, ImageReference, ImageTag};

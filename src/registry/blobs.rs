@@ -13,38 +13,45 @@ use super::{Artifact, RegistryError};
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference};
 
+/// The media type of what is sent, whatever it is.
+pub(super) const BYTES: &str = "application/octet-stream";
+
 impl Remote {
     /// Sends those parts of an artifact that the repository of `image` does not have.
     pub(super) async fn send_parts(&self, image: &ImageReference, artifact: &Artifact) -> Result<(), RegistryError> {
         for part in std::iter::once(&artifact.config).chain(&artifact.layers) {
             let digest = part.digest();
-            if self.has_blob(image, &digest).await? {
-                continue;
+            if !self.has_blob(image, &digest).await? {
+                self.send_bytes(image, &digest, &part.bytes).await?;
             }
-            let send = || async {
-                let place = self.begin(image).await?;
-                let end = upload(image.as_str(), image.repository(), ended(&place, &digest));
-                let end = Request {
-                    method: Method::PUT,
-                    ..end
-                };
-                let end = end.body("application/octet-stream", part.bytes.clone());
-                self.requests.once(&end, &[]).await.map(drop)
-            };
-            self.requests.patiently(send).await?;
         }
         Ok(())
     }
 
+    /// Sends what is in memory.
+    pub(super) async fn send_bytes(
+        &self,
+        image: &ImageReference,
+        digest: &Digest,
+        bytes: &Bytes,
+    ) -> Result<(), RegistryError> {
+        let send = || async {
+            let place = self.begin(image).await?;
+            let end = end(image, &place, digest).body(BYTES, bytes.clone());
+            self.requests.once(&end, &[]).await.map(drop)
+        };
+        self.requests.patiently(send).await
+    }
+
     /// Begins an upload. Returns where it is to go.
-    async fn begin(&self, image: &ImageReference) -> Result<String, Fault> {
+    pub(super) async fn begin(&self, image: &ImageReference) -> Result<String, Fault> {
         let request = upload(image.as_str(), image.repository(), String::new());
         let begun = self.requests.once(&request, &[]).await?;
         let nowhere = || request.failed("it does not say where an upload goes".to_owned(), Trouble::Foreign);
         Ok(place(&begun.headers).ok_or_else(nowhere)?)
     }
 
-    async fn has_blob(&self, image: &ImageReference, digest: &Digest) -> Result<bool, RegistryError> {
+    pub(super) async fn has_blob(&self, image: &ImageReference, digest: &Digest) -> Result<bool, RegistryError> {
         let request = Request::get(image.as_str(), image.repository(), format!("blobs/{digest}"));
         let request = Request {
             method: Method::HEAD,
@@ -75,6 +82,14 @@ impl Remote {
         self.requests.patiently(read).await
     }
 
+    /// Asks to make a blob of the repository `from` known in that of `target`. Returns whether it is: a registry may refuse
+    /// to, or not know how, or not have it any more.
+    pub(super) async fn mounted(&self, target: &ImageReference, digest: &Digest, from: &str) -> bool {
+        let mount = format!("?mount={digest}&from={from}");
+        let mount = upload(target.as_str(), target.repository(), mount);
+        matches!(self.requests.ask(&mount, &[]).await, Ok(answer) if answer.status.as_u16() == 201)
+    }
+
     /// Has a blob in the repository of `target`: the registry makes it known there, or it is sent once more.
     pub(super) async fn copy_blob(
         &self,
@@ -85,23 +100,16 @@ impl Remote {
         if self.has_blob(target, &blob.digest).await? {
             return Ok(());
         }
-        let mount = format!("?mount={}&from={}", blob.digest, from.repository());
-        let mount = upload(target.as_str(), target.repository(), mount);
-        // A registry may refuse to, or not know how.
-        if matches!(self.requests.ask(&mount, &[]).await, Ok(answer) if answer.status.as_u16() == 201) {
+        if self.mounted(target, &blob.digest, from.repository()).await {
             return Ok(());
         }
         let send = || async {
             let get = Request::get(from.as_str(), from.repository(), format!("blobs/{}", blob.digest));
             let content = self.requests.streamed(&get).await?;
             let place = self.begin(target).await?;
-            let put = upload(target.as_str(), target.repository(), ended(&place, &blob.digest));
-            let put = Request {
-                method: Method::PUT,
-                ..put
-            };
+            let put = end(target, &place, &blob.digest);
             let put = put.header("content-length", blob.size.to_string());
-            let put = put.header("content-type", "application/octet-stream");
+            let put = put.header("content-type", BYTES);
             let body = Body::wrap_stream(content.bytes_stream());
             self.requests.once_with(&put, body, &[]).await.map(drop)
         };
@@ -119,10 +127,14 @@ pub(super) fn upload<'a>(image: &'a str, repository: &'a str, place: String) -> 
     Request::new(Method::POST, image, repository, Access::Push, place)
 }
 
-/// Where an upload ends.
-fn ended(place: &str, digest: &Digest) -> String {
+/// The request that ends the upload at `place`.
+pub(super) fn end<'a>(image: &'a ImageReference, place: &str, digest: &Digest) -> Request<'a> {
     let separator = if place.contains('?') { '&' } else { '?' };
-    format!("{place}{separator}digest={digest}")
+    let place = format!("{place}{separator}digest={digest}");
+    Request {
+        method: Method::PUT,
+        ..upload(image.as_str(), image.repository(), place)
+    }
 }
 
 /// Where a registry says that an upload goes.

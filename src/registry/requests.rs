@@ -158,9 +158,29 @@ impl Requests {
     /// Asks once. What was let in before and is not any more is let in again.
     pub(super) async fn once(&self, request: &Request<'_>, expected: &[u16]) -> Result<Answer, Fault> {
         let limit = Some(ANSWER_TIMEOUT + Duration::from_millis(request.body.len() as u64 / SLOWEST));
-        let mut answer = self.send(request, request.body.clone().into(), limit).await?;
+        let body = || request.body.clone().into();
+        self.attempt(request, (body, limit), expected).await
+    }
+
+    /// The same with a body that takes as long as it takes.
+    pub(super) async fn once_from(
+        &self,
+        request: &Request<'_>,
+        body: impl Fn() -> Body + Send,
+        expected: &[u16],
+    ) -> Result<Answer, Fault> {
+        self.attempt(request, (body, None), expected).await
+    }
+
+    async fn attempt(
+        &self,
+        request: &Request<'_>,
+        (body, limit): (impl Fn() -> Body + Send, Option<Duration>),
+        expected: &[u16],
+    ) -> Result<Answer, Fault> {
+        let mut answer = self.send(request, body(), limit).await?;
         if answer.status() == StatusCode::UNAUTHORIZED && self.enter(request, answer.headers()).await? {
-            answer = self.send(request, request.body.clone().into(), limit).await?;
+            answer = self.send(request, body(), limit).await?;
         }
         read(request, answer, expected).await
     }

@@ -26,6 +26,7 @@ mod releasing;
 mod reports;
 mod secrets;
 mod selecting;
+mod sending;
 mod supervise;
 mod tidy;
 mod unreliable;

@@ -14,7 +14,7 @@ use crate::artifacts::{image, pushed, remote, tag};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-fn refusal(status: u16, code: &str) -> Reply {
+pub fn refusal(status: u16, code: &str) -> Reply {
     Reply::new(
         status,
         JSON,
@@ -23,7 +23,7 @@ fn refusal(status: u16, code: &str) -> Reply {
 }
 
 /// A registry that turns the first `times` requests that are `hit` as `turn` says.
-fn failing(
+pub fn failing(
     times: usize,
     hit: impl Fn(&Passing) -> bool + Send + 'static,
     turn: impl Fn() -> Turn + Send + 'static,
@@ -38,12 +38,12 @@ fn failing(
     })
 }
 
-fn is(method: &'static str, part: &'static str) -> impl Fn(&Passing) -> bool + Send + Clone {
+pub fn is(method: &'static str, part: &'static str) -> impl Fn(&Passing) -> bool + Send + Clone {
     move |request| request.method == method && request.path.contains(part)
 }
 
 /// A client that does not wait for long.
-fn impatient(proxy: &Proxy) -> Remote {
+pub fn impatient(proxy: &Proxy) -> Remote {
     remote(&proxy.address("hub/m")).pausing(&[Duration::from_millis(10); 2])
 }
 
@@ -60,10 +60,10 @@ async fn arrived(proxy: &Proxy) -> bool {
     artifact.is_some_and(|artifact| artifact == image())
 }
 
-type Fault = fn() -> Turn;
+pub type Fault = fn() -> Turn;
 
 /// Ways to fail, and what is hit by them.
-fn faults() -> Vec<(&'static str, &'static str, Fault)> {
+pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     let broken: Fault = || Turn::Answer(Reply::new(500, ("Content-Type", "text/html"), "<html>no</html>"));
     let unavailable: Fault = || Turn::Answer(refusal(503, "UNAVAILABLE"));
     let busy: Fault = || Turn::Answer(refusal(429, "TOOMANYREQUESTS"));
@@ -181,7 +181,7 @@ async fn an_answer_that_is_not_what_its_digest_says_is_asked_for_again_and_never
 }
 
 /// A registry that lets nobody in without a token, which is good for `uses` requests. Counts the tokens that it gave.
-fn guarded(uses: usize) -> (Proxy, Arc<AtomicUsize>) {
+pub fn guarded(uses: usize) -> (Proxy, Arc<AtomicUsize>) {
     let given = Arc::new(AtomicUsize::new(0));
     let (count, mut left) = (Arc::clone(&given), Vec::new());
     let proxy = Proxy::new(move |request| {

@@ -69,7 +69,8 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         "engine",
         &["context", "event", "fault", "image", "mount", "reference", "values"],
     ),
-    ("registry", &["engine", "fault", "reference"]),
+    ("layers", &["reference", "state"]),
+    ("registry", &["engine", "fault", "layers", "reference"]),
     (
         "envs",
         &[
