@@ -17,6 +17,7 @@ use std::str::FromStr;
 
 use crate::address;
 use crate::fault::{Explained, Kind, Place};
+use crate::layers::Compression;
 use crate::mount::Mount;
 use crate::quantity::{self, Limit, Size};
 use crate::reference::{ImageReference, MissionName, OwnTag, ReferenceError, RegistryPath};
@@ -57,6 +58,8 @@ pub struct Settings {
     pub registry: Option<RegistryPath>,
     /// What else pushed images are called there, each once.
     pub tags: Vec<OwnTag>,
+    /// How the layers of pushed images are compressed.
+    pub compression: Compression,
     /// What signs evidence, and what evidence must be signed by.
     pub signing: Signing,
     /// The site's own gates before a push, by their shell commands.
@@ -243,6 +246,7 @@ pub fn resolve(
         },
         registry: values.parsed("REGISTRY", named)?,
         tags: values.parsed("IMAGE_TAG", tags)?.unwrap_or_default(),
+        compression: values.parsed("LAYER_COMPRESSION", str::parse)?.unwrap_or_default(),
         signing: Signing {
             key: values.path("SIGNING_KEY")?,
             password: values.values["COSIGN_PASSWORD"].0.clone(),

@@ -14,6 +14,7 @@ mod images;
 mod kubernetes;
 mod left;
 mod member;
+mod pieces;
 mod podman;
 
 use std::sync::Arc;
@@ -27,10 +28,11 @@ pub use self::containers::{
 pub use self::directions::{Directions, EngineName};
 pub use self::disk::{About, Builder, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
-pub use self::images::{Credentials, Image, Images, Listed};
+pub use self::images::{Credentials, Export, Image, Images, Listed};
 pub use self::kubernetes::{Cluster, JobSettings, JobSettingsError, Surroundings};
 pub use self::left::{LeftRun, LeftRuns};
 pub use self::member::Member;
+pub use self::pieces::Pieces;
 
 /// An engine that keeps images, builds them, runs them, and lets people in.
 pub trait Engine: Images + Builds + Containers + Consoles + Disk {}

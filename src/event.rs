@@ -114,11 +114,11 @@ pub enum Event {
     },
     /// A layer of an image is on its way to a registry.
     PushProgress {
-        /// The layer, as the engine names it.
+        /// The layer, as the engine names it, or by the beginning of the digest of its content.
         layer: String,
-        /// What the engine says of it, e.g. `Pushing` or `Layer already exists`.
+        /// What becomes of it, e.g. `Compressing`, `Pushing` or `Layer already exists`.
         status: String,
-        /// Bytes sent.
+        /// Bytes sent, or compressed.
         sent: u64,
         /// Bytes in all; 0 where the engine does not say.
         total: u64,

@@ -3,6 +3,7 @@
 
 mod candidate;
 mod error;
+mod shipping;
 
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use crate::engine::{Credentials, Images};
 use crate::event::{Event, Sink};
 use crate::fault::{Explained as _, Kind};
 use crate::reference::{Digest, ImageTag, OwnTag, Role};
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{Destination, RegistryError};
 use crate::run::evidence::{Demand, Statement};
 use crate::state::State;
 
 pub use self::candidate::{Candidate, agent, candidate};
 pub use self::error::PublishError;
+pub use self::shipping::Packing;
 
 /// What to push where.
 pub struct Request<'a> {
@@ -37,6 +39,8 @@ pub struct Request<'a> {
     pub sbom: Option<&'a [u8]>,
     /// What signs the evidence that is attached to it.
     pub key: Option<&'a SigningKey>,
+    /// How its layers are pushed.
+    pub packing: &'a Packing,
     /// How long to wait before each new try of a push that failed for a reason that may pass; [`PAUSES`] for people.
     pub pauses: &'a [Duration],
 }
@@ -89,7 +93,7 @@ pub fn evidence(role: &Role, id: &Digest, demand: &Demand, state: &State) -> Res
 pub async fn publish(
     request: Request<'_>,
     images: &dyn Images,
-    registry: &dyn Registry,
+    registry: &dyn Destination,
     state: &State,
     events: &dyn Sink,
 ) -> Result<Published, PublishError> {
@@ -132,6 +136,8 @@ struct Shipment<'a> {
     target: &'a ImageTag,
     /// Credentials for the registry.
     credentials: Option<&'a Credentials>,
+    /// How its layers are pushed.
+    packing: &'a Packing,
     /// How long to wait before each new try.
     pauses: &'a [Duration],
 }
@@ -142,6 +148,7 @@ impl Request<'_> {
             id: self.id,
             target: &self.target,
             credentials: self.credentials.as_ref(),
+            packing: self.packing,
             pauses: self.pauses,
         }
     }
@@ -151,7 +158,7 @@ impl Request<'_> {
 async fn arrived(
     shipment: &Shipment<'_>,
     images: &dyn Images,
-    registry: &dyn Registry,
+    registry: &dyn Destination,
     events: &dyn Sink,
 ) -> Result<(Digest, bool), PublishError> {
     let Shipment { id, target, .. } = shipment;
@@ -170,11 +177,11 @@ async fn arrived(
     let digest = loop {
         // The tag is given to the ID that has evidence at the last moment, whatever other tags have done meanwhile.
         images.tag(id, target).await?;
-        match images.push(target, shipment.credentials.cloned(), events).await {
+        match sent(shipment, images, registry, events).await {
             Ok(digest) => break digest,
             Err(error) => match pauses.next().filter(|_| error.is_temporary()) {
                 Some(pause) => tokio::time::sleep(*pause).await,
-                None => return Err(error.into()),
+                None => return Err(error),
             },
         }
     };
@@ -186,6 +193,20 @@ async fn arrived(
             id: (*id).clone(),
         }),
     }
+}
+
+/// Sends the image, by floe or else by the engine.
+async fn sent(
+    shipment: &Shipment<'_>,
+    images: &dyn Images,
+    registry: &dyn Destination,
+    events: &dyn Sink,
+) -> Result<Digest, PublishError> {
+    if let Some(digest) = shipping::ship(shipment, images, registry, events).await? {
+        return Ok(digest);
+    }
+    let pushed = images.push(shipment.target, shipment.credentials.cloned(), events);
+    Ok(pushed.await?)
 }
 
 /// A registry that takes images and no evidence of them is good enough for a site that does not sign any: it is told, and

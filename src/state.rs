@@ -121,6 +121,12 @@ impl State {
         self.root.join("cache")
     }
 
+    /// The directory of layers as they are sent.
+    #[must_use]
+    pub fn layers(&self) -> PathBuf {
+        self.cache().join("layers")
+    }
+
     /// The directory of what was worked out of the repository's files.
     #[must_use]
     pub fn memo(&self) -> PathBuf {

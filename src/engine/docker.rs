@@ -11,6 +11,7 @@ mod context;
 mod creation;
 mod disk;
 mod error;
+mod export;
 mod images;
 mod pack;
 mod ssh;

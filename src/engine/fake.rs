@@ -12,11 +12,13 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 
 use super::{
     BuildRequest, Builds, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError,
-    Image, Images, LeftRun, Listed,
+    Export, Image, Images, LeftRun, Listed,
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
@@ -80,6 +82,8 @@ struct State {
     solutions: VecDeque<Run>,
     /// The images that solve specs.
     solving: BTreeSet<Digest>,
+    /// What images are saved as, by their IDs; the others the engine pushes itself.
+    archives: BTreeMap<Digest, Vec<u8>>,
     containers: BTreeMap<String, Kept>,
     left: BTreeMap<String, LeftRun>,
     builds_hang: bool,
@@ -184,6 +188,11 @@ impl Fake {
         self.state().failures.entry(method).or_default().push_back(error);
     }
 
+    /// What the image `id` is saved as.
+    pub fn script_export(&self, id: &Digest, archive: Vec<u8>) {
+        self.state().archives.insert(id.clone(), archive);
+    }
+
     /// Lets builds go on without end.
     pub fn hang_builds(&self) {
         self.state().builds_hang = true;
@@ -259,6 +268,15 @@ impl Images for Fake {
         }
         state.tags.insert(tag.to_string(), id.clone());
         Ok(())
+    }
+
+    async fn export(&self, id: &Digest) -> Result<Option<Export>, EngineError> {
+        let state = self.call("export", id.short())?;
+        let archive = state.archives.get(id).cloned();
+        Ok(archive.map(|archive| {
+            let pieces = archive.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+            stream::iter(pieces.collect::<Vec<_>>()).boxed()
+        }))
     }
 
     async fn push(&self, tag: &ImageTag, _: Option<Credentials>, _: &dyn Sink) -> Result<Digest, EngineError> {

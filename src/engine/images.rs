@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::EngineError;
@@ -63,6 +65,9 @@ pub enum Credentials {
     IdentityToken(String),
 }
 
+/// An archive of an image, as it comes from the engine.
+pub type Export = BoxStream<'static, Result<Bytes, EngineError>>;
+
 /// What keeps images.
 #[async_trait]
 pub trait Images: Send + Sync {
@@ -90,6 +95,10 @@ pub trait Images: Send + Sync {
 
     /// Gives the image `id` one more tag.
     async fn tag(&self, id: &Digest, tag: &ImageTag) -> Result<(), EngineError>;
+
+    /// Saves the image `id`, with its layers as they are before they are compressed. `None` where the engine itself is to push
+    /// it, since that is quicker.
+    async fn export(&self, id: &Digest) -> Result<Option<Export>, EngineError>;
 
     /// Pushes what `tag` names; returns the digest of the manifest in the registry.
     async fn push(

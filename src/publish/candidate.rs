@@ -13,11 +13,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use super::{PAUSES, PublishError, Shipment, arrived};
+use super::{PAUSES, Packing, PublishError, Shipment, arrived};
 use crate::engine::{Credentials, Images};
 use crate::event::Sink;
 use crate::reference::{Digest, ImageReference, ImageTag};
-use crate::registry::{Artifact, Content, Registry};
+use crate::registry::{Artifact, Content, Destination, Registry};
 use crate::state::FileError;
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -35,19 +35,22 @@ pub struct Candidate<'a> {
     pub target: &'a ImageTag,
     /// Credentials for the registry.
     pub credentials: Option<&'a Credentials>,
+    /// How its layers are pushed.
+    pub packing: &'a Packing,
 }
 
 /// Has an image in its registry. Returns by what it is pulled.
 pub async fn candidate(
     image: Candidate<'_>,
     images: &dyn Images,
-    registry: &dyn Registry,
+    registry: &dyn Destination,
     events: &dyn Sink,
 ) -> Result<ImageReference, PublishError> {
     let Candidate {
         id,
         target,
         credentials,
+        packing,
     } = image;
     let by = |digest: &Digest| target.reference().beside(&format!("@{digest}"));
     // What was pushed is there.
@@ -64,6 +67,7 @@ pub async fn candidate(
         id,
         target: &untested,
         credentials,
+        packing,
         pauses: PAUSES,
     };
     let (digest, _) = arrived(&shipment, images, registry, events).await?;

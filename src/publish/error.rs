@@ -78,6 +78,14 @@ impl Explained for PublishError {
         }
     }
 
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_temporary(),
+            Self::Registry(error) => error.is_temporary(),
+            other => other.kind() == Kind::Temporary,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Untested { role, .. } => {

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::*;
 use crate::engine::EngineError;
 use crate::engine::fake::Fake;
 use crate::event::{Memory, TestFinished, Verdict};
 use crate::fault::Trouble;
+use crate::layers::{Compression, Shelf};
 use crate::reference::{ImageReference, TestId};
-use crate::registry::{Artifact, Attached, Manifest, Referrer, RegistryError};
+use crate::registry::{Artifact, Assembled, Attached, Blob, Layers, Manifest, Referrer, Registry, RegistryError};
 
 /// A registry that answers what it was told to, once for each call, and to what is attached with this trouble.
 struct Answers(Mutex<Vec<Option<Manifest>>>, Option<Trouble>);
@@ -54,6 +56,25 @@ impl Registry for Answers {
 
     async fn artifact(&self, _: &ImageReference) -> Result<Option<Artifact>, RegistryError> {
         unreachable!("a push reads no artifact")
+    }
+}
+
+#[async_trait]
+impl Layers for Answers {
+    async fn has(&self, _: &ImageReference, _: &Digest) -> Result<bool, RegistryError> {
+        Ok(false)
+    }
+
+    async fn mount(&self, _: &ImageReference, _: &Digest, _: &str) -> Result<bool, RegistryError> {
+        unreachable!("the engine pushes")
+    }
+
+    async fn send(&self, _: &ImageReference, _: &Blob, _: &watch::Sender<u64>) -> Result<(), RegistryError> {
+        unreachable!("the engine pushes")
+    }
+
+    async fn assemble(&self, _: &ImageReference, _: &Assembled) -> Result<Digest, RegistryError> {
+        unreachable!("the engine pushes")
     }
 }
 
@@ -116,6 +137,10 @@ impl Case {
             credentials: None,
             sbom: Some(b"{}"),
             key: None,
+            packing: &Packing {
+                compression: Compression::Gzip,
+                shelf: Shelf::at(self.state.layers()),
+            },
             pauses: &[Duration::ZERO],
         };
         publish(request, &self.engine, &registry, &self.state, &Memory::default()).await

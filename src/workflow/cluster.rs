@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::push::registry;
+use super::push::{packing, registry};
 use super::{WorkflowError, Workplace};
 use crate::builder::Built;
 use crate::engine::{Credentials, JobSettings, LeftRuns};
@@ -102,6 +102,7 @@ pub(super) async fn candidate(
         id: &image.id,
         target: &target,
         credentials: credentials.as_ref(),
+        packing: &packing(workplace),
     };
     let engine = workplace.engine().await?;
     Ok(Candidate {

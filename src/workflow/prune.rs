@@ -279,7 +279,7 @@ fn caches(workplace: &Workplace, keep: &Keep) -> Option<Held> {
         mission: None,
         bytes: bytes_below(&directory),
         made: None,
-        stays: keep.caches.then_some("what it saves is downloaded again"),
+        stays: keep.caches.then_some("what it saves is downloaded or made again"),
         what: What::Directory(directory),
     })
 }

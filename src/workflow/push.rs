@@ -14,8 +14,9 @@ use crate::event::Event;
 use crate::gate::{self, Subject};
 use crate::git;
 use crate::inventory;
+use crate::layers::Shelf;
 use crate::plan::{BuildPlan, FrozenFile};
-use crate::publish::{self, Published, Request};
+use crate::publish::{self, Packing, Published, Request};
 use crate::reference::{ImageTag, MissionName, RegistryHost};
 use crate::registry::Remote;
 use crate::repository::Repository;
@@ -84,6 +85,7 @@ pub(super) async fn one(
         credentials,
         sbom: Some(&bill),
         key,
+        packing: &packing(workplace),
         pauses: publish::PAUSES,
     };
     let (engine, display) = (workplace.engine().await?, workplace.display());
@@ -197,6 +199,14 @@ pub(super) fn signing_key(workplace: &Workplace) -> Result<Option<SigningKey>, W
         workplace.display().emit(Event::Warning { text });
     }
     Ok(key)
+}
+
+/// How layers are pushed from here.
+pub(super) fn packing(workplace: &Workplace) -> Packing {
+    Packing {
+        compression: workplace.settings.compression,
+        shelf: Shelf::at(workplace.state.layers()),
+    }
 }
 
 /// The registry at `host` as this site reaches it, and the credentials for it.

@@ -14,7 +14,7 @@ use std::thread;
 
 use floe::engine::{self, Absence, Directions, EngineError};
 use floe::fault::{Explained as _, Kind};
-use world::run;
+use world::{Ended, LocalRegistry, run};
 
 use self::day::a_day_at;
 use self::second::Second;
@@ -36,6 +36,31 @@ fn a_day_is_as_long_at_a_port_with_certificates_and_the_classic_store() {
 fn a_day_is_as_long_through_ssh() {
     let second = Second::borrow("containerd");
     a_day_at(second.reach("ssh"));
+}
+
+#[test]
+fn layers_of_zstd_are_pulled_and_run_by_an_engine_that_can() {
+    let second = Second::borrow("classic");
+    let (registry, site) = (LocalRegistry::start(), Site::on(second.reach("unix"), "true"));
+    site.command(&["test", "tiny"]).expect(0);
+    let mut push = site.prepared(&["push", "tiny", "--registry", &registry.address("hub")]);
+    let pushed = Ended::of(push.env("LAYER_COMPRESSION", "zstd").output().unwrap()).expect(0);
+    let image = pushed.stdout.trim();
+    let manifest = registry.manifest("hub/tiny", image.split_once('@').unwrap().1);
+    for layer in manifest["layers"].as_array().unwrap() {
+        assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+zstd");
+    }
+    let id = manifest["config"]["digest"].as_str().unwrap();
+    run(site.docker().args(["rmi", "--force", id]));
+    run(site.docker().args([
+        "run",
+        "--rm",
+        "--pull",
+        "always",
+        image,
+        "/bin/sh",
+        "/opt/environments/test",
+    ]));
 }
 
 #[tokio::test]
@@ -125,7 +150,7 @@ fn ssh_that_fails_is_quoted_and_is_no_reason_to_install_docker() {
         reach.retain(|(name, _)| name != "DOCKER_HOST");
         let mut command = site.prepared(&["build", "tiny"]);
         command.envs(reach.iter().cloned()).env("DOCKER_HOST", address);
-        let ended = world::Ended::of(command.output().unwrap()).expect(75);
+        let ended = Ended::of(command.output().unwrap()).expect(75);
         let ended = ended.says(&[
             "no container engine answers at ssh://",
             words,

@@ -7,7 +7,7 @@ use floe::attest::{self, Keys, Proof, ProofError};
 use floe::dsse::PublicKey;
 use floe::reference::{ImageReference, TestId};
 use floe::registry::{Registry as _, Remote};
-use world::{Ended, LocalRegistry, Proxy, Reply, Turn};
+use world::{Ended, LocalRegistry, Proxy, Reply, Turn, run};
 
 use crate::site::Site;
 
@@ -183,6 +183,58 @@ fn a_sites_own_gates_see_the_image_before_anything_is_pushed() {
     let changes = fs::read(site.repository.path().join("changes")).unwrap();
     let changes: serde_json::Value = serde_json::from_slice(&changes).unwrap();
     assert_eq!(changes["mission"], "tiny");
+}
+
+#[test]
+fn what_is_pushed_is_the_tested_configuration_with_layers_that_the_engine_pulls_and_runs() {
+    let (site, registry) = (tested(), LocalRegistry::start());
+    let pushed = push(&site, &registry.address("hub"), &[]).expect(0);
+    let image = printed(&pushed);
+    let manifest = registry.manifest("hub/tiny", image.digest().unwrap().as_str());
+    let told = site.command(&["image", "tiny", "--format", "json"]).expect(0).stdout;
+    let id = serde_json::from_str::<serde_json::Value>(&told).unwrap()["id"].clone();
+    assert_eq!(manifest["config"]["digest"], id);
+    let layers = manifest["layers"].as_array().unwrap();
+    assert!(layers.len() >= 3);
+    for layer in layers {
+        assert_eq!(layer["mediaType"], "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    }
+    // floe has compressed them: the engine keeps no layer as it is sent.
+    let kept = fs::read_dir(site.repository.path().join(".floe/cache/layers/blobs")).unwrap();
+    assert!(kept.count() > layers.len());
+    run(site.docker().args(["rmi", "--force", id.as_str().unwrap()]));
+    let ran = site
+        .docker()
+        .args([
+            "run",
+            "--rm",
+            "--pull",
+            "always",
+            image.as_str(),
+            "/bin/cat",
+            "/opt/environments/status",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), STATUS, "{ran:?}");
+}
+
+#[test]
+fn a_second_registry_gets_what_is_kept_and_another_repository_what_the_registry_has() {
+    let (site, first, second) = (tested(), LocalRegistry::start(), LocalRegistry::start());
+    let pushed = push(&site, &first.address("hub"), &[]).expect(0);
+    let of = |image: &ImageReference| image.digest().unwrap();
+    let again = push(&site, &second.address("hub"), &[]).expect(0);
+    assert_eq!(
+        of(&printed(&again)),
+        of(&printed(&pushed)),
+        "the same manifest, to the byte"
+    );
+    assert!(!again.stderr.contains("exists"), "{}", again.stderr);
+    let beside = push(&site, &first.address("other"), &[]).expect(0);
+    assert_eq!(of(&printed(&beside)), of(&printed(&pushed)));
+    let from = format!("Mounted from {}", first.address("hub/tiny"));
+    beside.says(&[&from]);
 }
 
 #[test]

@@ -4,9 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-
 use crate::engine::{EngineError, Wanted};
 
 /// Files and directories that are unpacked at most, so that empty ones cannot fill a disk either.
@@ -63,36 +60,6 @@ pub(super) fn unpack_whole(bytes: impl Read, destination: &Path) -> Result<(), E
         entry.unpack_in(destination).map_err(broken)?;
     }
     Ok(())
-}
-
-/// Reads the pieces that arrive on a channel. An error in it ends the reading.
-pub(super) struct Pieces {
-    arriving: mpsc::Receiver<io::Result<Bytes>>,
-    piece: Bytes,
-}
-
-impl Pieces {
-    /// Reads what arrives on `arriving`. Blocks: for threads of their own.
-    pub fn new(arriving: mpsc::Receiver<io::Result<Bytes>>) -> Self {
-        Self {
-            arriving,
-            piece: Bytes::new(),
-        }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.arriving.blocking_recv() {
-                Some(piece) => self.piece = piece?,
-                None => return Ok(0),
-            }
-        }
-        let read = self.piece.len().min(buffer.len());
-        buffer[..read].copy_from_slice(&self.piece.split_to(read));
-        Ok(read)
-    }
 }
 
 /// The path below the archive's first directory.

@@ -14,12 +14,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, split};
 use tokio::sync::mpsc;
 
-use super::archive::{Pieces, unpack_whole};
+use super::archive::unpack_whole;
 use super::containers::about;
 use super::error::status;
 use super::{Docker, creation};
 use crate::context::Context;
-use crate::engine::{Attached, Consoles, Container, ContainerRequest, EngineError, Size, Written};
+use crate::engine::{Attached, Consoles, Container, ContainerRequest, EngineError, Pieces, Size, Written};
 use crate::fault::Trouble;
 
 /// Keys that leave a container to itself, as the engine looks for them in what is typed: such that nobody types them.

@@ -17,11 +17,11 @@ use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::archive::{Pieces, unpack};
+use super::archive::unpack;
 use super::error::{status, words};
 use super::{Docker, Make, creation};
 use crate::engine::{
-    Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, Wanted,
+    Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, Pieces, Wanted,
 };
 use crate::fault::Trouble;
 

@@ -9,8 +9,8 @@ use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions, Ta
 use jiff::Timestamp;
 
 use super::error::status;
-use super::{Docker, stream};
-use crate::engine::{Credentials, EngineError, Image, Images, Listed};
+use super::{Docker, export, stream};
+use crate::engine::{Credentials, EngineError, Export, Image, Images, Listed};
 use crate::event::Sink;
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -78,6 +78,10 @@ impl Images for Docker {
             .build();
         let tagged = self.api.tag_image(id.as_str(), Some(options)).await;
         tagged.map_err(|error| self.failed(format!("tag {id} as {tag}"), error))
+    }
+
+    async fn export(&self, id: &Digest) -> Result<Option<Export>, EngineError> {
+        export::export(self, id).await
     }
 
     async fn push(

@@ -161,6 +161,11 @@ impl BuildDisplay {
         let status = show.untrusted.inline(status);
         let known = self.layers.entry(layer.to_owned()).or_default();
         known.size = known.size.max(total);
+        if status == COMPRESSED {
+            // What it came to is told when it has arrived.
+            screen.update(|model| model.tasks.retain(|task| task.key != key));
+            return;
+        }
         let was_gone = std::mem::replace(&mut known.gone, is_pushed(&status));
         if known.gone {
             screen.update(|model| model.tasks.retain(|task| task.key != key));
@@ -270,7 +275,10 @@ fn key(image: &str, step: &str) -> String {
     format!("{image}\n{step}")
 }
 
-/// Whether the engine says of a layer that nothing more is to be sent.
+/// What is said of a layer that was compressed, and is to be sent.
+const COMPRESSED: &str = "Compressed";
+
+/// Whether it is said of a layer that nothing more is to be sent.
 fn is_pushed(status: &str) -> bool {
     status == "Pushed" || status == "Layer already exists" || status.starts_with("Mounted from")
 }

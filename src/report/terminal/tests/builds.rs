@@ -155,6 +155,8 @@ fn a_layer_is_told_of_once_when_it_is_pushed() {
     };
     let events = [
         push("Preparing", 0),
+        push("Compressing", 500),
+        push("Compressed", 1000),
         push("Pushing", 500),
         push("Pushed", 1000),
         push("Pushed", 1000),

@@ -1,0 +1,56 @@
+//! Images saved: whole, as a stream of an archive.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use http_body_util::BodyDataStream;
+use hyper::Method;
+
+use super::transport::message;
+use super::{Docker, Make};
+use crate::engine::{EngineError, Export};
+use crate::fault::Trouble;
+use crate::reference::Digest;
+
+/// The driver of an engine that keeps images as containerd does (`docker info`, `DriverStatus`).
+const CONTAINERD: &str = "io.containerd.snapshotter.v1";
+
+/// Saves the image `id`, unless the engine's own push is quicker. That is so
+///
+/// - with containerd's store, which keeps layers compressed beside their content: its push sends only what the registry lacks,
+///   where to save an image reads all of it;
+/// - of Podman, which compresses a layer on all processors, as floe does, and saves nothing before it has copied it;
+/// - on another machine, to which a registry may be nearer, and from which everything would travel here in three times as many
+///   bytes as it has compressed.
+pub(super) async fn export(docker: &Docker, id: &Digest) -> Result<Option<Export>, EngineError> {
+    if docker.make == Make::Podman || !docker.transport.is_local() || keeps_compressed(docker).await? {
+        return Ok(None);
+    }
+    let action = format!("save {id}");
+    // bollard's client ends what takes longer than an answer may.
+    let answer = docker
+        .transport
+        .send(Method::GET, &format!("/images/{id}/get"), &[])
+        .await;
+    let answer = answer.map_err(|error| docker.transport.failed(action.clone(), &error))?;
+    if !answer.status().is_success() {
+        let trouble = Trouble::of_status(answer.status().as_u16()).unwrap_or(Trouble::Engine);
+        return Err(EngineError::Request {
+            action,
+            reason: message(answer).await,
+            trouble,
+        });
+    }
+    let pieces = BodyDataStream::new(answer.into_body()).map_err(move |error| EngineError::Request {
+        action: action.clone(),
+        reason: error.to_string(),
+        trouble: Trouble::Lost,
+    });
+    Ok(Some(pieces.boxed()))
+}
+
+/// Whether the engine keeps layers as they are sent.
+async fn keeps_compressed(docker: &Docker) -> Result<bool, EngineError> {
+    let info = docker.api.info().await;
+    let info = info.map_err(|error| docker.failed("ask the engine how it keeps images".to_owned(), error))?;
+    let status = info.driver_status.unwrap_or_default();
+    Ok(status.iter().flatten().any(|word| word == CONTAINERD))
+}
