@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -21,6 +21,9 @@ const LARGEST: u64 = 10 << 30;
 
 /// How many repositories are remembered of a layer, the latest.
 const MOST_REPOSITORIES: usize = 16;
+
+/// A file that was begun, and not written to for so long, is nobody's any more.
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;
@@ -161,6 +164,13 @@ impl Shelf {
             Some((about.modified().ok()?, about.len(), entry.path()))
         });
         let mut files = files.collect::<Vec<_>>();
+        // What a call that was killed had begun is not written to any more.
+        files.retain(|(modified, _, path)| {
+            let is_part =
+                path.extension().is_none() && path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.');
+            let is_old = modified.elapsed().is_ok_and(|age| age > ABANDONED);
+            !(is_part && is_old && fs::remove_file(path).is_ok())
+        });
         files.sort();
         let mut total = files.iter().map(|(_, size, _)| size).sum::<u64>();
         for (_, size, path) in files {
@@ -207,8 +217,6 @@ fn digest_of(mut file: &File) -> io::Result<Digest> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// A shelf, and what keeps these bytes there as a layer.
@@ -251,6 +259,24 @@ mod tests {
         assert!(shelf.has(&known.packed.digest));
         assert!(shelf.open(&known.packed.digest).is_none());
         assert!(!shelf.has(&known.packed.digest));
+    }
+
+    #[test]
+    fn what_a_killed_call_had_begun_goes_after_a_day_and_what_is_being_written_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(directory.path().to_owned());
+        let (old, new) = (shelf.begin().unwrap(), shelf.begin().unwrap());
+        let before = SystemTime::now() - Duration::from_hours(25);
+        old.as_file().set_modified(before).unwrap();
+        let known = kept(&shelf, "layer", b"packed");
+        let file = File::options()
+            .write(true)
+            .open(shelf.blob(&known.packed.digest))
+            .unwrap();
+        file.set_modified(before).unwrap();
+        shelf.tidy().unwrap();
+        assert_eq!([old.path().exists(), new.path().exists()], [false, true]);
+        assert!(shelf.has(&known.packed.digest));
     }
 
     #[test]

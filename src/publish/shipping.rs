@@ -105,10 +105,9 @@ pub(super) async fn ship(
         });
     sent.await?;
     // A layer may be as long as another one that is known; then it is found by a second look.
-    for _ in 0..2 {
-        if wanted.layers.is_empty() && configuration.is_some() {
-            break;
-        }
+    let mut looks = if wanted.lengths.is_empty() { 1 } else { 2 };
+    while looks > 0 && !(wanted.layers.is_empty() && configuration.is_some()) {
+        looks -= 1;
         let Some(archive) = images.export(shipment.id).await? else {
             return Ok(None);
         };

@@ -86,7 +86,10 @@ impl Remote {
     /// to, or not know how, or not have it any more.
     pub(super) async fn mounted(&self, target: &ImageReference, digest: &Digest, from: &str) -> bool {
         let mount = format!("?mount={digest}&from={from}");
-        let mount = upload(target.as_str(), target.repository(), mount);
+        let mount = Request {
+            source: Some(from),
+            ..upload(target.as_str(), target.repository(), mount)
+        };
         matches!(self.requests.ask(&mount, &[]).await, Ok(answer) if answer.status.as_u16() == 201)
     }
 

@@ -32,6 +32,28 @@ impl Access {
     }
 }
 
+/// What a token is to be for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scope {
+    /// The repository.
+    pub repository: String,
+    /// What is done there.
+    pub access: Access,
+    /// Another repository, which something is taken from.
+    pub source: Option<String>,
+}
+
+impl Scope {
+    /// The scopes, in the words of the specification.
+    fn words(&self) -> Vec<String> {
+        let own = (&self.repository, self.access);
+        let source = self.source.as_ref().map(|source| (source, Access::Pull));
+        let all = std::iter::once(own).chain(source);
+        all.map(|(repository, access)| format!("repository:{repository}:{}", access.actions()))
+            .collect()
+    }
+}
+
 /// What a request shows to be let in.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Pass {
@@ -60,12 +82,11 @@ struct Answer {
     token: Option<String>,
 }
 
-/// What lets a request to `repository` in, by what the registry says that it wants. `None` where nothing would.
+/// What lets a request in that needs `scope`, by what the registry says that it wants. `None` where nothing would.
 pub(super) async fn pass(
     http: &reqwest::Client,
     image: &str,
-    repository: &str,
-    access: Access,
+    scope: &Scope,
     credentials: Option<&Credentials>,
     headers: &HeaderMap,
 ) -> Result<Option<Pass>, RegistryError> {
@@ -91,22 +112,22 @@ pub(super) async fn pass(
         }
         Some(Wanted::Token(service)) => service,
     };
-    let scope = format!("repository:{repository}:{}", access.actions());
     let service = service.map(|service| ("service", service));
-    let scope = ("scope", scope);
+    let scopes = scope.words();
     let request = if let Some(Credentials::IdentityToken(token)) = credentials {
         let refresh = [
             ("grant_type", "refresh_token".to_owned()),
             ("client_id", "floe".to_owned()),
             ("refresh_token", token.clone()),
-            scope,
+            ("scope", scopes.join(" ")),
         ];
         let request = http.post(realm);
         request
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(encoded(refresh.into_iter().chain(service)))
     } else {
-        let query = encoded(service.into_iter().chain([scope]));
+        let scopes = scopes.into_iter().map(|scope| ("scope", scope));
+        let query = encoded(service.into_iter().chain(scopes));
         let separator = if realm.contains('?') { '&' } else { '?' };
         let request = http.get(format!("{realm}{separator}{query}"));
         match credentials {
@@ -192,8 +213,16 @@ mod tests {
         assert_eq!(named("Negotiate"), None);
     }
 
+    fn push(source: Option<&str>) -> Scope {
+        Scope {
+            repository: "hub/m".to_owned(),
+            access: Access::Push,
+            source: source.map(str::to_owned),
+        }
+    }
+
     /// What a token service is asked on behalf of these credentials. It gives a token by the name `field`.
-    async fn asked(credentials: Option<Credentials>, field: &str) -> String {
+    async fn asked(scope: &Scope, credentials: Option<Credentials>, field: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serve = async {
@@ -213,7 +242,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         let challenge = format!("Bearer realm=\"http://{address}/token\",service=\"s\"");
         headers.insert(WWW_AUTHENTICATE, challenge.parse().unwrap());
-        let passed = pass(&http, "r/hub/m", "hub/m", Access::Push, credentials.as_ref(), &headers);
+        let passed = pass(&http, "r/hub/m", scope, credentials.as_ref(), &headers);
         let (passed, asked) = tokio::join!(passed, serve);
         assert!(passed.unwrap() == Some(Pass::Bearer("opens".to_owned())));
         asked
@@ -221,7 +250,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_identity_token_is_exchanged_for_one_that_opens_the_repository() {
-        let asked = asked(Some(Credentials::IdentityToken("id token".to_owned())), "access_token").await;
+        let credentials = Some(Credentials::IdentityToken("id token".to_owned()));
+        let asked = asked(&push(None), credentials, "access_token").await;
         let form = asked.rsplit("\r\n\r\n").next().unwrap();
         assert_eq!(
             form,
@@ -236,12 +266,24 @@ mod tests {
             password: "secret".to_owned(),
         };
         for (credentials, authorization) in [(Some(credentials), "authorization: basic bwu6c2vjcmv0"), (None, "")] {
-            let asked = asked(credentials, "token").await;
+            let asked = asked(&push(None), credentials, "token").await;
             let line = "GET /token?service=s&scope=repository%3Ahub%2Fm%3Apull%2Cpush ";
             assert!(asked.starts_with(line), "{asked}");
             let asked = asked.to_lowercase();
             assert_eq!(asked.contains("authorization"), !authorization.is_empty(), "{asked}");
             assert!(asked.contains(authorization), "{asked}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_takes_something_from_another_repository_asks_to_read_there_too() {
+        let scope = push(Some("hub/n"));
+        let line = "scope=repository%3Ahub%2Fm%3Apull%2Cpush&scope=repository%3Ahub%2Fn%3Apull ";
+        let asked_with_nothing = asked(&scope, None, "token").await;
+        assert!(asked_with_nothing.contains(line), "{asked_with_nothing}");
+        let identity = Some(Credentials::IdentityToken("id".to_owned()));
+        let form = asked(&scope, identity, "token").await;
+        let scopes = "scope=repository%3Ahub%2Fm%3Apull%2Cpush+repository%3Ahub%2Fn%3Apull&";
+        assert!(form.contains(scopes), "{form}");
     }
 }

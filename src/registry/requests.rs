@@ -15,7 +15,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
 
 use super::RegistryError;
-use super::identity::{self, Access, Pass};
+use super::identity::{self, Access, Pass, Scope};
 use super::refusal::{broken, told};
 use crate::engine::Credentials;
 use crate::fault::Trouble;
@@ -46,7 +46,7 @@ pub(super) struct Requests {
     http: reqwest::Client,
     credentials: Option<Credentials>,
     pauses: Vec<Duration>,
-    passes: Mutex<HashMap<(String, Access), Pass>>,
+    passes: Mutex<HashMap<Scope, Pass>>,
     /// Whether the registry has ever answered: one that never did is hardly one that starts again.
     heard: AtomicBool,
 }
@@ -60,6 +60,8 @@ pub(super) struct Request<'a> {
     pub repository: &'a str,
     /// What it needs to be let in for.
     pub access: Access,
+    /// Another repository, which it takes something from.
+    pub source: Option<&'a str>,
     pub method: Method,
     /// What follows `/v2/<repository>/`, or a whole address that the registry named.
     pub place: String,
@@ -245,15 +247,7 @@ impl Requests {
     async fn enter(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<bool, Fault> {
         let scope = request.scope();
         let image = format!("{}/{}", self.host, request.repository);
-        let pass = identity::pass(
-            &self.http,
-            &image,
-            &scope.0,
-            scope.1,
-            self.credentials.as_ref(),
-            headers,
-        )
-        .await?;
+        let pass = identity::pass(&self.http, &image, &scope, self.credentials.as_ref(), headers).await?;
         let Some(pass) = pass else { return Ok(false) };
         let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         let before = passes.insert(scope, pass.clone());
@@ -287,6 +281,7 @@ impl<'a> Request<'a> {
             image,
             repository,
             access,
+            source: None,
             method,
             place,
             headers: Vec::new(),
@@ -313,8 +308,12 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn scope(&self) -> (String, Access) {
-        (self.repository.to_owned(), self.access)
+    fn scope(&self) -> Scope {
+        Scope {
+            repository: self.repository.to_owned(),
+            access: self.access,
+            source: self.source.map(str::to_owned),
+        }
     }
 }
 
