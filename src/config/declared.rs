@@ -47,7 +47,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "LAYER_COMPRESSION",
         default: "gzip",
         about: "How image-push compresses layers. gzip: every engine pulls it. zstd: made more than twice and unpacked four times as\n\
-                fast, and a tenth smaller; containerd, Podman and Docker from 23 on pull it, earlier Docker does not.",
+                fast, and smaller; containerd, Podman and Docker from 23 on pull it, earlier Docker does not.",
     },
     Setting {
         name: "SIGNING_KEY",

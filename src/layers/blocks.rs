@@ -14,16 +14,17 @@ use flate2::{Compress, Crc, FlushCompress, Status};
 
 use super::Compression;
 
-/// Bytes of a block. Smaller ones compress worse, by a hundredth where they are a quarter of it; more are more memory.
-const BLOCK: usize = 4 << 20;
+/// Bytes of a block. Four times as many are no better for gzip (32.9 % of site-packages) and hardly for zstd (30.2 % to 29.4 %).
+const BLOCK: usize = 1 << 20;
 
 /// How many blocks there are at a time at most, which bounds the memory: to about twice as many times a block.
 const AT_A_TIME: usize = 8;
 
-/// A level of gzip: of 3 GB of Python's site-packages it makes what Docker's own push makes, in a third of its work.
+/// The level of gzip. A core makes 140 MB/s of site-packages, to 33 %; on level 6 it makes 97 MB/s, to 31.6 %, and Docker 27 MB/s, to
+/// 31.2 %.
 const GZIP_LEVEL: u32 = 3;
 
-/// The level of zstd that it is by itself.
+/// The level that zstd has by itself: 399 MB/s, to 30 %.
 const ZSTD_LEVEL: i32 = 3;
 
 /// The head of a stream of gzip: deflate, no name, no time, nobody's system.
@@ -197,11 +198,11 @@ mod tests {
         for (compression, digest) in [
             (
                 Compression::Gzip,
-                "sha256:a6f331764b2c2911677ef6d24bd5120549abb614d064397e2f1011b4ed366a50",
+                "sha256:2903e3b4244e0f9e018464be910b52d066c45f90bc50ff72d61551cedb86db69",
             ),
             (
                 Compression::Zstd,
-                "sha256:d2e8b3cc50cce1685b03b50e760404a35bb00718bc623b44b60b6db506b9112b",
+                "sha256:b6651a64ab7d568b729b826097d6b7198bfa66a716dccfbf0d7cbb9fc568c986",
             ),
         ] {
             let at_once = packed(compression, &content, content.len());
