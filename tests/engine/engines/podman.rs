@@ -171,7 +171,9 @@ fn a_build_that_fails_at_podman_names_the_line_and_what_was_printed() {
 fn what_podman_lacks_is_said_once_in_a_call() {
     let podman = Podman::start();
     let site = Site::on(podman.reach(), "true");
-    let built = site.command(&["build", "tiny", "--no-cache"]).expect(0).stderr;
+    let dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nENV AGAIN=1\nCOPY common-scripts/ /opt/common-scripts/\n";
+    site.repository.write("common/Dockerfile", dockerfile);
+    let built = site.command(&["build", "tiny"]).expect(0).stderr;
     assert_eq!(built.matches("BUILT").count(), 2, "{built}");
     assert_eq!(built.matches("one stage after the other").count(), 1, "{built}");
 }
