@@ -22,7 +22,7 @@ use crate::image;
 pub const STAGED_TIME: i64 = 315_532_800;
 
 /// Moves the environment and its kernelspec to the same paths under `out`, ready for `COPY --from=… out/ /`; of several
-/// `layers` each below a directory of its own ([`image::layer`]), which may be empty.
+/// `layers` each below a directory of its own (`00`, `01` …), which may be empty.
 ///
 /// The directories above them are made like those that are there. Everything gets the owner of `$CONDA_DIR`, and is shared with
 /// its group as that is: a copy of the base environment is, and one that was installed is not yet.
