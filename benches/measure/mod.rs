@@ -108,7 +108,8 @@ pub fn medians<const N: usize, const PARTS: usize>(
     times.map(|parts| parts.map(median))
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// The time in the middle.
+pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     let middle = times.len() / 2;
     if times.len().is_multiple_of(2) {

@@ -1,11 +1,12 @@
 //! floe's own push: the layers that the registry lacks are compressed once, by all processors, while the engine still saves
 //! the image, and sent while the next ones are compressed.
 //!
-//! What that is worth was measured with Docker 20.10 on two processors, which had other work, too. To save 2.7 GB takes it 13 s,
-//! 20 of its processors' time, before the first byte, and 20 s in all; to push them, 50 to 112 s. So floe pushes whatever the
-//! engine saves. The engine's own push were quicker where it had pushed all but a little of the image itself: it would read that
-//! alone. But it knows nothing of what floe has sent, and would compress all of it again. What it had better push in any case
-//! it does not save (`Images::export` says what that is).
+//! What that is worth was measured with Docker 20.10 on two processors that had other work, too: 3.9 GB arrive in 64 s, with
+//! zstd in 47 s, and by the engine's own push in 73 to 97 s (docs/benchmarks.md). To save an image is most of that: of 2.7 GB the
+//! first byte comes after 13 s and 20 s of processors' time, the last after 19 s, whatever of it is wanted. So floe pushes
+//! whatever the engine saves. The engine's own push would be quicker where it had pushed all but a little of an image itself,
+//! and read that alone; but it knows nothing of what floe has sent, and would compress all of it again. What it had better push
+//! in any case it does not save (`Images::export` says what that is).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
