@@ -58,8 +58,8 @@ pub struct Settings {
     pub registry: Option<RegistryPath>,
     /// What else pushed images are called there, each once.
     pub tags: Vec<OwnTag>,
-    /// How the layers of pushed images are compressed.
-    pub compression: Compression,
+    /// How floe compresses the layers of images that it pushes; without it the engine pushes.
+    pub compression: Option<Compression>,
     /// What signs evidence, and what evidence must be signed by.
     pub signing: Signing,
     /// The site's own gates before a push, by their shell commands.
@@ -246,7 +246,7 @@ pub fn resolve(
         },
         registry: values.parsed("REGISTRY", named)?,
         tags: values.parsed("IMAGE_TAG", tags)?.unwrap_or_default(),
-        compression: values.parsed("LAYER_COMPRESSION", str::parse)?.unwrap_or_default(),
+        compression: values.parsed("LAYER_COMPRESSION", compression)?.flatten(),
         signing: Signing {
             key: values.path("SIGNING_KEY")?,
             password: values.values["COSIGN_PASSWORD"].0.clone(),
@@ -343,6 +343,13 @@ fn named<T: FromStr<Err = ReferenceError>>(text: &str) -> Result<T, String> {
 }
 
 /// Tags separated by blanks or commas.
+fn compression(text: &str) -> Result<Option<Compression>, String> {
+    match text {
+        "engine" => Ok(None),
+        other => other.parse().map(Some),
+    }
+}
+
 fn tags(text: &str) -> Result<Vec<OwnTag>, String> {
     let mut tags = Vec::new();
     for word in words(text) {

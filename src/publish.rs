@@ -40,7 +40,7 @@ pub struct Request<'a> {
     /// What signs the evidence that is attached to it.
     pub key: Option<&'a SigningKey>,
     /// How its layers are pushed.
-    pub packing: &'a Packing,
+    pub packing: Option<&'a Packing>,
     /// How long to wait before each new try of a push that failed for a reason that may pass; [`PAUSES`] for people.
     pub pauses: &'a [Duration],
 }
@@ -137,7 +137,7 @@ struct Shipment<'a> {
     /// Credentials for the registry.
     credentials: Option<&'a Credentials>,
     /// How its layers are pushed.
-    packing: &'a Packing,
+    packing: Option<&'a Packing>,
     /// How long to wait before each new try.
     pauses: &'a [Duration],
 }

@@ -4,10 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How layers are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// What every engine pulls.
-    #[default]
     Gzip,
     /// What is made and unpacked several times as fast, by Docker from version 23 on, containerd and Podman.
     Zstd,
@@ -20,7 +19,7 @@ impl FromStr for Compression {
         match text {
             "gzip" => Ok(Self::Gzip),
             "zstd" => Ok(Self::Zstd),
-            _ => Err("expected gzip or zstd".to_owned()),
+            _ => Err("expected engine, gzip or zstd".to_owned()),
         }
     }
 }

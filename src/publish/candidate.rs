@@ -35,8 +35,8 @@ pub struct Candidate<'a> {
     pub target: &'a ImageTag,
     /// Credentials for the registry.
     pub credentials: Option<&'a Credentials>,
-    /// How its layers are pushed.
-    pub packing: &'a Packing,
+    /// How floe pushes its layers; without it the engine does.
+    pub packing: Option<&'a Packing>,
 }
 
 /// Has an image in its registry. Returns by what it is pulled.

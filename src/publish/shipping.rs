@@ -64,20 +64,23 @@ pub(super) async fn ship(
     registry: &dyn Destination,
     events: &dyn Sink,
 ) -> Result<Option<Digest>, PublishError> {
+    let Some(packing) = shipment.packing else {
+        return Ok(None);
+    };
     let Some(image) = images.image(shipment.id.as_str()).await? else {
         return Ok(None);
     };
     let target = &shipment.target.reference();
     let voyage = Voyage {
         target,
-        packing: shipment.packing,
+        packing,
         registry,
         events,
     };
     let layers = image.layers.iter().collect::<BTreeSet<_>>();
     let found = stream::iter(layers.into_iter().map(|layer| voyage.find(layer)));
     let found = found.buffer_unordered(AT_A_TIME).try_collect::<Vec<_>>().await?;
-    let Packing { compression, shelf } = shipment.packing;
+    let Packing { compression, shelf } = packing;
     let mut wanted = Wanted {
         configuration: shipment.id.clone(),
         layers: BTreeSet::new(),

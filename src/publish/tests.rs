@@ -137,10 +137,10 @@ impl Case {
             credentials: None,
             sbom: Some(b"{}"),
             key: None,
-            packing: &Packing {
+            packing: Some(&Packing {
                 compression: Compression::Gzip,
                 shelf: Shelf::at(self.state.layers()),
-            },
+            }),
             pauses: &[Duration::ZERO],
         };
         publish(request, &self.engine, &registry, &self.state, &Memory::default()).await

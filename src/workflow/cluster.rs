@@ -98,11 +98,12 @@ pub(super) async fn candidate(
     display.emit(Event::Note {
         text: format!("bringing {mission} to {}", target.repository),
     });
+    let packing = packing(workplace);
     let candidate = publish::Candidate {
         id: &image.id,
         target: &target,
         credentials: credentials.as_ref(),
-        packing: &packing(workplace),
+        packing: packing.as_ref(),
     };
     let engine = workplace.engine().await?;
     Ok(Candidate {

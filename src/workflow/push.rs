@@ -76,6 +76,7 @@ pub(super) async fn one(
     let bill = gated(workplace, plan, mission, image).await?;
     let bill = fs::read(&bill).map_err(FileError::of(&bill))?;
     let (registry, credentials) = registry(workplace, &base.host())?;
+    let packing = packing(workplace);
     let request = Request {
         role: &image.role,
         id: &image.id,
@@ -85,7 +86,7 @@ pub(super) async fn one(
         credentials,
         sbom: Some(&bill),
         key,
-        packing: &packing(workplace),
+        packing: packing.as_ref(),
         pauses: publish::PAUSES,
     };
     let (engine, display) = (workplace.engine().await?, workplace.display());
@@ -201,12 +202,12 @@ pub(super) fn signing_key(workplace: &Workplace) -> Result<Option<SigningKey>, W
     Ok(key)
 }
 
-/// How layers are pushed from here.
-pub(super) fn packing(workplace: &Workplace) -> Packing {
-    Packing {
-        compression: workplace.settings.compression,
+/// How floe pushes layers from here, if it does.
+pub(super) fn packing(workplace: &Workplace) -> Option<Packing> {
+    workplace.settings.compression.map(|compression| Packing {
+        compression,
         shelf: Shelf::at(workplace.state.layers()),
-    }
+    })
 }
 
 /// The registry at `host` as this site reaches it, and the credentials for it.

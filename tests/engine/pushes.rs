@@ -27,6 +27,9 @@ fn tested() -> Site {
     site
 }
 
+/// What has floe push, and not the engine.
+const BY_FLOE: [(&str, &str); 1] = [("LAYER_COMPRESSION", "gzip")];
+
 /// Pushes to `address`; `variables` are set beside.
 fn push(site: &Site, address: &str, variables: &[(&str, &str)]) -> Ended {
     let mut command = site.prepared(&["push", "tiny", "--registry", address]);
@@ -188,7 +191,7 @@ fn a_sites_own_gates_see_the_image_before_anything_is_pushed() {
 #[test]
 fn what_is_pushed_is_the_tested_configuration_with_layers_that_the_engine_pulls_and_runs() {
     let (site, registry) = (tested(), LocalRegistry::start());
-    let pushed = push(&site, &registry.address("hub"), &[]).expect(0);
+    let pushed = push(&site, &registry.address("hub"), &BY_FLOE).expect(0);
     let image = printed(&pushed);
     let manifest = registry.manifest("hub/tiny", image.digest().unwrap().as_str());
     let told = site.command(&["image", "tiny", "--format", "json"]).expect(0).stdout;
@@ -222,16 +225,16 @@ fn what_is_pushed_is_the_tested_configuration_with_layers_that_the_engine_pulls_
 #[test]
 fn a_second_registry_gets_what_is_kept_and_another_repository_what_the_registry_has() {
     let (site, first, second) = (tested(), LocalRegistry::start(), LocalRegistry::start());
-    let pushed = push(&site, &first.address("hub"), &[]).expect(0);
+    let pushed = push(&site, &first.address("hub"), &BY_FLOE).expect(0);
     let of = |image: &ImageReference| image.digest().unwrap();
-    let again = push(&site, &second.address("hub"), &[]).expect(0);
+    let again = push(&site, &second.address("hub"), &BY_FLOE).expect(0);
     assert_eq!(
         of(&printed(&again)),
         of(&printed(&pushed)),
         "the same manifest, to the byte"
     );
     assert!(!again.stderr.contains("exists"), "{}", again.stderr);
-    let beside = push(&site, &first.address("other"), &[]).expect(0);
+    let beside = push(&site, &first.address("other"), &BY_FLOE).expect(0);
     assert_eq!(of(&printed(&beside)), of(&printed(&pushed)));
     let from = format!("Mounted from {}", first.address("hub/tiny"));
     beside.says(&[&from]);

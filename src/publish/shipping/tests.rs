@@ -209,7 +209,7 @@ impl Case {
             id,
             target: &target,
             credentials: None,
-            packing: &self.packing,
+            packing: Some(&self.packing),
             pauses: &[Duration::ZERO],
         };
         ship(&shipment, &self.engine, &self.registry, &self.events).await
