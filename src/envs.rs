@@ -17,6 +17,7 @@ mod layout;
 mod make;
 mod modules;
 mod pip;
+mod recorded;
 mod solve;
 mod stage;
 mod tree;

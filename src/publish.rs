@@ -39,7 +39,7 @@ pub struct Request<'a> {
     pub sbom: Option<&'a [u8]>,
     /// What signs the evidence that is attached to it.
     pub key: Option<&'a SigningKey>,
-    /// How its layers are pushed.
+    /// How floe pushes its layers; without it the engine does.
     pub packing: Option<&'a Packing>,
     /// How long to wait before each new try of a push that failed for a reason that may pass; [`PAUSES`] for people.
     pub pauses: &'a [Duration],
@@ -136,7 +136,7 @@ struct Shipment<'a> {
     target: &'a ImageTag,
     /// Credentials for the registry.
     credentials: Option<&'a Credentials>,
-    /// How its layers are pushed.
+    /// How floe pushes its layers; without it the engine does.
     packing: Option<&'a Packing>,
     /// How long to wait before each new try.
     pauses: &'a [Duration],

@@ -45,9 +45,10 @@ pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(),
         .into_iter()
         .filter(|dir| dir.exists())
         .collect::<Vec<_>>();
+    fs::create_dir_all(&whole).map_err(io_error(&whole))?;
     for dir in &moved {
         let staged = staged_path(&whole, dir);
-        make_parents_alike(&whole, dir)?;
+        make_parents_alike(Path::new("/"), &whole, below_root(dir))?;
         // Where the directory is part of a lower layer it cannot be renamed, whatever the file system.
         if fs::rename(dir, &staged).is_err() {
             tree::copy(dir, &staged, &AsItIs)?;
@@ -64,12 +65,7 @@ pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(),
         })?;
     }
     if layers.get() > 1 {
-        layers::divide(
-            out,
-            &whole,
-            staged_path(Path::new(""), &layout.prefix(name)).as_path(),
-            layers.get(),
-        )?;
+        layers::divide(out, &whole, &staged_path(&whole, &layout.prefix(name)), layers.get())?;
     }
     let mut entries = tree::walk(out)?;
     entries.reverse();
@@ -79,22 +75,22 @@ pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(),
 }
 
 fn staged_path(out: &Path, dir: &Path) -> PathBuf {
-    out.join(dir.strip_prefix("/").unwrap_or(dir))
+    out.join(below_root(dir))
 }
 
-/// Makes the directories above `dir` under `out`, with the modes and owners of their originals.
-fn make_parents_alike(out: &Path, dir: &Path) -> Result<(), EnvsError> {
-    fs::create_dir_all(out).map_err(io_error(out))?;
-    let parents = dir.ancestors().skip(1).collect::<Vec<_>>();
-    for parent in parents.into_iter().rev() {
-        let staged = staged_path(out, parent);
-        if staged.exists() {
-            continue;
-        }
-        let original = fs::metadata(parent).map_err(io_error(parent))?;
-        fs::create_dir(&staged).map_err(io_error(&staged))?;
-        tree::set_owner(&staged, &original).map_err(io_error(&staged))?;
-        fs::set_permissions(&staged, original.permissions()).map_err(io_error(&staged))?;
+fn below_root(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}
+
+/// Makes the directories above `path` below `to`, with the modes and owners that they have below `from`.
+fn make_parents_alike(from: &Path, to: &Path, path: &Path) -> Result<(), EnvsError> {
+    let missing = path.ancestors().skip(1).take_while(|dir| !to.join(dir).is_dir());
+    for parent in missing.collect::<Vec<_>>().into_iter().rev() {
+        let (original, made) = (from.join(parent), to.join(parent));
+        let original = fs::metadata(&original).map_err(io_error(&original))?;
+        fs::create_dir(&made).map_err(io_error(&made))?;
+        tree::set_owner(&made, &original).map_err(io_error(&made))?;
+        fs::set_permissions(&made, original.permissions()).map_err(io_error(&made))?;
     }
     Ok(())
 }

@@ -3,9 +3,9 @@
 //!
 //! What that is worth was measured with Docker 20.10 on two processors that had other work, too: 3.9 GB arrive in 64 s, with
 //! zstd in 47 s, and by the engine's own push in 73 to 97 s (docs/benchmarks.md). To save an image is most of that: of 2.7 GB the
-//! first byte comes after 13 s and 20 s of processors' time, the last after 19 s, whatever of it is wanted. So floe pushes
-//! whatever the engine saves. The engine's own push would be quicker where it had pushed all but a little of an image itself,
-//! and read that alone; but it knows nothing of what floe has sent, and would compress all of it again. What it had better push
+//! first byte comes after 13 s and 20 s of processors' time, the last after 19 s, whatever of it is wanted. An engine that has
+//! pushed all but a little of an image itself reads that alone; but it knows nothing of what floe has sent, and would compress
+//! all of it again. So people say which of them pushes (`LAYER_COMPRESSION`), and stay with it. What the engine had better push
 //! in any case it does not save (`Images::export` says what that is).
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -21,8 +21,8 @@ use crate::suite::request::Expected;
 /// new one.
 const ASKED: f64 = 5.0;
 
-/// The ID of a run that begins now: when, for whom, and what sets runs of one second apart, in their order: the millisecond
-/// and something random.
+/// The ID of a run that begins now: when, for whom, and what sets the runs of a mission in one second apart, in their order:
+/// the millisecond and something random.
 #[must_use]
 pub fn new_run(mission: &MissionName) -> String {
     let now = Timestamp::now();

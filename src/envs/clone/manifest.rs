@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::record::rewrite;
 use crate::envs::EnvsError;
 use crate::envs::error::io_error;
+use crate::envs::recorded;
 
 /// Makes every `RECORD` among `files` say what the `changed` files hold now. All paths are relative to `prefix`.
 pub(super) fn update<'a>(
@@ -49,12 +50,12 @@ fn updated(text: &str, path: &Path, prefix: &Path, changed: &BTreeSet<PathBuf>) 
             result.push_str(line);
             continue;
         };
-        let file = normal(&site_packages.join(name.trim_matches('"')));
+        let file = recorded::path(site_packages, name).filter(|file| changed.contains(file));
         // A file that is listed without a digest, as bytecode is, stays so.
-        if !digest.starts_with("sha256=") || !changed.contains(&file) {
+        let Some(file) = file.filter(|_| digest.starts_with("sha256=")) else {
             result.push_str(line);
             continue;
-        }
+        };
         let content = fs::read(prefix.join(&file)).map_err(io_error(&file))?;
         let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&content));
         // Writing to a string cannot fail.
@@ -62,21 +63,6 @@ fn updated(text: &str, path: &Path, prefix: &Path, changed: &BTreeSet<PathBuf>) 
         any = true;
     }
     Ok(any.then_some(result))
-}
-
-/// The path without `.` and `..`.
-fn normal(path: &Path) -> PathBuf {
-    let mut result = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                result.pop();
-            }
-            Component::CurDir => {}
-            other => result.push(other),
-        }
-    }
-    result
 }
 
 #[cfg(test)]

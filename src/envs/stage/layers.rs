@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 use std::fs;
 use std::path::Path;
 
+use super::make_parents_alike;
 use super::owners::Owners;
-use super::staged_path;
 use crate::envs::error::{EnvsError, io_error};
 use crate::envs::tree;
 use crate::image;
@@ -19,16 +19,15 @@ use crate::reference::Digest;
 /// Bytes from which on a package may lie alone.
 const LARGE: u64 = 4 << 20;
 
-/// Divides the tree `whole`, which is the last layer, into `layers` below `out`. The environment is at `prefix` in it.
+/// Divides the tree `whole`, which is the last layer, into `layers` below `out`. The environment is at `prefix`, in that tree.
 pub(super) fn divide(out: &Path, whole: &Path, prefix: &Path, layers: usize) -> Result<(), EnvsError> {
-    let prefix = whole.join(prefix);
-    let owners = Owners::read(&prefix)?;
+    let owners = Owners::read(prefix)?;
     let mut packages = owners.names.iter().map(|name| (name.as_str(), 0)).collect::<Vec<_>>();
-    let entries = tree::walk(&prefix)?;
+    let entries = tree::walk(prefix)?;
     let mut moved = Vec::new();
     for entry in entries.iter().filter(|entry| !entry.file_type().is_dir()) {
         let path = entry.path();
-        let Some(owner) = path.strip_prefix(&prefix).ok().and_then(|path| owners.of(path)) else {
+        let Some(owner) = path.strip_prefix(prefix).ok().and_then(|path| owners.of(path)) else {
             continue;
         };
         packages[owner].1 += fs::symlink_metadata(path).map_err(io_error(path))?.len();
@@ -43,7 +42,7 @@ pub(super) fn divide(out: &Path, whole: &Path, prefix: &Path, layers: usize) -> 
         let layer = out.join(image::layer(places[*owner]));
         let below = path.strip_prefix(whole).unwrap_or(path);
         let place = layer.join(below);
-        make_parents(whole, &layer, below)?;
+        make_parents_alike(whole, &layer, below)?;
         fs::rename(path, &place).map_err(io_error(&place))?;
     }
     // A directory that was emptied is where its files are.
@@ -78,24 +77,6 @@ fn group(name: &str, groups: usize) -> usize {
     let digest = Digest::of(name.as_bytes());
     let start = digest.short().get(..8).unwrap_or_default();
     usize::from_str_radix(start, 16).unwrap_or_default() % groups
-}
-
-/// Makes the directories above `path` below `layer`, with the modes and owners that they have below `whole`.
-fn make_parents(whole: &Path, layer: &Path, path: &Path) -> Result<(), EnvsError> {
-    let mut parents = path
-        .ancestors()
-        .skip(1)
-        .take_while(|dir| !layer.join(dir).is_dir())
-        .collect::<Vec<_>>();
-    parents.reverse();
-    for parent in parents {
-        let (original, made) = (whole.join(parent), staged_path(layer, parent));
-        let original = fs::metadata(&original).map_err(io_error(&original))?;
-        fs::create_dir(&made).map_err(io_error(&made))?;
-        tree::set_owner(&made, &original).map_err(io_error(&made))?;
-        fs::set_permissions(&made, original.permissions()).map_err(io_error(&made))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

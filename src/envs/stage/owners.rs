@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::envs::error::{EnvsError, io_error};
+use crate::envs::recorded;
+use crate::spec::frozen::normalized;
 
 /// The packages of an environment, and their files.
 #[derive(Debug, Default)]
@@ -48,7 +50,8 @@ impl Owners {
                     continue;
                 };
                 let name = Path::new(stem).file_name().unwrap_or_default().to_string_lossy();
-                let name = name.split_once('-').map_or(&*name, |(name, _)| name).to_owned();
+                // Another release may spell it otherwise, and lie where this one did.
+                let name = normalized(name.split_once('-').map_or(&*name, |(name, _)| name));
                 let record = distribution.join("RECORD");
                 // What conda has installed it has recorded itself.
                 if owners.files.contains_key(relative(&record, prefix)) {
@@ -100,22 +103,7 @@ fn source(path: &Path) -> Option<PathBuf> {
 /// The files that a `RECORD` lists, relative to the prefix.
 fn recorded(text: &str, site_packages: &Path) -> Vec<PathBuf> {
     let names = text.lines().filter_map(|line| line.rsplitn(3, ',').nth(2));
-    let names = names.map(|name| name.trim_matches('"').replace("\"\"", "\""));
-    names.filter_map(|name| below(&site_packages.join(name))).collect()
-}
-
-/// The path without `.` and `..`; `None` where it leads out of the prefix.
-fn below(path: &Path) -> Option<PathBuf> {
-    let mut result = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir if !result.pop() => return None,
-            Component::ParentDir | Component::CurDir => {}
-            Component::Normal(name) => result.push(name),
-            Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(result)
+    names.filter_map(|name| recorded::path(site_packages, name)).collect()
 }
 
 /// What is in a directory, in the order of names; nothing where there is none, or a link to one.

@@ -2,7 +2,10 @@
 //! even where what the others say would do without it. Where one log stops early and the end of another follows, the numbers
 //! may fit; the tests of the part that it begins with do not.
 
+use std::collections::HashSet;
+
 use crate::event::{Event, Record, RunStarted};
+use crate::reference::TestId;
 
 /// What is wrong with the order of `records`, which are those of one log or of several, one after the other. A log of an
 /// earlier floe has no numbers; nothing is known of its order. Nor is a log wrong that stops early: that its run did not
@@ -39,11 +42,13 @@ pub(super) fn problems(records: &[Record]) -> Vec<String> {
 /// For each part of a divided run the first result that is of another part.
 fn foreign(records: &[Record]) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut part = None::<&RunStarted>;
+    let mut part = None::<(&RunStarted, HashSet<&TestId>)>;
     for record in records {
-        match (&record.event, part) {
-            (Event::RunStarted(begun), _) => part = Some(begun).filter(|begun| begun.part.is_some()),
-            (Event::TestFinished(test), Some(begun)) if !begun.expected.contains(&test.id) => {
+        match (&record.event, &part) {
+            (Event::RunStarted(begun), _) => {
+                part = begun.part.map(|_| (begun, begun.expected.iter().collect()));
+            }
+            (Event::TestFinished(test), Some((begun, expected))) if !expected.contains(&test.id) => {
                 problems.push(format!(
                     "the log of {} has a result of another log: {}",
                     begun.run, test.id
