@@ -5,6 +5,8 @@
 //! out equal either way.
 
 mod agent;
+mod assembly;
+mod attempts;
 mod error;
 pub mod rootfs;
 pub mod site;
@@ -13,11 +15,11 @@ pub mod survey;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+pub use attempts::patiently;
 pub use error::BuildError;
 
 use crate::engine::{BuildRequest, Builds, Credentials, EngineError, Image, Images};
 use crate::event::{Event, Sink};
-use crate::fault::{Explained as _, Place};
 use crate::image::{label, variable};
 use crate::imprint::Build;
 use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
@@ -221,8 +223,7 @@ async fn one(
         reason,
     });
     let started = Instant::now();
-    let request = request(image, parent, &inputs, &reference, options);
-    let id = patiently(image, &request, builds, &options.retries, events).await?;
+    let id = made(image, parent, &inputs, &reference, (images, builds), options, events).await?;
     tag_commit(image, &id, images, options).await?;
     state.record_inputs(&image.role, &inputs)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -235,50 +236,35 @@ async fn one(
     Ok(built(id, true))
 }
 
-/// Builds what `request` says for an image of a plan, again where the failure was temporary.
-pub async fn patiently(
+/// Makes an image: of environments that are assembled, or all of it by the builder.
+async fn made(
     image: &ImagePlan,
-    request: &BuildRequest,
-    builds: &dyn Builds,
-    retries: &[Duration],
+    parent: &Parent,
+    inputs: &Inputs,
+    reference: &ImageTag,
+    (images, builds): (&dyn Images, &dyn Builds),
+    options: &Options,
     events: &dyn Sink,
 ) -> Result<Digest, BuildError> {
-    let mut waits = retries.iter();
-    loop {
-        let error = match builds.build(request.clone(), events).await {
-            Ok(id) => return Ok(id),
-            Err(error) => failure(image, error),
-        };
-        match waits.next() {
-            Some(wait) if error.is_temporary() => {
-                events.emit(Event::Warning {
-                    text: format!("{error}; trying again in {} s", wait.as_secs()),
-                });
-                tokio::time::sleep(*wait).await;
-            }
-            _ => return Err(error),
-        }
-    }
-}
-
-fn failure(image: &ImagePlan, source: EngineError) -> BuildError {
-    let said = agent::said(image, &source);
-    BuildError::Engine {
-        line: place(image, &source),
-        kind: said.as_ref().and_then(|said| said.kind).unwrap_or(source.kind()),
-        said,
-        source,
-    }
-}
-
-/// The line that people wrote and that failed.
-fn place(image: &ImagePlan, error: &EngineError) -> Option<Place> {
-    let EngineError::Build { line, step, .. } = error else {
-        return None;
+    let of = |image: &ImagePlan, parent: &Parent| request(image, parent, inputs, reference, options);
+    let build = async |image: &ImagePlan, parent: &Parent| {
+        let request = of(image, parent);
+        let attempt = async || builds.build(request.clone(), events).await;
+        patiently(image, &options.retries, events, attempt).await
     };
-    let by_line = line.and_then(|line| image.dockerfile.place(line));
-    let by_step = || step.as_ref().and_then(|step| image.dockerfile.place_of_step(step));
-    by_line.or_else(by_step).cloned()
+    let by = |making: &ImagePlan| of(making, parent);
+    let edges = (images, builds);
+    match (
+        &image.assembly,
+        assembly::assembled(image, parent, by, edges, options, events).await?,
+    ) {
+        (Some(assembly), Some((tag, layers))) => {
+            let built = build(&image.by(&assembly.rest), &layers).await;
+            images.untag(&tag).await?;
+            built
+        }
+        _ => build(image, parent).await,
+    }
 }
 
 /// Why an image is to be built.

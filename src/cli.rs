@@ -90,6 +90,7 @@ mod tests {
             applet::ENTER,
             applet::IMPRINT,
             applet::ENV_SOLVE,
+            applet::ENV_ASSEMBLE,
         ];
         let mut linked = [applet::ALL, &hidden].concat();
         names.sort_unstable();

@@ -5,6 +5,7 @@
 //! instructions and `ARG` lines after `FROM`, none of which leaves anything in the image.
 
 pub mod dockerfile;
+mod error;
 mod generate;
 mod imprint;
 mod site;
@@ -15,11 +16,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Explained, Kind, Place};
+use crate::fault::Place;
 use crate::image;
 use crate::image::applet::{ENV_EXPORT, ENV_UPDATE};
 use crate::reference::EnvironmentName;
 
+pub use error::ComposeError;
 pub use generate::Stage;
 pub use site::{APT, CA, CONDA, Mounts, NETRC, PIP, UV};
 pub use template::{Facts, Rendered, Renderer, render, text};
@@ -100,6 +102,28 @@ pub fn mission(mission: &str, body: &Body, trailer: &Source, mounts: &Mounts) ->
         }
     }
     draft.finish(mounts, stage)
+}
+
+/// Composes the two Dockerfiles of a generated mission whose environments are assembled: the one whose steps hand their layers
+/// over, and that of the image on top of these layers. `None` where no environment is to be assembled.
+#[must_use]
+pub fn assembled(mission: &str, stages: &[Stage], trailer: &Source, mounts: &Mounts) -> Option<(Composed, Composed)> {
+    let (in_place, own) = stages
+        .iter()
+        .cloned()
+        .partition::<Vec<_>, _>(|stage| stage.environment.is_base());
+    if own.is_empty() {
+        return None;
+    }
+    let mut draft = Draft::default();
+    draft.own(&generate::assembled(&own));
+    let layers = draft.finish(mounts, &[]);
+    let mut draft = Draft::default();
+    draft.own(&generate::body(&in_place));
+    draft.put_header(mission, "environments/");
+    draft.trailer(trailer);
+    draft.imprint();
+    Some((layers, draft.finish(mounts, &[])))
 }
 
 /// Composes a Dockerfile that stands alone: that of the common or base image.
@@ -287,85 +311,6 @@ impl Draft {
                 .push(before.and_then(|index| self.origins[index].clone()));
         }
         composed
-    }
-}
-
-/// A file of a mission that composing needs and cannot read or use.
-#[derive(Debug, thiserror::Error)]
-pub enum ComposeError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A template cannot be rendered.
-    #[error("{path}{}: {message}", .line.map(|line| format!(":{line}")).unwrap_or_default())]
-    Template {
-        /// The template.
-        path: PathBuf,
-        /// The line, counted from 1, where it is known.
-        line: Option<usize>,
-        /// What is wrong, in Tera's words.
-        message: String,
-    },
-    /// The Dockerfile begins no stage.
-    #[error("{path}{}: the first instruction must be FROM with an image; only ARG may come before it", .line.map(|line| format!(":{line}")).unwrap_or_default())]
-    NoStage {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1, of what comes first.
-        line: Option<usize>,
-    },
-    /// Two files claim to be the mission's Dockerfile.
-    #[error("{first} and {second} cannot both be there: a mission has one such file")]
-    Ambiguous {
-        /// One of them.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-    },
-    /// The mission holds nothing to build.
-    #[error(
-        "{path} holds nothing to build: no Dockerfile.custom or Dockerfile.custom.tera, no environments/ with an environment, no Dockerfile"
-    )]
-    Nothing {
-        /// The mission's directory.
-        path: PathBuf,
-        /// What may be meant as something to build, a sentence each.
-        misnamed: Vec<String>,
-    },
-}
-
-impl Explained for ComposeError {
-    fn kind(&self) -> Kind {
-        Kind::Invalid
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Nothing { misnamed, .. } if !misnamed.is_empty() => return Some(misnamed.join("; ")),
-            Self::Nothing { .. } => {
-                "add environments/<env>/<env>.pip for a generated image, or a Dockerfile.custom that extends ${BASE_IMAGE}"
-            }
-            Self::Read { .. } => "every image needs common/Dockerfile, every mission common/Dockerfile.trailer",
-            Self::Template { .. } => {
-                "a template sees mission, environments, frozen, common_image, and the blocks env_stages and env_layers"
-            }
-            Self::NoStage { .. } => "begin with `ARG BASE_IMAGE` and `FROM ${BASE_IMAGE}`",
-            Self::Ambiguous { .. } => "remove one of them",
-        };
-        Some(hint.to_owned())
-    }
-
-    fn place(&self) -> Option<Place> {
-        match self {
-            Self::Read { path, .. } | Self::Nothing { path, .. } => Some(Place::of(path, None)),
-            Self::Template { path, line, .. } | Self::NoStage { path, line } => Some(Place::of(path, *line)),
-            Self::Ambiguous { second, .. } => Some(Place::of(second, None)),
-        }
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Settings {
     pub mission: Option<MissionName>,
     /// Whether frozen specs are built.
     pub use_frozen: bool,
+    /// Whether frozen environments are put together from what is kept of their packages, where the engine takes layers.
+    pub assemble_layers: bool,
     /// What the common image extends.
     pub base_image: BaseImage,
     /// Where images are pushed.
@@ -237,6 +239,7 @@ pub fn resolve(
     Ok(Settings {
         mission: values.parsed("MISSION", named)?,
         use_frozen: values.switch("USE_FROZEN")?,
+        assemble_layers: values.switch("ASSEMBLE_LAYERS")?,
         base_image: match values.text("BASE_IMAGE").as_deref() {
             None | Some("debian") => BaseImage::Debian,
             Some(text) => BaseImage::Reference(

@@ -19,7 +19,7 @@ mod podman;
 
 use std::sync::Arc;
 
-pub use self::builds::{BuildRequest, Builds};
+pub use self::builds::{BuildRequest, Builds, Connections};
 pub use self::consoles::{Attached, Consoles, Size, Written};
 pub use self::containers::{
     Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, Found, Input, SharedProgram, User,
@@ -28,7 +28,7 @@ pub use self::containers::{
 pub use self::directions::{Directions, EngineName};
 pub use self::disk::{About, Builder, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
-pub use self::images::{Credentials, Export, Image, Images, Listed};
+pub use self::images::{Credentials, Export, Image, Images, LayerPart, Listed, NewLayer};
 pub use self::kubernetes::{Cluster, JobSettings, JobSettingsError, Surroundings};
 pub use self::left::{LeftRun, LeftRuns};
 pub use self::member::Member;

@@ -5,6 +5,7 @@
 //! stays. The files and commands are the same for both.
 
 mod activation;
+mod assemble;
 mod bytecode;
 mod change;
 mod clone;
@@ -12,6 +13,7 @@ pub mod conda;
 mod error;
 mod export;
 mod imprint;
+mod kept;
 mod kernelspec;
 mod layout;
 mod make;
@@ -28,6 +30,7 @@ mod work;
 use std::path::PathBuf;
 
 pub use activation::activated;
+pub use assemble::env_assemble;
 pub use clone::env_clone;
 pub use error::EnvsError;
 pub use export::{env_export, licences};

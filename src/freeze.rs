@@ -201,7 +201,7 @@ pub async fn solve(
         no_cache: true,
     };
     let solved = tokio::select! {
-        solved = builder::patiently(&image, &request, engine, &options.retries, events) => solved?,
+        solved = builder::patiently(&image, &options.retries, events, async || engine.build(request.clone(), events).await) => solved?,
         () = stop => return Ok(None),
     };
     let scratch = scratch()?;

@@ -2,6 +2,7 @@
 //! between them.
 
 pub mod applet;
+pub mod assembly;
 pub mod label;
 pub mod variable;
 pub mod visit;

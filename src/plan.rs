@@ -20,6 +20,7 @@ pub use inputs::Inputs;
 pub use solved::Solved;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use serde::{Deserialize, Serialize};
 
 use self::works::Given;
 use crate::compose::{self, Composed, Mounts, Renderer};
@@ -27,7 +28,7 @@ use crate::config::{BaseImage, Settings};
 use crate::context::Context;
 use crate::image::{applet, variable};
 use crate::memo::Memo;
-use crate::reference::{Digest, ImageReference, MissionName, Role};
+use crate::reference::{Digest, EnvironmentName, ImageReference, MissionName, Role};
 use crate::repository::{self, Repository};
 
 /// The agent in the context of the common image.
@@ -99,6 +100,8 @@ pub struct ImagePlan {
     /// The Dockerfile that solves its floating specs in the image that it extends, if stages of floe's own make its
     /// environments and a build need not wait for what they come to.
     pub solving: Option<Composed>,
+    /// How its environments are assembled, if they are all made of frozen specs by stages of floe's own.
+    pub assembly: Option<Assembly>,
     /// The content of the mounts that are this image's own, by ID.
     pub mounts: BTreeMap<&'static str, Vec<u8>>,
     /// The digests of the context's files.
@@ -107,7 +110,46 @@ pub struct ImagePlan {
     modes: BTreeMap<PathBuf, u32>,
 }
 
+/// An image whose environments are layers that an engine takes as they are: another way to what its Dockerfile makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assembly {
+    /// The Dockerfile whose steps hand the layers over.
+    pub layers: Composed,
+    /// The Dockerfile of the image on top of the layers.
+    pub rest: Composed,
+    /// The environments, in the order in which their layers lie.
+    pub environments: Vec<EnvironmentName>,
+}
+
 impl ImagePlan {
+    /// The same image, made by another Dockerfile of the same context.
+    #[must_use]
+    pub fn by(&self, dockerfile: &Composed) -> Self {
+        Self {
+            dockerfile: dockerfile.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// An image of nothing but a Dockerfile.
+    #[cfg(test)]
+    pub(crate) fn of_dockerfile(role: Role, dockerfile: Composed, assembly: Option<Assembly>) -> Self {
+        Self {
+            role,
+            extends: None,
+            dockerfile,
+            context: Context::new("/nowhere"),
+            args: BTreeMap::new(),
+            paths: Vec::new(),
+            frozen: Vec::new(),
+            solving: None,
+            assembly,
+            mounts: BTreeMap::new(),
+            files: BTreeMap::new(),
+            modes: BTreeMap::new(),
+        }
+    }
+
     /// Whether a file of the repository, by its path there, decides the image's content. One that `exists` and that the
     /// context leaves out does not.
     #[must_use]

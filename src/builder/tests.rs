@@ -8,7 +8,7 @@ use crate::compose::{Mounts, Renderer};
 use crate::config::Settings;
 use crate::engine::fake::Fake;
 use crate::event::Memory;
-use crate::fault::{Kind, Trouble};
+use crate::fault::{Explained as _, Kind, Trouble};
 use crate::memo::Memo;
 use crate::plan;
 use crate::repository::Repository;

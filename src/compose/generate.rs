@@ -6,7 +6,8 @@ use std::path::Path;
 use tera::{Context, Tera};
 
 use crate::image;
-use crate::image::applet::{ENV_SOLVE, ENV_STAGE};
+use crate::image::applet::{ENV_ASSEMBLE, ENV_SOLVE, ENV_STAGE};
+use crate::image::variable;
 use crate::reference::EnvironmentName;
 
 /// One environment: what its stage copies and runs.
@@ -59,6 +60,30 @@ FROM ${BASE_IMAGE}
 {% endfor -%}
 ";
 
+/// A stage for each environment, which hands its layers over to the host as they are made; no environment is in any of them. The
+/// last holds nothing but what makes the builder carry out the others.
+const ASSEMBLED: &str = r"ARG BASE_IMAGE
+{% for stage in stages %}
+FROM ${BASE_IMAGE} AS env-{{ stage.environment | lower }}
+USER root
+{% for copy in stage.copies %}COPY {{ copy | json_encode() }}
+{% endfor %}ARG {{ assembly }}
+ARG {{ anew }}
+RUN --mount=type=ssh {{ floe }} applet {{ env_assemble }} {{ stage.environment }} --layers {{ stage.trees | length }}  && touch {{ handed_over }}
+{% endfor %}
+FROM scratch
+{% for stage in stages %}COPY --from=env-{{ stage.environment | lower }} {{ handed_over }} /{{ stage.environment }}
+{% endfor -%}
+";
+
+/// The empty file that a stage leaves that has handed its layers over.
+const HANDED_OVER: &str = "/handed-over";
+
+/// The Dockerfile whose steps hand the layers of the environments over to the host.
+pub(super) fn assembled(stages: &[Stage]) -> String {
+    render(ASSEMBLED, &context(stages))
+}
+
 /// The Dockerfile of an image that holds, in `directory`, what the environments would hold.
 pub(super) fn solved(stages: &[Stage], directory: &str) -> String {
     let mut context = context(stages);
@@ -88,6 +113,10 @@ fn context(stages: &[Stage]) -> Context {
     context.insert("base", &EnvironmentName::base());
     context.insert("env_stage", &image::program(ENV_STAGE));
     context.insert("env_solve", ENV_SOLVE);
+    context.insert("env_assemble", ENV_ASSEMBLE);
+    context.insert("assembly", variable::ASSEMBLY);
+    context.insert("anew", variable::ANEW);
+    context.insert("handed_over", HANDED_OVER);
     context.insert("floe", &image::program("floe"));
     context
 }

@@ -33,6 +33,12 @@ pub const SETTINGS: &[Setting] = &[
                 or debian for a base made on this machine from Debian's packages.",
     },
     Setting {
+        name: "ASSEMBLE_LAYERS",
+        default: "1",
+        about: "1: where the engine takes layers, a frozen environment is put together from what is kept of its packages, and only what\n\
+                is new is installed. 0: all of it is installed in a stage of the build, as `floe compose` prints that.",
+    },
+    Setting {
         name: "REGISTRY",
         default: "",
         about: "Where image-push sends images, e.g. registry.example.org/hub. Empty: images stay on this machine.",

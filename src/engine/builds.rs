@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
 
 use super::EngineError;
 use crate::context::Context;
@@ -30,9 +32,21 @@ pub struct BuildRequest {
     pub no_cache: bool,
 }
 
+/// The connections that the `RUN`s of a build open to the host.
+pub type Connections = mpsc::Sender<DuplexStream>;
+
 /// What builds images.
 #[async_trait]
 pub trait Builds: Send + Sync {
     /// Builds an image; its steps become events.
     async fn build(&self, request: BuildRequest, events: &dyn Sink) -> Result<Digest, EngineError>;
+
+    /// Carries out the steps of a Dockerfile and makes no image of them. Where a `RUN` mounts `type=ssh`, the socket that
+    /// `SSH_AUTH_SOCK` names leads to `connections`: no other way leads from a step of a build to who asked for it.
+    async fn perform(
+        &self,
+        request: BuildRequest,
+        connections: Connections,
+        events: &dyn Sink,
+    ) -> Result<(), EngineError>;
 }

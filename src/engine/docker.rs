@@ -12,6 +12,7 @@ mod creation;
 mod disk;
 mod error;
 mod export;
+mod extend;
 mod images;
 mod pack;
 mod ssh;
@@ -35,7 +36,7 @@ use self::address::{Address, DEFAULT_SOCKET};
 use self::error::failed;
 use self::transport::Transport;
 use super::podman::Service;
-use super::{Absence, BuildRequest, Builds, Directions, EngineError};
+use super::{Absence, BuildRequest, Builds, Connections, Directions, EngineError};
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageTag};
@@ -239,6 +240,16 @@ impl Builds for Docker {
             }
         };
         built.map_err(|error| self.own(error))
+    }
+
+    async fn perform(
+        &self,
+        request: BuildRequest,
+        connections: Connections,
+        events: &dyn Sink,
+    ) -> Result<(), EngineError> {
+        let performed = buildkit::perform(&self.transport, request, connections, events).await;
+        performed.map_err(|error| self.own(error))
     }
 }
 

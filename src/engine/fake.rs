@@ -2,9 +2,11 @@
 //!
 //! It carries nothing out: it records each call as a line of text, and returns what the test has scripted.
 
+mod builds;
 mod consoles;
 mod containers;
 mod disk;
+mod layers;
 mod left;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,13 +19,14 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    BuildRequest, Builds, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError,
-    Export, Image, Images, LeftRun, Listed,
+    BuildRequest, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError, Export,
+    Image, Images, LayerPart, LeftRun, Listed,
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
-use crate::image::applet::ENV_SOLVE;
 use crate::reference::{Digest, ImageReference, ImageTag};
+
+pub use builds::Handing;
 
 /// An engine in memory. An image it has no script for is built, imported, pushed or run with success.
 #[derive(Default)]
@@ -77,6 +80,8 @@ struct State {
     images: BTreeMap<Digest, Image>,
     remote: BTreeMap<String, Image>,
     failures: BTreeMap<&'static str, VecDeque<EngineError>>,
+    /// What the steps of the next performances hand over.
+    performances: VecDeque<Vec<Handing>>,
     runs: VecDeque<Run>,
     /// What the next images hold that solve specs.
     solutions: VecDeque<Run>,
@@ -279,6 +284,19 @@ impl Images for Fake {
         }))
     }
 
+    async fn takes_layers(&self) -> Result<bool, EngineError> {
+        Ok(!self.state().performances.is_empty())
+    }
+
+    async fn extend(
+        &self,
+        parent: &Digest,
+        tag: &ImageTag,
+        layers: mpsc::Receiver<LayerPart>,
+    ) -> Result<Digest, EngineError> {
+        layers::extend(self, parent, tag, layers).await
+    }
+
     async fn push(&self, tag: &ImageTag, _: Option<Credentials>, _: &dyn Sink) -> Result<Digest, EngineError> {
         let state = self.call("push", &tag.to_string())?;
         let Some(id) = state.tags.get(&tag.to_string()).cloned() else {
@@ -287,36 +305,16 @@ impl Images for Fake {
         Ok(Digest::of(format!("the manifest of {id}").as_bytes()))
     }
 
+    async fn untag(&self, tag: &ImageTag) -> Result<(), EngineError> {
+        self.call("untag", &tag.to_string())?.tags.remove(&tag.to_string());
+        Ok(())
+    }
+
     async fn remove_image(&self, id: &Digest) -> Result<(), EngineError> {
         self.call("remove_image", id.as_str())?
             .images
             .retain(|_, image| image.id != *id);
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Builds for Fake {
-    async fn build(&self, request: BuildRequest, _: &dyn Sink) -> Result<Digest, EngineError> {
-        let hangs = self.state().builds_hang;
-        if hangs {
-            std::future::pending::<()>().await;
-        }
-        let tags = request.tags.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let flag = if request.no_cache { " without cache" } else { "" };
-        let mut state = self.call("build", &format!("{} as {}{flag}", request.image, tags.join(" ")))?;
-        state.requests.push(request.clone());
-        // Equal requests give equal images, and others give others.
-        let image = made_up(&format!("{}{:?}", request.dockerfile, request.args), request.labels);
-        for tag in tags {
-            state.keep(tag, image.clone());
-        }
-        let id = image.id.clone();
-        state.images.insert(id.clone(), image);
-        if request.dockerfile.contains(ENV_SOLVE) {
-            state.solving.insert(id.clone());
-        }
-        Ok(id)
     }
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::EngineError;
 use crate::event::Sink;
@@ -68,6 +69,33 @@ pub enum Credentials {
 /// An archive of an image, as it comes from the engine.
 pub type Export = BoxStream<'static, Result<Bytes, EngineError>>;
 
+/// Layers on their way to an engine, in parts, the lowest layer first.
+#[derive(Debug)]
+pub enum LayerPart {
+    /// A layer begins.
+    Begin {
+        /// What the history of the image says of it.
+        made: String,
+        /// What there is of it.
+        layer: NewLayer,
+    },
+    /// Some of the bytes of its archive.
+    Bytes(Bytes),
+    /// The layer ends; the digest of its archive.
+    End(Digest),
+    /// There is no other layer. Without it, whoever sends them has given up.
+    Done,
+}
+
+/// A layer that an image is to have.
+#[derive(Debug)]
+pub enum NewLayer {
+    /// The engine has it on top of those before it. Nothing follows.
+    There(Digest),
+    /// Its archive has so many bytes, which follow.
+    Bytes(u64),
+}
+
 /// What keeps images.
 #[async_trait]
 pub trait Images: Send + Sync {
@@ -100,6 +128,17 @@ pub trait Images: Send + Sync {
     /// it, since that is quicker.
     async fn export(&self, id: &Digest) -> Result<Option<Export>, EngineError>;
 
+    /// Whether it takes layers on top of an image that it has.
+    async fn takes_layers(&self) -> Result<bool, EngineError>;
+
+    /// Makes an image of the image `parent` and layers on top of it.
+    async fn extend(
+        &self,
+        parent: &Digest,
+        tag: &ImageTag,
+        layers: mpsc::Receiver<LayerPart>,
+    ) -> Result<Digest, EngineError>;
+
     /// Pushes what `tag` names; returns the digest of the manifest in the registry.
     async fn push(
         &self,
@@ -107,6 +146,9 @@ pub trait Images: Send + Sync {
         credentials: Option<Credentials>,
         events: &dyn Sink,
     ) -> Result<Digest, EngineError>;
+
+    /// Takes a tag away, and with the last one the image, unless a container or another image needs it. A missing one is no error.
+    async fn untag(&self, tag: &ImageTag) -> Result<(), EngineError>;
 
     /// Removes an image, unless a container or another image needs it. A missing one is no error.
     async fn remove_image(&self, id: &Digest) -> Result<(), EngineError>;

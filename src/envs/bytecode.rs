@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use self::cache::Cache;
+pub(super) use self::cache::identity;
 use super::error::io_error;
 use super::pip::installer;
 use super::{EnvsError, Work, tree};

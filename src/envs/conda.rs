@@ -127,6 +127,19 @@ pub(super) fn restore(change: &Change<'_>, command: &str, frozen: &Frozen) -> Re
     apply(&session, change, command, chosen, before)
 }
 
+/// Notes in the history, in place of all that it says, that `command` has installed the packages of a frozen spec.
+pub(super) fn note(change: &Change<'_>, command: &str, frozen: &Frozen) -> Result<(), CondaError> {
+    let records = frozen.conda.iter().filter_map(|package| package.record.clone());
+    let entry = Entry {
+        command,
+        channels: &frozen.channels,
+        asked: &[],
+        before: &[],
+        after: &records.collect::<Vec<_>>(),
+    };
+    history::begin(&change.prefix, &entry)
+}
+
 /// A set of packages that has been chosen and fetched.
 struct Chosen {
     records: Vec<RepoDataRecord>,

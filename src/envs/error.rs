@@ -22,6 +22,12 @@ pub enum EnvsError {
         /// Why.
         source: io::Error,
     },
+    /// What is kept of a package is not what was kept.
+    #[error("{path} is damaged: the package is installed again the next time")]
+    Damaged {
+        /// What was kept.
+        path: PathBuf,
+    },
     /// A spec file is not what it should be.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -197,6 +203,7 @@ impl Explained for EnvsError {
             {
                 Kind::Temporary
             }
+            Self::Damaged { .. } => Kind::Temporary,
             Self::Install { .. }
             | Self::Unsolvable { .. }
             | Self::Index { .. }
@@ -223,6 +230,7 @@ impl Explained for EnvsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Spec(error) => error.hint(),
+            Self::Damaged { .. } => Some(TRY_AGAIN.to_owned()),
             Self::Missing { known, .. } if known.is_empty() => Some("no environment has been made yet".to_owned()),
             Self::Missing { known, .. } => {
                 let known = known.iter().map(EnvironmentName::as_str).collect::<Vec<_>>();
@@ -311,7 +319,7 @@ impl fmt::Display for Culprit {
     }
 }
 
-pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> EnvsError + '_ {
+pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> EnvsError + Copy + '_ {
     move |source| EnvsError::Io {
         path: path.to_owned(),
         source,

@@ -7,6 +7,8 @@ mod update;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use exact::create_part;
+
 use super::{EnvsError, Work};
 use crate::spec::env::{SpecError, spec_files};
 use crate::spec::frozen::Frozen;

@@ -6,6 +6,9 @@
 mod layers;
 mod owners;
 
+pub(super) use layers::places;
+pub(super) use owners::Owners;
+
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -32,19 +35,13 @@ pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(),
         1 => out.to_owned(),
         several => out.join(image::layer(several - 1)),
     };
-    let prefix = layout.complete(name)?;
+    layout.complete(name)?;
     if name.is_base() {
         return Err(EnvsError::StageBase);
     }
     work.note(format!("staging the environment {name}"));
-    remove_what_varies(&prefix)?;
-    bytecode::compile(work)?;
-    bytecode::remove_checked(&prefix)?;
-    let kernel = kernelspec::kernel_dir(layout, name);
-    let moved = [prefix, kernel]
-        .into_iter()
-        .filter(|dir| dir.exists())
-        .collect::<Vec<_>>();
+    normalize(work)?;
+    let moved = directories(work);
     fs::create_dir_all(&whole).map_err(io_error(&whole))?;
     for dir in &moved {
         let staged = staged_path(&whole, dir);
@@ -57,12 +54,7 @@ pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(),
     }
     let owner = fs::metadata(&layout.conda_dir).map_err(io_error(&layout.conda_dir))?;
     for dir in &moved {
-        let entries = tree::walk(&staged_path(&whole, dir))?;
-        entries.par_iter().try_for_each(|entry| {
-            let path = entry.path();
-            let alike = tree::set_owner(path, &owner).and_then(|()| tree::share(path, &owner));
-            alike.map_err(io_error(path))
-        })?;
+        give(&staged_path(&whole, dir), &owner)?;
     }
     if layers.get() > 1 {
         layers::divide(out, &whole, &staged_path(&whole, &layout.prefix(name)), layers.get())?;
@@ -74,11 +66,35 @@ pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(),
         .try_for_each(|entry| tree::set_time(entry.path(), STAGED_TIME, 0).map_err(io_error(entry.path())))
 }
 
+/// Removes what differs between two installations of the same packages.
+pub(super) fn normalize(work: Work<'_>) -> Result<(), EnvsError> {
+    let prefix = work.prefix();
+    remove_what_varies(&prefix)?;
+    bytecode::compile(work)?;
+    bytecode::remove_checked(&prefix)
+}
+
+/// The directories that an environment consists of: its own, and that of its kernelspec.
+pub(super) fn directories(work: Work<'_>) -> Vec<PathBuf> {
+    let kernel = kernelspec::kernel_dir(work.layout, work.name);
+    let all = [work.prefix(), kernel].into_iter();
+    all.filter(|directory| directory.exists()).collect()
+}
+
+/// Gives everything below `root` an owner, and shares it with the group as that is.
+pub(super) fn give(root: &Path, owner: &fs::Metadata) -> Result<(), EnvsError> {
+    tree::walk(root)?.par_iter().try_for_each(|entry| {
+        let path = entry.path();
+        let alike = tree::set_owner(path, owner).and_then(|()| tree::share(path, owner));
+        alike.map_err(io_error(path))
+    })
+}
+
 fn staged_path(out: &Path, dir: &Path) -> PathBuf {
     out.join(below_root(dir))
 }
 
-fn below_root(path: &Path) -> &Path {
+pub(super) fn below_root(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
 }
 

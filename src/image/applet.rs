@@ -69,6 +69,9 @@ pub const IMPRINT: &str = "imprint";
 /// Solves the specs of an environment, and writes what it would hold. Only builds call it, by floe's own program in the image.
 pub const ENV_SOLVE: &str = "env-solve";
 
+/// Assembles an environment, and hands its layers over to the host. Only builds call it, by floe's own program in the image.
+pub const ENV_ASSEMBLE: &str = "env-assemble";
+
 /// Those that images have a program for.
 pub const ALL: &[&str] = &[
     ENV_CREATE,

@@ -23,6 +23,13 @@ pub const USE_FROZEN: &str = "USE_FROZEN";
 /// Of a build: where what was made of packages is kept for the next environment.
 pub const CACHE: &str = "FLOE_CACHE_DIR";
 
+/// Of a step that assembles an environment: what no other build has, so that no builder takes it for one that it has carried out
+/// already, or is carrying out for somebody else.
+pub const ASSEMBLY: &str = "FLOE_ASSEMBLY";
+
+/// Of a step that assembles an environment: whether nothing is used that is kept of packages.
+pub const ANEW: &str = "FLOE_ANEW";
+
 /// Of a build: what the host knows of the image, as JSON.
 pub const IMPRINT: &str = "FLOE_IMPRINT";
 

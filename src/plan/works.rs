@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::mission::{self, Environment};
-use super::{AGENT, FrozenFile, Host, ImagePlan, PlanError, SOLVED, Solved, frozen};
-use crate::compose::{self, Composed, Mounts, Source};
+use super::{AGENT, Assembly, FrozenFile, Host, ImagePlan, PlanError, SOLVED, Solved, frozen};
+use crate::compose::{self, Body, Composed, Mounts, Source};
 use crate::config::Settings;
 use crate::context::{self, Context, Overlay};
 use crate::image::{applet, variable};
@@ -45,6 +45,7 @@ struct Worked {
     notices: Vec<String>,
     is_frozen: bool,
     solving: Option<Composed>,
+    assembly: Option<Assembly>,
 }
 
 impl<'a> Given<'a> {
@@ -57,7 +58,8 @@ impl<'a> Given<'a> {
         let there = |file: &FrozenFile| file.solved.is_some() || repository.path(&file.path).exists();
         let frozen_base = settings.use_frozen || (host.solved.is_some() && base.as_ref().is_none_or(there));
         let mut fingerprint = Fingerprint::new("the plan of an image");
-        fingerprint.part("frozen", &[u8::from(settings.use_frozen), u8::from(frozen_base)]);
+        let switches = [settings.use_frozen, frozen_base, settings.assemble_layers];
+        fingerprint.part("switches", &switches.map(u8::from));
         fingerprint.part("mounts", format!("{:?}", host.mounts).as_bytes());
         fingerprint.part("root", repository.root().as_os_str().as_encoded_bytes());
         fingerprint.part("shared", env::digest_of(&lists.files, "")?.as_str().as_bytes());
@@ -242,7 +244,20 @@ fn of_mission(
     Ok(Worked {
         notices,
         solving: solving.map(|stages| compose::solved(&stages, SOLVED, host.mounts)),
+        assembly: assembly(name, &body, trailer, mounts).filter(|_| is_frozen && settings.assemble_layers),
         ..worked(dockerfile, frozen, &context, directory, is_frozen)?
+    })
+}
+
+/// How the environments of a mission are assembled, if stages of floe's own make them.
+fn assembly(name: &MissionName, body: &Body, trailer: &Source, mounts: &Mounts) -> Option<Assembly> {
+    let Body::Generated(stages) = body else { return None };
+    let (layers, rest) = compose::assembled(name.as_str(), stages, trailer, mounts)?;
+    let environments = stages.iter().map(|stage| stage.environment.clone());
+    Some(Assembly {
+        layers,
+        rest,
+        environments: environments.filter(|name| !name.is_base()).collect(),
     })
 }
 
@@ -272,6 +287,7 @@ fn worked(
         notices: Vec::new(),
         is_frozen,
         solving: None,
+        assembly: None,
     })
 }
 
@@ -293,6 +309,7 @@ impl Worked {
             paths,
             frozen: self.frozen,
             solving: self.solving,
+            assembly: self.assembly,
             mounts: BTreeMap::new(),
             files: self.files,
             modes: self.modes,

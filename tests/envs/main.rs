@@ -1,5 +1,6 @@
 //! Environments, kernels and servers on disk, made of what PyPI and Debian's archive hold.
 
+mod assembled;
 mod bytecode;
 mod channel;
 mod conda;

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::cli::failure::{ExitCode, Failure};
 use crate::cli::output;
 use crate::envs::{self, Work};
 use crate::event::Event;
-use crate::image::applet;
+use crate::image::{applet, variable};
 use crate::reference::EnvironmentName;
 use crate::spec::frozen::Frozen;
 
@@ -78,6 +79,15 @@ pub enum EnvironmentApplet {
         /// Write `<env>-frozen.yml` and its lock into this directory; nothing where only an installation can tell
         directory: PathBuf,
     },
+    /// Assemble a frozen environment from what is kept of its packages, and hand its layers over to the host of the build
+    #[command(name = applet::ENV_ASSEMBLE, hide = true)]
+    EnvAssemble {
+        /// The environment
+        environment: EnvironmentName,
+        /// How many layers
+        #[arg(long, value_name = "N", default_value = "1")]
+        layers: NonZeroUsize,
+    },
     /// Install what all environments share into an environment
     #[command(name = applet::INSTALL_COMMON)]
     InstallCommon {
@@ -136,6 +146,7 @@ impl EnvironmentApplet {
                 };
                 Ok(frozen.save(&Frozen::yml_path(&directory, environment.as_str()))?)
             }
+            Self::EnvAssemble { environment, layers } => assemble(machine, machine.work(&environment, events), layers),
             Self::EnvClone { source, environment } => clone(machine, machine.work(&environment, events), &source),
             Self::EnvUpdate { environment, files } => update(machine, machine.work(&environment, events), &files),
             Self::EnvRun { environment, command } => become_command(machine, &environment, &command),
@@ -189,6 +200,17 @@ fn install_common(machine: &Machine, work: Work<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     Ok(envs::install_common(work)?)
+}
+
+fn assemble(machine: &Machine, work: Work<'_>, layers: NonZeroUsize) -> Result<(), Failure> {
+    let frozen = envs::frozen_spec(work)?.ok_or_else(|| envs::not_frozen(work))?;
+    let anew = machine.setting(variable::ANEW).is_some_and(|anew| anew == "1");
+    let socket = machine.setting("SSH_AUTH_SOCK").unwrap_or_default();
+    let host = UnixStream::connect(&socket).map_err(|error| {
+        let message = format!("no connection to the host of the build at {socket}: {error}");
+        Failure::new(ExitCode::Invalid, message)
+    })?;
+    Ok(envs::env_assemble(work, &frozen, layers, anew, host)?)
 }
 
 /// Becomes the command, with the environment active.

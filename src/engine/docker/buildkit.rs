@@ -8,6 +8,7 @@ pub(super) mod line;
 mod progress;
 mod requested;
 mod session;
+mod switchboard;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,7 +24,7 @@ use tonic::{Code, Status};
 use self::progress::{FailedStep, Progress};
 use self::session::Session;
 use super::transport::{Broken, Transport};
-use crate::engine::{BuildRequest, EngineError};
+use crate::engine::{BuildRequest, Connections, EngineError};
 use crate::event::Sink;
 use crate::fault::{Trouble, chain, is_temporary};
 use crate::reference::Digest;
@@ -44,8 +45,39 @@ pub(super) async fn build(
     request: BuildRequest,
     events: &dyn Sink,
 ) -> Result<Digest, EngineError> {
+    let image = request.image.clone();
+    let response = solve(transport, request, None, events).await?;
+    image_id(&response).ok_or_else(|| EngineError::Build {
+        image,
+        reason: "the engine names no image at the end of the build".to_owned(),
+        line: None,
+        step: None,
+        output: String::new(),
+        trouble: Some(Trouble::Engine),
+    })
+}
+
+/// Carries out the steps of a Dockerfile, which may open connections, and makes no image of them.
+pub(super) async fn perform(
+    transport: &Transport,
+    request: BuildRequest,
+    connections: Connections,
+    events: &dyn Sink,
+) -> Result<(), EngineError> {
+    solve(transport, request, Some(connections), events).await.map(drop)
+}
+
+/// Makes an image, unless its steps are carried out for the connections that they open.
+async fn solve(
+    transport: &Transport,
+    request: BuildRequest,
+    connections: Option<Connections>,
+    events: &dyn Sink,
+) -> Result<SolveResponse, EngineError> {
     let lost = |error: &Broken| transport.failed(format!("begin to build {}", request.image), error);
-    let session = Session::open(transport, &request).await.map_err(|error| lost(&error))?;
+    let exporter = if connections.is_some() { "" } else { "moby" };
+    let session = Session::open(transport, &request, connections).await;
+    let session = session.map_err(|error| lost(&error))?;
     let failure = session.failure();
     let control =
         control(transport)
@@ -54,7 +86,7 @@ pub(super) async fn build(
                 Some(broken) => lost(broken),
                 None => transport.absent(&error),
             })?;
-    let (solve, reference) = (solve_request(&request, &session.id), session.id.clone());
+    let (solve, reference) = (solve_request(&request, &session.id, exporter), session.id.clone());
     let mut progress = Progress::new(&request.image, events);
     let answer = tokio::select! {
         answer = carry_out(control, solve, reference, &mut progress) => answer,
@@ -62,17 +94,7 @@ pub(super) async fn build(
         never = async { session.serve().await; future::pending::<Infallible>().await } => match never {},
     };
     let failed = progress.finish();
-    match answer {
-        Ok(response) => image_id(&response).ok_or_else(|| EngineError::Build {
-            image: request.image,
-            reason: "the engine names no image at the end of the build".to_owned(),
-            line: None,
-            step: None,
-            output: String::new(),
-            trouble: Some(Trouble::Engine),
-        }),
-        Err(status) => Err(failure.take().unwrap_or_else(|| build_error(request, &status, failed))),
-    }
+    answer.map_err(|status| failure.take().unwrap_or_else(|| build_error(request, &status, failed)))
 }
 
 /// Whether the engine has a builder that floe can use.
@@ -131,7 +153,7 @@ async fn control(transport: &Transport) -> Result<ControlClient<Channel>, tonic:
     Ok(ControlClient::new(channel).max_decoding_message_size(REPORT_LIMIT))
 }
 
-fn solve_request(request: &BuildRequest, session: &str) -> SolveRequest {
+fn solve_request(request: &BuildRequest, session: &str, exporter: &str) -> SolveRequest {
     let mut frontend = HashMap::from([("filename".to_owned(), filesync::DOCKERFILE.to_owned())]);
     let attribute = |kind: &str, name: &str| format!("{kind}:{name}");
     frontend.extend(request.args.iter().map(|(k, v)| (attribute("build-arg", k), v.clone())));
@@ -140,18 +162,18 @@ fn solve_request(request: &BuildRequest, session: &str) -> SolveRequest {
         // An empty list of stages stands for all of them.
         frontend.insert("no-cache".to_owned(), String::new());
     }
-    let mut exporter = HashMap::new();
+    let mut attributes = HashMap::new();
     if !request.tags.is_empty() {
         let names = request.tags.iter().map(ToString::to_string).collect::<Vec<_>>();
-        exporter.insert("name".to_owned(), names.join(","));
+        attributes.insert("name".to_owned(), names.join(","));
     }
     SolveRequest {
         r#ref: session.to_owned(),
         session: session.to_owned(),
         frontend: "dockerfile.v0".to_owned(),
         frontend_attrs: frontend,
-        exporter_deprecated: "moby".to_owned(),
-        exporter_attrs_deprecated: exporter,
+        exporter_deprecated: exporter.to_owned(),
+        exporter_attrs_deprecated: attributes,
         cache: Some(CacheOptions::default()),
         ..SolveRequest::default()
     }

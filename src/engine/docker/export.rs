@@ -48,7 +48,7 @@ pub(super) async fn export(docker: &Docker, id: &Digest) -> Result<Option<Export
 }
 
 /// Whether the engine keeps layers as they are sent.
-async fn keeps_compressed(docker: &Docker) -> Result<bool, EngineError> {
+pub(super) async fn keeps_compressed(docker: &Docker) -> Result<bool, EngineError> {
     let info = docker.api.info().await;
     let info = info.map_err(|error| docker.failed("ask the engine how it keeps images".to_owned(), error))?;
     let status = info.driver_status.unwrap_or_default();

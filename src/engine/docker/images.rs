@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::error::status;
-use super::{Docker, export, stream};
-use crate::engine::{Credentials, EngineError, Export, Image, Images, Listed};
+use super::{Docker, Make, export, extend, stream};
+use crate::engine::{Credentials, EngineError, Export, Image, Images, LayerPart, Listed};
 use crate::event::Sink;
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -84,6 +85,19 @@ impl Images for Docker {
         export::export(self, id).await
     }
 
+    async fn takes_layers(&self) -> Result<bool, EngineError> {
+        Ok(self.make == Make::Docker && !export::keeps_compressed(self).await?)
+    }
+
+    async fn extend(
+        &self,
+        parent: &Digest,
+        tag: &ImageTag,
+        layers: mpsc::Receiver<LayerPart>,
+    ) -> Result<Digest, EngineError> {
+        extend::extend(self, parent, tag, layers).await
+    }
+
     async fn push(
         &self,
         tag: &ImageTag,
@@ -94,15 +108,22 @@ impl Images for Docker {
         stream::push(&self.transport, (tag, lenient), credentials, events).await
     }
 
+    async fn untag(&self, tag: &ImageTag) -> Result<(), EngineError> {
+        self.remove_by(&tag.to_string()).await
+    }
+
     async fn remove_image(&self, id: &Digest) -> Result<(), EngineError> {
-        let removed = self
-            .api
-            .remove_image(id.as_str(), None::<RemoveImageOptions>, None)
-            .await;
+        self.remove_by(id.as_str()).await
+    }
+}
+
+impl Docker {
+    async fn remove_by(&self, name: &str) -> Result<(), EngineError> {
+        let removed = self.api.remove_image(name, None::<RemoveImageOptions>, None).await;
         match removed {
             // 409: a container of somebody else's still needs it.
             Err(error) if !matches!(status(&error), Some(404 | 409)) => {
-                Err(self.failed(format!("remove the image {id}"), error))
+                Err(self.failed(format!("remove the image {name}"), error))
             }
             _ => Ok(()),
         }

@@ -5,7 +5,7 @@
 //! begins with a line that has the digest of its content; one that is damaged is compiled again.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use std::process::Stdio;
 use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::{Source, interpreter};
-use crate::envs::EnvsError;
 use crate::envs::error::io_error;
+use crate::envs::{EnvsError, kept};
 use crate::reference::{Digest, Hasher};
 
 /// Says of a python what its bytecode depends on, and how it calls files of it.
@@ -29,6 +29,20 @@ if sys.version_info >= (3, 7):
 
 /// What the form of entries is. Another form is another cache.
 const FORM: &str = "1";
+
+/// What a python says of itself, on which its bytecode depends; empty for one whose bytecode always depends on the time of its
+/// source.
+pub(in crate::envs) fn identity(python: &Path) -> Result<String, EnvsError> {
+    let mut command = interpreter(python);
+    let asked = command.args(["-c", IDENTITY]).stdin(Stdio::null()).output();
+    let asked = asked.map_err(io_error(python))?;
+    if !asked.status.success() {
+        let words = String::from_utf8_lossy(&asked.stderr);
+        let said = format!("it does not say what it is ({}): {}", asked.status, words.trim());
+        return Err(io_error(python)(io::Error::other(said)));
+    }
+    Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
+}
 
 /// The cache of one python.
 pub(super) struct Cache {
@@ -51,15 +65,7 @@ pub(super) struct New {
 impl Cache {
     /// The cache in `directory` for this python; `None` for one whose bytecode always depends on the time of its source.
     pub(super) fn of(directory: &Path, python: &Path) -> Result<Option<Self>, EnvsError> {
-        let mut command = interpreter(python);
-        let asked = command.args(["-c", IDENTITY]).stdin(Stdio::null()).output();
-        let asked = asked.map_err(io_error(python))?;
-        if !asked.status.success() {
-            let words = String::from_utf8_lossy(&asked.stderr);
-            let said = format!("it does not say what it is ({}): {}", asked.status, words.trim());
-            return Err(io_error(python)(io::Error::other(said)));
-        }
-        let said = String::from_utf8_lossy(&asked.stdout);
+        let said = identity(python)?;
         Ok(said.split_once('\n').map(|(tag, python)| Self {
             directory: directory.join(FORM),
             tag: tag.to_owned(),
@@ -80,7 +86,7 @@ impl Cache {
         let key = self.key(&source.name, &content);
         let bytecode = self.bytecode(path);
         let there = || fs::metadata(&bytecode).ok().map(|metadata| metadata.ino());
-        match self.get(&key) {
+        match kept::kept(&self.entry(&key)) {
             None => {
                 let before = there();
                 Ok(Some(New {
@@ -97,7 +103,8 @@ impl Cache {
                     return Ok(None);
                 }
                 let mode = fs::metadata(path).map_err(io_error(path))?.permissions().mode();
-                write(&bytecode, &[&kept], Some(mode)).map_err(io_error(&bytecode))?;
+                // Whoever may read the source may read its bytecode.
+                kept::write(&bytecode, &[&kept], (mode | 0o200) & 0o666).map_err(io_error(&bytecode))?;
                 Ok(None)
             }
         }
@@ -114,7 +121,7 @@ impl Cache {
                 None => Vec::new(),
             };
             let entry = self.entry(&new.key);
-            write(&entry, &[Digest::of(&made).as_str().as_bytes(), b"\n", &made], None).map_err(io_error(&entry))
+            kept::keep(&entry, &made).map_err(io_error(&entry))
         })
     }
 
@@ -124,14 +131,6 @@ impl Cache {
         hasher.part("name", name.as_os_str().as_bytes());
         hasher.part("source", content);
         hasher.finish()
-    }
-
-    /// The content of an entry; `None` where there is none, or a damaged one.
-    fn get(&self, key: &Digest) -> Option<Vec<u8>> {
-        let mut entry = fs::read(self.entry(key)).ok()?;
-        let end = entry.iter().position(|&byte| byte == b'\n')?;
-        let content = entry.split_off(end + 1);
-        (entry[..end] == *Digest::of(&content).as_str().as_bytes()).then_some(content)
     }
 
     fn entry(&self, key: &Digest) -> PathBuf {
@@ -146,18 +145,4 @@ impl Cache {
         file.push(format!(".{}.pyc", self.tag));
         source.with_file_name("__pycache__").join(file)
     }
-}
-
-/// Writes a file at once, or not at all. Whoever may read the source of bytecode, whose mode this is, may read it.
-fn write(path: &Path, parts: &[&[u8]], mode: Option<u32>) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    let mode = mode.map_or(0o644, |mode| (mode | 0o200) & 0o666);
-    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

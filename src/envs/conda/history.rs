@@ -139,6 +139,12 @@ pub(super) fn add(prefix: &Path, entry: &Entry) -> Result<(), CondaError> {
     fs::write(&path, text).map_err(failed)
 }
 
+/// Begins the history of the environment at `prefix` with a change, whatever it says.
+pub(super) fn begin(prefix: &Path, entry: &Entry) -> Result<(), CondaError> {
+    let path = file(prefix);
+    fs::write(&path, written(entry)).map_err(|source| CondaError::Io { path, source })
+}
+
 fn written(entry: &Entry) -> String {
     let distributions = |records: &[RepoDataRecord]| records.iter().map(distribution).collect::<BTreeSet<_>>();
     let (before, after) = (distributions(entry.before), distributions(entry.after));

@@ -29,6 +29,26 @@ pub(super) fn create(work: Work<'_>, frozen: &Frozen, yml: &Path) -> Result<(), 
     })
 }
 
+/// Makes an environment of a part of what the frozen spec at `yml` says, which is what `part` says, as if it were all of it.
+pub(in crate::envs) fn create_part(
+    work: Work<'_>,
+    (part, whole): (&Frozen, &Frozen),
+    yml: &Path,
+) -> Result<(), EnvsError> {
+    check_python(whole, yml, &work.layout.conda_dir)?;
+    make(work, |change| {
+        if whole.python.is_some() {
+            venv::make(work)?;
+        }
+        let command = format!("env-create {} {}", work.name, yml.display());
+        fill(change, &command, part, yml)?;
+        if whole.python.is_none() {
+            conda::note(change, &command, whole)?;
+        }
+        Ok(())
+    })
+}
+
 /// Makes an environment that is there hold what the frozen spec at `yml` says.
 pub(super) fn update(work: Work<'_>, frozen: &Frozen, yml: &Path) -> Result<(), EnvsError> {
     let is_conda = conda::is_environment(&work.prefix());

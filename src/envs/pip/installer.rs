@@ -65,6 +65,19 @@ impl Installer {
         }
     }
 
+    /// Which program of which version it is, as far as that says what it installs of a package.
+    pub(in crate::envs) fn version(&self) -> Result<String, EnvsError> {
+        let Self::Uv { program, .. } = self else {
+            return Ok("pip".to_owned());
+        };
+        let asked = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+        let said = asked.map_err(|source| EnvsError::Start {
+            program: program.clone(),
+            source,
+        })?;
+        Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    }
+
     /// Installs all lists into the environment in one resolution, run in the directory of the first list.
     pub(in crate::envs) fn install(&self, work: Work<'_>, lists: &[List], mode: Mode) -> Result<(), EnvsError> {
         let lists = lists.iter().filter(|list| !list.is_empty()).collect::<Vec<_>>();

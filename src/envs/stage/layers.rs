@@ -55,7 +55,7 @@ pub(super) fn divide(out: &Path, whole: &Path, prefix: &Path, layers: usize) -> 
 }
 
 /// The layer of each package, given as its name and bytes, below the last one.
-fn places(packages: &[(&str, u64)], layers: usize) -> Vec<usize> {
+pub(in crate::envs) fn places(packages: &[(&str, u64)], layers: usize) -> Vec<usize> {
     let alone = (layers - 1) / 2;
     let groups = layers - 1 - alone;
     let mut large = (0..packages.len())

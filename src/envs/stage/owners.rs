@@ -1,7 +1,7 @@
 //! Which package a file of an environment belongs to, as the records say that the installers have left.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,13 @@ use crate::spec::frozen::normalized;
 
 /// The packages of an environment, and their files.
 #[derive(Debug, Default)]
-pub(super) struct Owners {
-    /// The names of the packages. One of conda's and one of pip's may have the same.
+pub(in crate::envs) struct Owners {
+    /// The names of the packages, those of conda first. One of conda's and one of pip's may have the same.
     pub names: Vec<String>,
+    /// How many of them are conda's.
+    pub conda: usize,
+    /// The packages that say of a file that they brought it, where another says so, too.
+    pub contested: BTreeSet<usize>,
     /// For each file, relative to the prefix, the package that brought it; `None` where several say so.
     files: HashMap<PathBuf, Option<usize>>,
 }
@@ -42,8 +46,10 @@ impl Owners {
                 path: path.clone(),
                 message: error.to_string(),
             })?;
-            owners.add(record.name, record.files);
+            let own = relative(&path, prefix).to_owned();
+            owners.add(record.name, record.files.into_iter().chain([own]));
         }
+        owners.conda = owners.names.len();
         for library in listed(&prefix.join("lib"))? {
             for distribution in listed(&library.join("site-packages"))? {
                 let Some(stem) = distribution.to_str().and_then(|path| path.strip_suffix(".dist-info")) else {
@@ -76,7 +82,10 @@ impl Owners {
         for file in files {
             match self.files.entry(file) {
                 Entry::Vacant(place) => drop(place.insert(Some(package))),
-                Entry::Occupied(mut known) if *known.get() != Some(package) => *known.get_mut() = None,
+                Entry::Occupied(mut known) if *known.get() != Some(package) => {
+                    let other = known.get_mut().take();
+                    self.contested.extend(other.into_iter().chain([package]));
+                }
                 Entry::Occupied(_) => {}
             }
         }

@@ -1,7 +1,10 @@
 //! From floating specs to frozen ones and back, with the real engine: what is frozen is what was tested, and a frozen
 //! build is the same to the byte.
 
+use std::collections::BTreeSet;
 use std::fs;
+
+use world::Ended;
 
 use crate::workshop::{Workshop, docker};
 
@@ -50,24 +53,39 @@ fn layers(image: &str) -> Vec<String> {
     serde_json::from_str(&layers).unwrap()
 }
 
-/// The layers of the two environments, `newer` and `older`: the first that the frozen image has beyond those of the
-/// common image, in the order of names, as many for each.
-fn environment_layers(repository: &Workshop) -> [Vec<String>; 2] {
-    let composed = repository
-        .floe(&["compose", "twins", "--use-frozen", "1"])
-        .expect(0)
-        .stdout;
-    let number = composed.matches("COPY --from=env-newer ").count();
-    assert_eq!(composed.matches("COPY --from=env-older ").count(), number);
-    assert!(number > 1, "{composed}");
+/// The ID and the reference of the image of the frozen specs.
+fn frozen_image(repository: &Workshop) -> [String; 2] {
     let image = ["image", "twins", "--use-frozen", "1", "--format", "json"];
     let image = repository.floe(&image).expect(0).stdout;
     let image = serde_json::from_str::<serde_json::Value>(&image).unwrap();
-    let all = layers(image["id"].as_str().unwrap());
+    ["id", "reference"].map(|field| image[field].as_str().unwrap().to_owned())
+}
+
+/// The layers of the two environments, `newer` and `older`: the first that the frozen image has beyond those of the
+/// common image, in the order of names, as many for each as its history says.
+fn environment_layers(repository: &Workshop) -> [Vec<String>; 2] {
+    let [image, _] = frozen_image(repository);
+    let all = layers(&image);
+    let history = docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", &image]);
+    let number = |environment: &str| {
+        history
+            .matches(&format!("floe: environment {environment}, layer "))
+            .count()
+    };
+    let (newer, older) = (number("newer"), number("older"));
+    assert!(newer > 1 && older > 1, "{history}");
     let commons = docker(&["images", "--quiet", "floe/common"]);
     let below = commons.lines().map(layers).filter(|common| all.starts_with(common));
-    let count = below.map(|common| common.len()).max().unwrap();
-    [count, count + number].map(|start| all[start..start + number].to_vec())
+    let start = below.map(|common| common.len()).max().unwrap();
+    let between = start + newer;
+    [all[start..between].to_vec(), all[between..between + older].to_vec()]
+}
+
+/// Every file of the environments in an image: what it is, whose, of when, and its content.
+fn files(image: &str) -> BTreeSet<String> {
+    let list = "cd /opt/conda/envs && find . -printf '%p %y %m %U %G %T@ %l\\n' && find . -type f -exec sha256sum {} +";
+    let listed = docker(&["run", "--rm", "--user", "root", "--entrypoint", "sh", image, "-c", list]);
+    listed.lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -113,9 +131,9 @@ fn what_passed_its_tests_is_frozen_and_built_again_to_the_byte() {
     );
     repository.write("common/Dockerfile", &format!("{common}\n{step}"));
     repository
-        .floe(&["build", "twins", "--use-frozen", "1", "--verbose"])
+        .floe(&["build", "twins", "--use-frozen", "1"])
         .expect(0)
-        .says(&["creating the environment older"]);
+        .says(&["layers of packages, "]);
     assert_eq!(environment_layers(&repository), layers);
 
     // One package of one environment: one layer of many.
@@ -126,6 +144,36 @@ fn what_passed_its_tests_is_frozen_and_built_again_to_the_byte() {
     let new = now[0].iter().filter(|layer| !layers[0].contains(layer)).count();
     assert_eq!(new, 1, "{layers:?} {now:?}");
     assert_eq!(now[1], layers[1]);
+}
+
+#[test]
+fn an_environment_that_is_put_together_is_the_one_that_a_stage_installs() {
+    let repository = twins();
+    // A stage begins with a copy of the base environment where that is a part, and has some links and scripts of it.
+    for (environment, list) in [("older", "iniconfig<2\nidna==3.10\n"), ("newer", "six\nidna==3.9\n")] {
+        repository.write(
+            &format!("missions/twins/environments/{environment}/{environment}.pip"),
+            list,
+        );
+    }
+    repository.floe(&["build", "twins"]).expect(0);
+    repository.floe(&["build", "twins", "--use-frozen", "1"]).expect(0);
+    let [assembled, reference] = frozen_image(&repository);
+    let put_together = files(&assembled);
+    for environment in ["older", "newer"] {
+        let python = format!("/opt/conda/envs/{environment}/bin/python");
+        docker(&["run", "--rm", &assembled, "uv", "pip", "check", "--python", &python]);
+    }
+    docker(&["rmi", &reference]);
+    let mut build = repository.command(&["build", "twins", "--use-frozen", "1", "--verbose"]);
+    let built = Ended::of(build.env("ASSEMBLE_LAYERS", "0").output().unwrap()).expect(0);
+    built.says(&["creating the environment older"]);
+    let [installed, _] = frozen_image(&repository);
+    assert_ne!(assembled, installed);
+    let installed = files(&installed);
+    let differing = installed.symmetric_difference(&put_together).collect::<Vec<_>>();
+    assert!(differing.is_empty(), "{differing:#?}");
+    assert!(installed.len() > 1000);
 }
 
 #[test]

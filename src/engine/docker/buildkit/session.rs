@@ -8,6 +8,7 @@ use bollard_buildkit_proto::health::{HealthCheckRequest, HealthCheckResponse, He
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{Secrets, SecretsServer};
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
 use bollard_buildkit_proto::moby::filesync::packet::file_sync_server::FileSyncServer;
+use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::service::TowerToHyperService;
@@ -17,7 +18,8 @@ use tonic::{Request, Response, Status};
 
 use super::super::transport::{Broken, Transport};
 use super::filesync::{Failure, Files};
-use crate::engine::BuildRequest;
+use super::switchboard::Switchboard;
+use crate::engine::{BuildRequest, Connections};
 use crate::reference::Digest;
 
 /// An open session. The engine gives up the build when it is dropped.
@@ -30,8 +32,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens a session that offers what `request` holds.
-    pub async fn open(transport: &Transport, request: &BuildRequest) -> Result<Self, Broken> {
+    /// Opens a session that offers what `request` holds, and passes on the connections that its steps open.
+    pub async fn open(
+        transport: &Transport,
+        request: &BuildRequest,
+        connections: Option<Connections>,
+    ) -> Result<Self, Broken> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         // The engine keeps the files of an earlier session with the same key, and asks only for what differs.
         let key = Digest::of(request.context.root().as_os_str().as_encoded_bytes());
@@ -50,6 +56,14 @@ impl Session {
                         "X-Docker-Expose-Session-Grpc-Method",
                         "/moby.buildkit.secrets.v1.Secrets/GetSecret",
                     ),
+                    (
+                        "X-Docker-Expose-Session-Grpc-Method",
+                        "/moby.sshforward.v1.SSH/CheckAgent",
+                    ),
+                    (
+                        "X-Docker-Expose-Session-Grpc-Method",
+                        "/moby.sshforward.v1.SSH/ForwardAgent",
+                    ),
                     ("X-Docker-Expose-Session-Grpc-Method", "/grpc.health.v1.Health/Check"),
                 ],
             )
@@ -58,7 +72,8 @@ impl Session {
         let files = Files::new(request.context.clone(), request.dockerfile.clone(), failure.clone());
         let routes = Routes::new(HealthServer::new(Alive))
             .add_service(SecretsServer::new(Vault(request.mounts.clone())))
-            .add_service(FileSyncServer::new(files));
+            .add_service(FileSyncServer::new(files))
+            .add_service(SshServer::new(Switchboard(connections)));
         Ok(Self {
             id,
             connection,

@@ -1,0 +1,171 @@
+//! A mission of one environment, whose frozen spec is there in two forms that differ in one package.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use world::{Repository, run};
+
+use crate::measure::time;
+
+/// Every name of this benchmark's own begins with this.
+const OWN: &str = "bench-layers";
+
+/// What is asked for. All that these need is some 180 packages.
+const PACKAGES: &[&str] = &[
+    "altair",
+    "astropy",
+    "bokeh",
+    "boto3",
+    "dask[complete]",
+    "duckdb",
+    "fastapi",
+    "h5py",
+    "holoviews",
+    "ipykernel",
+    "ipywidgets",
+    "jupyterlab",
+    "matplotlib",
+    "netcdf4",
+    "nltk",
+    "numba",
+    "opencv-python-headless",
+    "pandas",
+    "panel",
+    "photutils",
+    "plotly",
+    "polars",
+    "pyarrow",
+    "scikit-image",
+    "scikit-learn",
+    "scipy",
+    "seaborn",
+    "spacy",
+    "statsmodels",
+    "sympy",
+    "xarray",
+];
+
+/// The package that changes, in both of its versions.
+const CHANGING: [&str; 2] = ["iniconfig==2.0.0", "iniconfig==2.1.0"];
+
+/// How the environment comes into the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Assembled,
+    Staged,
+}
+
+pub struct Mission {
+    repository: Repository,
+    /// The frozen spec and its lock, in each of the two forms.
+    frozen: [[Vec<u8>; 2]; 2],
+}
+
+impl Mission {
+    /// Needs the engine, and the network for packages.
+    pub fn new() -> Self {
+        let mut mission = Self {
+            repository: Repository::with_engine(),
+            frozen: [const { [const { Vec::new() }; 2] }; 2],
+        };
+        mission.frozen = CHANGING.map(|changing| mission.freeze(changing));
+        mission
+    }
+
+    /// How much the environment holds.
+    pub fn describe(&self) -> String {
+        let packages = String::from_utf8_lossy(&self.frozen[0][0]).matches("==").count();
+        format!("{packages} packages")
+    }
+
+    /// How long a build takes of an image that the engine has nothing of.
+    pub fn build_anew(&self, form: Form) -> Duration {
+        self.put(0);
+        self.forget();
+        self.build(form)
+    }
+
+    /// How long a build takes after one package has changed.
+    pub fn build_changed(&self) -> Duration {
+        self.forget();
+        self.put(0);
+        self.build(Form::Assembled);
+        self.put(1);
+        self.build(Form::Assembled)
+    }
+
+    /// How long a build takes when the image is there.
+    pub fn build_again(&self) -> Duration {
+        self.build(Form::Assembled)
+    }
+
+    /// How long the builder takes for the same environment by a Dockerfile, which floe passes on as it is.
+    pub fn build_by_dockerfile(&self) -> Duration {
+        self.forget();
+        let spec = String::from_utf8_lossy(&self.frozen[0][0]).into_owned();
+        let pins = spec.lines().filter_map(|line| line.trim().strip_prefix("- "));
+        let pins = pins.filter(|pin| pin.contains("==")).map(|pin| pin.trim_matches('"'));
+        let pins = pins.map(|pin| format!("{pin}\n")).collect::<String>();
+        self.repository.write("missions/by-hand/pins.txt", &pins);
+        let text = format!(
+            "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nUSER root\nCOPY pins.txt /tmp/pins.txt\n\
+             RUN --mount=type=cache,id={OWN},target=/root/.cache/uv --mount=type=secret,id=ca.crt \
+             python -m venv /opt/conda/envs/by-hand && SSL_CERT_FILE=/run/secrets/ca.crt UV_LINK_MODE=copy \
+             UV_CACHE_DIR=/root/.cache/uv uv pip install --python /opt/conda/envs/by-hand/bin/python --no-deps \
+             --compile-bytecode --quiet --requirement /tmp/pins.txt\n"
+        );
+        self.repository.write("missions/by-hand/Dockerfile", &text);
+        time(&mut self.repository.command(&["build", "by-hand"]))
+    }
+
+    fn build(&self, form: Form) -> Duration {
+        let assemble = if form == Form::Assembled { "1" } else { "0" };
+        let mut build = self.repository.command(&["build", OWN]);
+        time(build.env("USE_FROZEN", "1").env("ASSEMBLE_LAYERS", assemble))
+    }
+
+    /// Freezes the environment with one version of the package that changes.
+    fn freeze(&self, changing: &str) -> [Vec<u8>; 2] {
+        let list = format!("{}\n{changing}\n", PACKAGES.join("\n"));
+        let directory = self.directory();
+        self.repository
+            .write(&format!("missions/{OWN}/environments/{OWN}/{OWN}.pip"), &list);
+        run(self.repository.command(&["build", OWN]).env("USE_FROZEN", "0"));
+        ["yml", "lock"].map(|extension| fs::read(directory.join(format!("{OWN}-frozen.{extension}"))).unwrap())
+    }
+
+    /// Puts one of the two frozen specs in its place.
+    fn put(&self, which: usize) {
+        for (extension, content) in ["yml", "lock"].iter().zip(&self.frozen[which]) {
+            fs::write(self.directory().join(format!("{OWN}-frozen.{extension}")), content).unwrap();
+        }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.repository
+            .path()
+            .join(format!("missions/{OWN}/environments/{OWN}"))
+    }
+
+    /// Removes the images and the builder's steps of this benchmark, and leaves what is kept of packages.
+    fn forget(&self) {
+        let docker = |words: &[&str]| run(Command::new("docker").args(words));
+        let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        let own = ["floe/bench-layers:", "floe/by-hand:"];
+        for image in listed
+            .lines()
+            .filter(|image| own.iter().any(|own| image.starts_with(own)))
+        {
+            docker(&["rmi", "--force", image]);
+        }
+        docker(&["builder", "prune", "--force", "--filter", "type=regular"]);
+    }
+}
+
+impl Drop for Mission {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}

@@ -1,0 +1,135 @@
+//! Assembling against an engine in memory: which layers it is given, and what comes of what goes wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::compose::{self, Mounts, Source, Stage};
+use crate::context::Context;
+use crate::engine::fake::{Fake, Handing};
+use crate::event::Memory;
+use crate::plan::Assembly;
+use crate::reference::Role;
+
+/// Assembles the environments `a` and `b` on top of an image that the engine has.
+async fn assembled_by(fake: &Fake, events: &Memory) -> Result<Option<(ImageTag, Parent)>, BuildError> {
+    let stage = |name: &str| Stage {
+        environment: name.parse().unwrap(),
+        files: Vec::new(),
+        commands: Vec::new(),
+        layers: 2,
+    };
+    let trailer = Source {
+        path: "common/Dockerfile.trailer".into(),
+        text: "USER jovyan\n".to_owned(),
+    };
+    let stages = [stage("a"), stage("b")];
+    let (layers, rest) = compose::assembled("m", &stages, &trailer, &Mounts::default()).unwrap();
+    let assembly = Assembly {
+        layers,
+        rest: rest.clone(),
+        environments: stages.map(|stage| stage.environment).to_vec(),
+    };
+    let image = ImagePlan::of_dockerfile(Role::Mission("m".parse().unwrap()), rest, Some(assembly));
+    let parent = Parent {
+        reference: "floe/common:1".to_owned(),
+        id: fake.add_image("floe/common:1", BTreeMap::new()),
+    };
+    let request = |image: &ImagePlan| BuildRequest {
+        image: image.role.to_string(),
+        dockerfile: image.dockerfile.text.clone(),
+        context: Context::new("/nowhere"),
+        args: BTreeMap::new(),
+        mounts: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        tags: Vec::new(),
+        no_cache: false,
+    };
+    let options = Options {
+        retries: vec![Duration::ZERO],
+        ..Options::default()
+    };
+    assembled(&image, &parent, request, (fake, fake), &options, events).await
+}
+
+/// An environment with these layers; a known one begins with `=`.
+fn handing(environment: &str, layers: &[&str]) -> Handing {
+    let layers = layers.iter().map(|layer| match layer.strip_prefix('=') {
+        Some(known) => (known.as_bytes().to_vec(), true),
+        None => (layer.as_bytes().to_vec(), false),
+    });
+    Handing {
+        environment: environment.parse().unwrap(),
+        layers: layers.collect(),
+        unable: None,
+        breaks: false,
+    }
+}
+
+fn extensions(fake: &Fake) -> Vec<String> {
+    let calls = fake.calls().into_iter();
+    let extensions = calls.filter_map(|call| Some(call.strip_prefix("extend ")?.split_once(" by ")?.1.to_owned()));
+    extensions.collect()
+}
+
+#[tokio::test]
+async fn layers_lie_in_the_order_of_environments_whichever_comes_first_and_known_ones_stay_away() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    fake.script_performance(vec![handing("b", &["b1", "b2"]), handing("a", &["a1"])]);
+    let (_, parent) = assembled_by(&fake, &events).await.unwrap().unwrap();
+    assert!(parent.reference.starts_with("floe/assembled:"));
+    fake.label_all(label::INPUT_DIGEST);
+    fake.script_performance(vec![handing("a", &["=a1"]), handing("b", &["=b1", "changed"])]);
+    assembled_by(&fake, &events).await.unwrap().unwrap();
+    assert_eq!(extensions(&fake), ["a1, b1, b2", "there, there, changed"]);
+}
+
+#[tokio::test]
+async fn what_lies_on_a_new_layer_is_new_though_its_digest_is_known() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    fake.script_performance(vec![handing("a", &["a1", "a2"]), handing("b", &["b1"])]);
+    assembled_by(&fake, &events).await.unwrap();
+    fake.label_all(label::INPUT_DIGEST);
+    fake.script_performance(vec![handing("a", &["=other", "=a2"]), handing("b", &["=b1"])]);
+    assembled_by(&fake, &events).await.unwrap();
+    assert_eq!(extensions(&fake)[1], "other, a2, b1");
+}
+
+#[tokio::test]
+async fn a_step_that_breaks_off_is_tried_again_and_nothing_is_made_of_half_a_layer() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    let broken = Handing {
+        breaks: true,
+        ..handing("a", &["first layer"])
+    };
+    fake.script_performance(vec![broken.clone(), handing("b", &["b1"])]);
+    fake.script_performance(vec![handing("a", &["first layer"]), handing("b", &["b1"])]);
+    assembled_by(&fake, &events).await.unwrap().unwrap();
+    assert_eq!(extensions(&fake), ["first layer, b1"]);
+
+    for _ in 0..2 {
+        fake.script_performance(vec![broken.clone(), handing("b", &["b1"])]);
+    }
+    let error = assembled_by(&fake, &events).await.map(|_| ()).unwrap_err();
+    assert!(
+        error.to_string().contains("exit code: 75"),
+        "the build knows why: {error}"
+    );
+}
+
+#[tokio::test]
+async fn an_environment_that_cannot_be_assembled_is_said_and_left_to_the_builder() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    let unable = Handing {
+        unable: Some("it has no lock".to_owned()),
+        ..handing("a", &[])
+    };
+    fake.script_performance(vec![unable, handing("b", &["b1"])]);
+    assert!(assembled_by(&fake, &events).await.unwrap().is_none());
+    let noted = events
+        .events()
+        .into_iter()
+        .any(|event| matches!(event, Event::Note { text } if text == "a is installed as a whole: it has no lock"));
+    assert!(noted);
+    assert_eq!(extensions(&fake), [""; 0]);
+}

@@ -1,0 +1,218 @@
+//! Environments put together from what is kept of their packages, beside those that are installed as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::num::NonZeroUsize;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::thread;
+
+use floe::envs::{EnvsError, env_assemble, env_create, env_export, env_stage, env_update};
+use floe::event::Event;
+use floe::fault::{Explained as _, Kind};
+use floe::reference::Digest;
+use serde_json::{Value, json};
+
+use crate::place::{Place, name, tree};
+
+/// An environment, as the host sees it that takes it.
+struct Assembled {
+    /// What the agent offered.
+    offered: Vec<Value>,
+    /// The archive of each layer.
+    layers: Vec<Vec<u8>>,
+}
+
+impl Assembled {
+    fn digests(&self) -> Vec<Digest> {
+        self.layers.iter().map(|layer| Digest::of(layer)).collect()
+    }
+}
+
+/// A place with a store of packages of its own, where the environment `x` is frozen.
+fn frozen(place: Place, list: &str) -> Place {
+    let mut place = place;
+    place.tools.cache = Some(place.root.path().join("cache"));
+    freeze(&place, list);
+    place
+}
+
+/// Freezes the environment `x` with what a list names, and leaves nothing of it but its frozen spec.
+fn freeze(place: &Place, list: &str) {
+    let _ = fs::remove_dir_all(place.prefix("x"));
+    let list = place.file("environments/x/x.pip", list);
+    env_create(place.work(&name("x")), None).unwrap();
+    env_update(place.work(&name("x")), &[list]).unwrap();
+    keep_frozen_spec(place);
+}
+
+fn keep_frozen_spec(place: &Place) {
+    let frozen = env_export(&place.layout, &name("x"), Some(&place.tools.pip), &place.sink).unwrap();
+    frozen.save(&spec(place)).unwrap();
+    fs::remove_dir_all(place.prefix("x")).unwrap();
+}
+
+fn spec(place: &Place) -> PathBuf {
+    place.layout.environments.join("x/x-frozen.yml")
+}
+
+/// Assembles the environment `x`, of which the host wants the layers that it does not know.
+fn assemble_beside(place: &Place, layers: usize, known: &[Digest]) -> Result<Assembled, EnvsError> {
+    let _ = fs::remove_dir_all(place.prefix("x"));
+    let (agent, host) = UnixStream::pair().unwrap();
+    thread::scope(|scope| {
+        let taking = scope.spawn(|| take(host, known));
+        let layers = NonZeroUsize::new(layers).unwrap();
+        let made = env_assemble(place.work(&name("x")), &spec(place), layers, false, agent);
+        let taken = taking.join().unwrap();
+        made.map(|()| taken.expect("what was made was handed over"))
+    })
+}
+
+fn assemble(place: &Place, layers: usize) -> Result<Assembled, EnvsError> {
+    assemble_beside(place, layers, &[])
+}
+
+/// Does what a host does; `None` where the agent breaks off.
+fn take(host: UnixStream, known: &[Digest]) -> Option<Assembled> {
+    let mut heard = BufReader::new(host.try_clone().unwrap());
+    let offer = &said(&mut heard)?["layers"];
+    assert_eq!(offer["environment"], "x");
+    let offered = offer["layers"].as_array().unwrap().clone();
+    let is_known = |layer: &Value| known.iter().any(|known| layer["digest"] == json!(known));
+    let wanted = (0..offered.len()).filter(|&index| !is_known(&offered[index]));
+    let wanted = wanted.collect::<Vec<_>>();
+    writeln!(&host, "{}", json!({"layers": wanted})).unwrap();
+    let mut layers = Vec::new();
+    for index in wanted {
+        let bytes = offered[index]["bytes"].as_u64().unwrap();
+        let mut layer = vec![0; usize::try_from(bytes).unwrap()];
+        heard.read_exact(&mut layer).ok()?;
+        let digest = &said(&mut heard)?["digest"];
+        assert_eq!(*digest, json!(Digest::of(&layer)));
+        let promised = &offered[index]["digest"];
+        assert!(promised.is_null() || promised == digest, "{offered:?}");
+        layers.push(layer);
+    }
+    Some(Assembled { offered, layers })
+}
+
+fn said(heard: &mut impl BufRead) -> Option<Value> {
+    let mut text = String::new();
+    heard.read_line(&mut text).unwrap();
+    serde_json::from_str(&text).ok()
+}
+
+/// What is in each layer: modes, and contents or targets, and that all of it is of one time.
+fn unpacked(layers: &[Vec<u8>]) -> Vec<BTreeMap<PathBuf, (u32, Vec<u8>)>> {
+    let unpacked = layers.iter().map(|layer| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut archive = tar::Archive::new(layer.as_slice());
+        archive.set_preserve_permissions(true);
+        archive.unpack(directory.path()).unwrap();
+        let mut archive = tar::Archive::new(layer.as_slice());
+        let times = archive.entries().unwrap();
+        let times = times.map(|entry| entry.unwrap().header().mtime().unwrap());
+        assert_eq!(times.collect::<BTreeSet<_>>(), BTreeSet::from([315_532_800]));
+        tree(directory.path())
+    });
+    unpacked.collect()
+}
+
+/// What is in each layer of the environment that its frozen spec makes as a whole. An empty one is none.
+fn staged(place: &Place, layers: usize) -> Vec<BTreeMap<PathBuf, (u32, Vec<u8>)>> {
+    let _ = fs::remove_dir_all(place.prefix("x"));
+    place.create_from("x", Some(&spec(place))).unwrap();
+    let out = place.root.path().join("out");
+    env_stage(place.work(&name("x")), &out, NonZeroUsize::new(layers).unwrap()).unwrap();
+    let staged = (0..layers).map(|index| tree(&out.join(format!("{index:02}"))));
+    let staged = staged.filter(|layer| !layer.is_empty()).collect();
+    fs::remove_dir_all(&out).unwrap();
+    staged
+}
+
+/// What differs between two environments in as many layers.
+fn differences(
+    one: &[BTreeMap<PathBuf, (u32, Vec<u8>)>],
+    other: &[BTreeMap<PathBuf, (u32, Vec<u8>)>],
+) -> Vec<(usize, PathBuf)> {
+    assert_eq!(one.len(), other.len());
+    let layers = one.iter().zip(other).enumerate();
+    let differences = layers.flat_map(|(index, (one, other))| {
+        let paths = one.keys().chain(other.keys()).collect::<BTreeSet<_>>();
+        let paths = paths.into_iter().filter(|path| one.get(*path) != other.get(*path));
+        paths.map(|path| (index, path.clone())).collect::<Vec<_>>()
+    });
+    differences.collect()
+}
+
+/// What uv says that it installed since so many events.
+fn installed(place: &Place, since: usize) -> Vec<String> {
+    let said = place
+        .sink
+        .events()
+        .into_iter()
+        .skip(since)
+        .filter_map(|event| match event {
+            Event::Output { text } => Some(text),
+            _ => None,
+        });
+    let lines = said.collect::<String>();
+    let lines = lines.lines().filter_map(|line| line.trim().strip_prefix("+ "));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn an_assembled_environment_is_the_installed_one_file_for_file() {
+    let place = frozen(Place::venv("assembled"), "six\niniconfig==2.0.0\nruff==0.14.0\n");
+    let cold = assemble(&place, 9).unwrap();
+    assert_eq!(differences(&unpacked(&cold.layers), &staged(&place, 9)), []);
+    let warm = assemble(&place, 9).unwrap();
+    assert_eq!(cold.digests(), warm.digests(), "whatever is kept already");
+}
+
+#[test]
+fn a_changed_package_is_installed_alone_and_is_the_only_layer_to_send() {
+    let place = frozen(Place::venv("assembled-change"), "six\niniconfig==2.0.0\nruff==0.14.0\n");
+    let before = assemble(&place, 9).unwrap();
+    freeze(&place, "six\niniconfig==2.1.0\nruff==0.14.0\n");
+    let since = place.sink.events().len();
+    let after = assemble_beside(&place, 9, &before.digests()).unwrap();
+    assert_eq!(installed(&place, since), ["iniconfig==2.1.0"]);
+    assert_eq!(after.layers.len(), 1, "{:?}", after.offered);
+    let since = place.sink.events().len();
+    let again = assemble(&place, 9).unwrap();
+    assert_eq!(installed(&place, since), [""; 0], "nothing is installed that is kept");
+    assert_eq!(differences(&unpacked(&again.layers), &staged(&place, 9)), []);
+}
+
+#[test]
+fn what_is_kept_and_damaged_is_found_and_made_again() {
+    let place = frozen(Place::venv("assembled-damage"), "six\n");
+    let before = assemble(&place, 1).unwrap();
+    let kept = tree(place.tools.cache.as_ref().unwrap());
+    let archives = kept
+        .iter()
+        .filter(|(path, _)| path.extension().is_some_and(|e| e == "tar"));
+    let (path, (_, content)) = archives.max_by_key(|(_, (_, content))| content.len()).unwrap();
+    let mut content = content.clone();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(place.tools.cache.as_ref().unwrap().join(path), content).unwrap();
+    let error = assemble(&place, 1).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Temporary, "{error}");
+    assert_eq!(assemble(&place, 1).unwrap().digests(), before.digests());
+}
+
+#[test]
+fn conda_and_pip_packages_are_assembled_together() {
+    let mut place = Place::new();
+    place.tools.cache = Some(place.root.path().join("cache"));
+    let text = "dependencies: [python, fixtool, fixlib, pip: [iniconfig]]\n";
+    place.create("x", text).unwrap();
+    keep_frozen_spec(&place);
+    let cold = assemble(&place, 5).unwrap();
+    assert_eq!(differences(&unpacked(&cold.layers), &staged(&place, 5)), []);
+    assert_eq!(assemble(&place, 5).unwrap().digests(), cold.digests());
+}
