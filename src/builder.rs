@@ -7,12 +7,14 @@
 mod agent;
 mod assembly;
 mod attempts;
+mod beside;
 mod error;
 pub mod rootfs;
 pub mod site;
 pub mod survey;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 pub use attempts::patiently;
@@ -25,6 +27,8 @@ use crate::imprint::Build;
 use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
 use crate::reference::{Digest, ImageTag, MissionName, Role};
 use crate::state::{State, Task};
+
+use self::beside::beside;
 
 /// How long to wait before each new try of a build that failed for a temporary reason.
 pub const RETRY_INTERVALS: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(10)];
@@ -50,6 +54,10 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// Images that this call has built already, from the first of the plan on.
     pub built: Vec<Built>,
+    /// How many images of missions are built at a time; one, where it does not say.
+    pub at_once: Option<NonZeroUsize>,
+    /// Whether the first that fails ends all others.
+    pub fail_fast: bool,
 }
 
 /// An image of a plan, as it stands.
@@ -85,17 +93,32 @@ pub async fn build(
     } else {
         None
     };
-    for image in &plan.images[built.len()..] {
-        let parent = match image.extends {
-            Some(index) => Parent {
-                reference: built[index].reference.to_string(),
-                id: built[index].id.clone(),
-            },
-            None => base.clone().expect("the first image alone extends the base"),
-        };
-        built.push(one(image, &parent, (images, builds), state, options, events).await?);
+    let edges = (images, builds);
+    let (shared, missions) = plan.images.split_at(plan.shared());
+    for image in shared.iter().skip(built.len()) {
+        let parent = parent(image, &built, base.as_ref());
+        built.push(one(image, &parent, edges, state, options, events).await?);
     }
+    let missions = &missions[built.len() - shared.len()..];
+    let parents = missions.iter().map(|image| parent(image, &built, base.as_ref()));
+    let parents = parents.collect::<Vec<_>>();
+    let attempts = missions.iter().zip(&parents).map(|(image, parent)| {
+        let attempt = one(image, parent, edges, state, options, events);
+        async { (&image.role, attempt.await) }
+    });
+    built.extend(beside(attempts, options, events).await?);
     Ok(built)
+}
+
+/// What an image of a plan extends, of which these are built.
+fn parent(image: &ImagePlan, built: &[Built], base: Option<&Parent>) -> Parent {
+    match image.extends {
+        Some(index) => Parent {
+            reference: built[index].reference.to_string(),
+            id: built[index].id.clone(),
+        },
+        None => base.cloned().expect("the first image alone extends the base"),
+    }
 }
 
 /// Finds every image of the plan without building any.

@@ -1,7 +1,7 @@
 //! The settings: every variable that floe reads, resolved and parsed.
 //!
-//! Order of precedence: command-line flag, environment variable, `setup-env`, default. [`declared`] is the one list of
-//! the variables; `setup-env` is the site's shell file, of which [`setup_env`] reads the safe part of the shell's language and refuses the rest.
+//! Order of precedence: command-line flag, environment variable, `setup-env`, default. [`declared`] is the one list of the
+//! variables; of `setup-env`, a file of the shell, [`setup_env`] reads the safe part of the language and refuses the rest.
 
 mod commands;
 pub mod declared;
@@ -12,6 +12,7 @@ mod sourced;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -21,7 +22,7 @@ use crate::layers::Compression;
 use crate::mount::Mount;
 use crate::quantity::{self, Limit, Size};
 use crate::reference::{ImageReference, MissionName, OwnTag, ReferenceError, RegistryPath};
-use crate::suite::options::{RunOptions, VariableError};
+use crate::suite::options::{RunOptions, VariableError, number};
 pub use misspelt::{misspelt, original};
 pub use secrets::SecretsSettings;
 use setup_env::{Assignment, SetupEnvError};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub mission: Option<MissionName>,
     /// Whether frozen specs are built.
     pub use_frozen: bool,
+    /// How many missions are built at a time, if somebody has said so.
+    pub build_jobs: Option<NonZeroUsize>,
     /// Whether frozen environments are put together from what is kept of their packages, where the engine takes layers.
     pub assemble_layers: bool,
     /// What the common image extends.
@@ -239,6 +242,7 @@ pub fn resolve(
     Ok(Settings {
         mission: values.parsed("MISSION", named)?,
         use_frozen: values.switch("USE_FROZEN")?,
+        build_jobs: values.parsed("BUILD_JOBS", number)?,
         assemble_layers: values.switch("ASSEMBLE_LAYERS")?,
         base_image: match values.text("BASE_IMAGE").as_deref() {
             None | Some("debian") => BaseImage::Debian,
@@ -345,7 +349,6 @@ fn named<T: FromStr<Err = ReferenceError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ReferenceError| error.to_string())
 }
 
-/// Tags separated by blanks or commas.
 fn compression(text: &str) -> Result<Option<Compression>, String> {
     match text {
         "engine" => Ok(None),
@@ -353,6 +356,7 @@ fn compression(text: &str) -> Result<Option<Compression>, String> {
     }
 }
 
+/// Tags separated by blanks or commas.
 fn tags(text: &str) -> Result<Vec<OwnTag>, String> {
     let mut tags = Vec::new();
     for word in words(text) {

@@ -112,6 +112,13 @@ pub enum Event {
         /// How long it took.
         seconds: f64,
     },
+    /// An image of several that are built at a time was not built; the others are.
+    ImageFailed {
+        /// What was to be built.
+        image: String,
+        /// Why it was not.
+        error: String,
+    },
     /// A layer of an image is on its way to a registry.
     PushProgress {
         /// The layer, as the engine names it, or by the beginning of the digest of its content.

@@ -48,6 +48,15 @@ pub struct BuildPlan {
     pub notices: Vec<String>,
 }
 
+impl BuildPlan {
+    /// How many of the images, the first, are those that missions share.
+    #[must_use]
+    pub fn shared(&self) -> usize {
+        let missions = self.images.iter().filter(|image| image.role.mission().is_some());
+        self.images.len() - missions.count()
+    }
+}
+
 /// What the first image of a plan extends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {

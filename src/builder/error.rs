@@ -6,7 +6,7 @@ use super::agent::Said;
 use super::rootfs::RootfsError;
 use crate::engine::EngineError;
 use crate::fault::{Explained, Kind, Place};
-use crate::reference::MissionName;
+use crate::reference::{MissionName, Role};
 use crate::state::FileError;
 
 /// A plan that could not be carried out.
@@ -23,6 +23,14 @@ pub enum BuildError {
         kind: Kind,
         /// The engine's error.
         source: EngineError,
+    },
+    /// Some of several images were not built.
+    #[error("{} of {all} images were not built: {}", .failed.len(), listed(.failed))]
+    Several {
+        /// How many were to be built.
+        all: usize,
+        /// Those that were not, and why; one at least.
+        failed: Vec<(Role, BuildError)>,
     },
     /// The Debian base could not be made.
     #[error(transparent)]
@@ -54,6 +62,12 @@ impl Explained for BuildError {
     fn kind(&self) -> Kind {
         match self {
             Self::Engine { kind, .. } => *kind,
+            // Another attempt helps only if it may help all of them.
+            Self::Several { failed, .. } => {
+                let kinds = failed.iter().map(|(_, error)| error.kind()).collect::<Vec<_>>();
+                let lasting = kinds.iter().find(|kind| **kind != Kind::Temporary);
+                lasting.copied().unwrap_or(Kind::Temporary)
+            }
             Self::Rootfs(error) => error.kind(),
             Self::NotBuilt { .. } | Self::Mount { .. } => Kind::Invalid,
             Self::State(error) => error.kind(),
@@ -66,6 +80,7 @@ impl Explained for BuildError {
                 let of_agent = said.as_ref().and_then(|said| said.hint.clone());
                 of_agent.or_else(|| source.hint())
             }
+            Self::Several { failed, .. } => failed.first().and_then(|(_, error)| error.hint()),
             Self::Rootfs(error) => error.hint(),
             Self::NotBuilt { missions, .. } => {
                 let missions = missions.iter().map(|mission| format!(" {mission}"));
@@ -85,10 +100,17 @@ impl Explained for BuildError {
                 let of_agent = said.as_ref().and_then(|said| said.place.clone());
                 of_agent.or_else(|| line.clone())
             }
+            Self::Several { failed, .. } => failed.first().and_then(|(_, error)| error.place()),
             Self::Mount { path, .. } => Some(Place::of(path, None)),
             Self::Rootfs(_) | Self::NotBuilt { .. } | Self::State(_) => None,
         }
     }
+}
+
+/// `mission a: why; mission b: why`.
+fn listed(failed: &[(Role, BuildError)]) -> String {
+    let failed = failed.iter().map(|(role, error)| format!("{role}: {error}"));
+    failed.collect::<Vec<_>>().join("; ")
 }
 
 fn at(line: Option<&Place>, said: Option<&Said>, error: &EngineError) -> String {

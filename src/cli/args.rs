@@ -126,7 +126,7 @@ impl Missions {
     }
 }
 
-/// Compose and build the images of missions, as far as they are not up to date
+/// Which images are built, and how.
 #[derive(Debug, Clone, Args)]
 pub struct BuildArgs {
     #[command(flatten)]
@@ -150,6 +150,7 @@ impl BuildArgs {
             no_cache: self.no_cache,
             refresh: self.refresh,
             strict: self.strict,
+            ..BuildOptions::default()
         }
     }
 }

@@ -62,7 +62,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Build(build::BuildArgs),
+    Build(build::Arguments),
     Test(Box<test::TestArgs>),
     Push(push::PushArgs),
     All(all::AllArgs),

@@ -33,6 +33,11 @@ pub const SETTINGS: &[Setting] = &[
                 or debian for a base made on this machine from Debian's packages.",
     },
     Setting {
+        name: "BUILD_JOBS",
+        default: "",
+        about: "How many missions are built at a time. Empty: one for each processor, and no more than four.",
+    },
+    Setting {
         name: "ASSEMBLE_LAYERS",
         default: "1",
         about: "1: where the engine takes layers, a frozen environment is put together from what is kept of its packages, and only what\n\

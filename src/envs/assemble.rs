@@ -23,7 +23,7 @@ use std::path::Path;
 use self::handover::{decline, hand_over};
 use self::installation::Installation;
 use self::layer::Layer;
-use self::package::{Package, rest_key};
+use self::package::{Package, rest_key, surroundings};
 use self::piece::Piece;
 use self::store::Store;
 use super::error::io_error;
@@ -76,7 +76,9 @@ fn pieces(
     (store, draft): (&Store, &Path),
     anew: bool,
 ) -> Result<Pieces, EnvsError> {
-    let packages = Package::all(work, frozen)?;
+    let surroundings = surroundings(work, frozen)?;
+    let packages = Package::all(frozen, &surroundings);
+    let rest_key = rest_key(frozen, &packages, &surroundings);
     let find = |key: Option<&_>| key.filter(|_| !anew).and_then(|key| store.find(key));
     // What brings a file that another brings is installed together with that.
     let mut together = BTreeSet::new();
@@ -84,15 +86,16 @@ fn pieces(
         let wanted = (0..packages.len()).filter(|index| !together.contains(index));
         let known = wanted.filter_map(|index| Some((index, find(packages[index].key.as_ref())?)));
         let known = known.collect::<BTreeMap<_, _>>();
-        let rest_key = rest_key(work, frozen, &packages)?;
         let kept_rest = find(Some(&rest_key)).filter(|_| together.is_empty());
         let mut all = BTreeMap::new();
         let rest = match kept_rest {
             Some(rest) if known.len() == packages.len() => rest,
             kept_rest => {
-                let installation = Installation::of(work, (frozen, yml), &packages, &known)?;
+                let installation = Installation::of(work, (frozen, yml), &packages, &known, kept_rest.as_ref())?;
                 let contested = installation.contested();
-                if contested.iter().any(|index| known.contains_key(index)) {
+                // What is contested is in no piece of a package, and so in no rest that was kept.
+                let is_kept = contested.iter().any(|index| known.contains_key(index));
+                if is_kept || (kept_rest.is_some() && !contested.is_empty()) {
                     together.extend(contested);
                     continue;
                 }

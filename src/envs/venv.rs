@@ -10,10 +10,22 @@ use super::{EnvsError, Work};
 use crate::image;
 use crate::spec::env::{CondaSpec, conda};
 
-/// Makes an empty venv of the interpreter behind the base environment.
+/// The packages that python itself brings to a venv.
+pub(super) const BROUGHT: [&str; 2] = ["pip", "setuptools"];
+
+/// Makes a venv of the interpreter behind the base environment, which holds what python brings.
 pub(super) fn make(work: Work<'_>) -> Result<(), EnvsError> {
+    run(work, &[])
+}
+
+/// Makes a venv that holds nothing, in half the time.
+pub(super) fn make_bare(work: Work<'_>) -> Result<(), EnvsError> {
+    run(work, &["--without-pip"])
+}
+
+fn run(work: Work<'_>, options: &[&str]) -> Result<(), EnvsError> {
     let mut venv = Command::new(image::python(&work.layout.conda_dir));
-    venv.args(["-m", "venv"]).arg(work.prefix());
+    venv.args(["-m", "venv"]).args(options).arg(work.prefix());
     installer::run(venv, work, &[], &[])
 }
 

@@ -150,6 +150,7 @@ impl Redacted {
                 hide(name);
                 error.iter_mut().for_each(hide);
             }
+            Event::ImageFailed { error, .. } => hide(error),
             Event::PushProgress { status, .. } => hide(status),
             Event::TestRetried { cause, output, .. } => {
                 self.cause(cause);

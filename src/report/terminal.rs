@@ -138,6 +138,7 @@ impl State {
             Event::ImageStarted { .. }
             | Event::ImageUpToDate { .. }
             | Event::ImageFinished { .. }
+            | Event::ImageFailed { .. }
             | Event::StepStarted { .. }
             | Event::StepOutput { .. }
             | Event::StepFinished { .. }

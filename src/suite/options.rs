@@ -105,7 +105,8 @@ fn parsed<T>(
     }
 }
 
-fn number(text: &str) -> Result<NonZeroUsize, String> {
+/// A number of things at a time, as people write it.
+pub fn number(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a whole number above 0".to_owned())
 }
 

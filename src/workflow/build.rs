@@ -1,5 +1,7 @@
 //! Building, and when what floating specs came to is frozen.
 
+use std::num::NonZeroUsize;
+
 use super::workplace::image_of;
 use super::{Interrupts, WorkflowError, Workplace, freeze, solve};
 use crate::builder::{self, Built};
@@ -18,6 +20,10 @@ pub struct BuildOptions {
     pub refresh: bool,
     /// Refuse frozen specs whose floating specs have changed since.
     pub strict: bool,
+    /// How many missions are built at a time, if not as many as the settings say.
+    pub at_once: Option<NonZeroUsize>,
+    /// Whether the first mission that is not built ends the builds of the others.
+    pub fail_fast: bool,
 }
 
 /// The images of a plan, as they were built.
@@ -72,6 +78,12 @@ pub(super) fn tell_stale(workplace: &Workplace, plan: &BuildPlan, strict: bool) 
     Ok(())
 }
 
+/// How many missions are built at a time where nothing says so.
+fn processors() -> Option<NonZeroUsize> {
+    let processors = std::thread::available_parallelism().ok()?;
+    NonZeroUsize::new(4).map(|most| processors.min(most))
+}
+
 /// Builds the images of `missions`, as far as they are not up to date.
 pub async fn images(
     workplace: &Workplace,
@@ -88,6 +100,8 @@ pub async fn images(
     let mut how = builder::Options {
         no_cache: options.no_cache,
         refresh: options.refresh && !workplace.settings.use_frozen,
+        at_once: options.at_once.or(workplace.settings.build_jobs).or_else(processors),
+        fail_fast: options.fail_fast,
         ..workplace.options(&plan)?
     };
     // Which commits are not named is said of all images, once.

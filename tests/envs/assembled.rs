@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::num::NonZeroUsize;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use floe::envs::{EnvsError, env_assemble, env_create, env_export, env_stage, env_update};
 use floe::event::Event;
 use floe::fault::{Explained as _, Kind};
 use floe::reference::Digest;
 use serde_json::{Value, json};
+
+use world::PackageIndex;
 
 use crate::place::{Place, name, tree};
 
@@ -83,7 +87,7 @@ fn take(host: UnixStream, known: &[Digest]) -> Option<Assembled> {
     let is_known = |layer: &Value| known.iter().any(|known| layer["digest"] == json!(known));
     let wanted = (0..offered.len()).filter(|&index| !is_known(&offered[index]));
     let wanted = wanted.collect::<Vec<_>>();
-    writeln!(&host, "{}", json!({"layers": wanted})).unwrap();
+    writeln!(&host, "{}", json!({"layers": wanted})).ok()?;
     let mut layers = Vec::new();
     for index in wanted {
         let bytes = offered[index]["bytes"].as_u64().unwrap();
@@ -100,7 +104,7 @@ fn take(host: UnixStream, known: &[Digest]) -> Option<Assembled> {
 
 fn said(heard: &mut impl BufRead) -> Option<Value> {
     let mut text = String::new();
-    heard.read_line(&mut text).unwrap();
+    heard.read_line(&mut text).ok()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -206,6 +210,36 @@ fn what_is_kept_and_damaged_is_found_and_made_again() {
 }
 
 #[test]
+fn packages_that_bring_the_same_file_are_always_installed_together() {
+    let index = PackageIndex::of(&[("sharing-one", "1"), ("sharing-two", "1")], false);
+    let list = |packages: &str| format!("--extra-index-url {}/simple/\nsix\n{packages}", index.server.url());
+    let place = frozen(Place::venv("assembled-shared"), &list(""));
+    // Each alone is kept, and so is what belongs to no package.
+    for alone in ["sharing-one\n", "sharing-two\n"] {
+        freeze(&place, &list(alone));
+        assemble(&place, 5).unwrap();
+    }
+    freeze(&place, &list("sharing-one\nsharing-two\n"));
+    let first = assemble(&place, 5).unwrap();
+    assert_eq!(differences(&unpacked(&first.layers), &staged(&place, 5)), []);
+    let layers = unpacked(&first.layers);
+    let holding = layers
+        .iter()
+        .filter(|layer| layer.keys().any(|path| path.ends_with("site-packages/shared.py")));
+    assert_eq!(holding.count(), 1);
+    let since = place.sink.events().len();
+    assert_eq!(assemble(&place, 5).unwrap().digests(), first.digests());
+    let installed = installed(&place, since).join(" ");
+    assert!(
+        installed.contains("sharing-one") && installed.contains("sharing-two"),
+        "{installed}"
+    );
+    assert!(!installed.contains("six"), "{installed}");
+    fs::remove_dir_all(place.tools.cache.as_ref().unwrap()).unwrap();
+    assert_eq!(assemble(&place, 5).unwrap().digests(), first.digests());
+}
+
+#[test]
 fn conda_and_pip_packages_are_assembled_together() {
     let mut place = Place::new();
     place.tools.cache = Some(place.root.path().join("cache"));
@@ -215,4 +249,47 @@ fn conda_and_pip_packages_are_assembled_together() {
     let cold = assemble(&place, 5).unwrap();
     assert_eq!(differences(&unpacked(&cold.layers), &staged(&place, 5)), []);
     assert_eq!(assemble(&place, 5).unwrap().digests(), cold.digests());
+}
+
+/// Runs the program that builds run, as a process of its own, and kills it after so long.
+fn kill_after(place: &Place, time: Duration) {
+    let _ = fs::remove_dir_all(place.prefix("x"));
+    let socket = place.root.path().join("host.sock");
+    let _ = fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut agent = world::floe()
+        .args(["applet", "env-assemble", "x", "--layers", "5"])
+        .env("CONDA_DIR", &place.layout.conda_dir)
+        .env("FLOE_ENVIRONMENTS", &place.layout.environments)
+        .env("FLOE_CACHE_DIR", place.tools.cache.as_ref().unwrap())
+        .env("SSH_AUTH_SOCK", &socket)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| listener.accept().map(|(host, _)| take(host, &[])));
+        thread::sleep(time);
+        let _ = agent.kill();
+        agent.wait().unwrap();
+        // Where it never came to connect, nobody waits for it any more.
+        drop(UnixStream::connect(&socket));
+    });
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_what_the_next_call_uses_or_makes_again() {
+    let place = frozen(Place::venv("assembled-killed"), "six\niniconfig==2.0.0\nruff==0.14.0\n");
+    let cache = place.tools.cache.clone().unwrap();
+    let began = Instant::now();
+    let whole = assemble(&place, 5).unwrap().digests();
+    let took = began.elapsed();
+    fs::remove_dir_all(&cache).unwrap();
+    for moment in 1..=10 {
+        kill_after(&place, took * moment / 10);
+        // What is found is used, so that the later calls come further.
+        if moment % 5 == 0 {
+            assert_eq!(assemble(&place, 5).unwrap().digests(), whole, "moment {moment}");
+            fs::remove_dir_all(&cache).unwrap();
+        }
+    }
 }

@@ -62,6 +62,10 @@ fn events() -> Vec<Event> {
             id: Digest::of(b"image"),
             seconds: 1.0,
         },
+        Event::ImageFailed {
+            image: image(),
+            error: text(),
+        },
         Event::PushProgress {
             layer: text(),
             status: text(),
@@ -118,6 +122,7 @@ fn is_listed(event: &Event) {
         | Event::StepOutput { .. }
         | Event::StepFinished { .. }
         | Event::ImageFinished { .. }
+        | Event::ImageFailed { .. }
         | Event::PushProgress { .. }
         | Event::RunStarted(_)
         | Event::ScriptStarted { .. }

@@ -12,7 +12,7 @@ use zip::write::SimpleFileOptions;
 use crate::channel::server::Server;
 
 /// An index until it is dropped: `/simple/` names packages, `/files/` holds their wheels, each of which a module of the
-/// package's name is in.
+/// package's name is in. Those whose names begin with `sharing-` all bring the module `shared`, too.
 pub struct PackageIndex {
     directory: tempfile::TempDir,
     /// What serves it.
@@ -84,6 +84,9 @@ fn wheel(module: &str, name: &str, version: &str) -> Vec<u8> {
         &format!("{module}/__init__.py"),
         &format!("__version__ = '{version}'\n"),
     );
+    if name.starts_with("sharing-") {
+        add("shared.py", "");
+    }
     let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
     add(&format!("{dist_info}/METADATA"), &metadata);
     let tags = "Wheel-Version: 1.0\nGenerator: fixture\nRoot-Is-Purelib: true\nTag: py3-none-any\n";

@@ -8,15 +8,16 @@ use std::io;
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper::Method;
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
+use hyper::{Method, Response};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::Docker;
 use super::stream::Lines;
 use super::transport::message;
-use crate::engine::{EngineError, LayerPart, NewLayer};
+use crate::engine::{EngineError, Images as _, LayerPart, NewLayer};
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageTag};
 
@@ -29,58 +30,112 @@ const BLOCK: u64 = 512;
 /// Pieces of the archive that wait to be sent.
 const WAITING: usize = 16;
 
+/// Bytes of layers from which on the others go into another archive.
+const ENOUGH: u64 = 128 << 20;
+
 /// Makes an image of `parent` and `layers` on top of it.
+///
+/// The engine unpacks an archive when it has all of it. So layers are sent in several archives, each that of an image on top of
+/// the one before it: while one is unpacked, the next is sent, except for its list of layers, without which nothing of it is
+/// looked at.
 pub(super) async fn extend(
     docker: &Docker,
     parent: &Digest,
     tag: &ImageTag,
-    layers: mpsc::Receiver<LayerPart>,
+    mut layers: mpsc::Receiver<LayerPart>,
 ) -> Result<Digest, EngineError> {
-    let action = || format!("load layers on top of {parent}");
-    let beginning = Beginning::of(docker, parent).await?;
+    let mut beginning = Beginning::of(docker, parent).await?;
+    let mut between = Vec::new();
+    let mut before = None;
+    let made = loop {
+        let (archive, loading) = send(docker, parent);
+        let mut archive = Archive {
+            pieces: archive,
+            bytes: 0,
+        };
+        let loading = tokio::spawn(loading);
+        let filled = archive.fill(&mut beginning, &mut layers).await;
+        // What lies below has to be there first.
+        if let Some(before) = before.take()
+            && let Err(error) = loaded(before).await
+        {
+            break Err(error);
+        }
+        let is_last = match filled {
+            Some(Filled::Last) => true,
+            Some(Filled::More) => false,
+            Some(Filled::Abandoned) => {
+                archive.abandon().await;
+                let _ = loading.await;
+                break Err(failed(parent, "the layers ended early".to_owned(), Trouble::Lost));
+            }
+            // An engine that does not read on says why.
+            None => {
+                let unread = failed(parent, "the engine has not read all of it".to_owned(), Trouble::Engine);
+                break Err(loaded(loading).await.err().unwrap_or(unread));
+            }
+        };
+        let id = archive.end(&beginning, is_last.then_some(tag)).await;
+        drop(archive);
+        if is_last {
+            break loaded(loading).await.map(|()| id);
+        }
+        between.push(id);
+        before = Some(loading);
+    };
+    for id in between {
+        // Its layers are those of the image above it.
+        docker.remove_image(&id).await?;
+    }
+    made
+}
+
+fn failed(parent: &Digest, reason: String, trouble: Trouble) -> EngineError {
+    EngineError::Request {
+        action: format!("load layers on top of {parent}"),
+        reason,
+        trouble,
+    }
+}
+
+/// The end of a load.
+async fn loaded(loading: JoinHandle<Result<(), EngineError>>) -> Result<(), EngineError> {
+    match loading.await {
+        Ok(loaded) => loaded,
+        // What is not cancelled ends by itself.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Begins to send an archive: where its pieces go, and what loads it.
+fn send(
+    docker: &Docker,
+    parent: &Digest,
+) -> (
+    mpsc::Sender<io::Result<Bytes>>,
+    impl Future<Output = Result<(), EngineError>> + Send + 'static,
+) {
     let (archive, pieces) = mpsc::channel(WAITING);
     let frames = stream::unfold(pieces, |mut pieces| async move {
         let piece: io::Result<Bytes> = pieces.recv().await?;
         Some((piece.map(Frame::data), pieces))
     });
-    let sending = async {
-        let body = StreamBody::new(frames);
-        let answer = docker
-            .transport
-            .upload("/images/load?quiet=1", "application/x-tar", body);
-        let answer = answer
-            .await
-            .map_err(|error| docker.transport.failed(action(), &error))?;
-        loaded(answer, &action).await
+    let (transport, parent) = (docker.transport.clone(), parent.clone());
+    let loading = async move {
+        let path = "/images/load?quiet=1";
+        let answer = transport
+            .upload(path, "application/x-tar", StreamBody::new(frames))
+            .await;
+        let action = format!("load layers on top of {parent}");
+        let answer = answer.map_err(|error| transport.failed(action, &error))?;
+        answered(answer, &parent).await
     };
-    let (written, sent) = tokio::join!(write(beginning, tag, layers, archive), sending);
-    // An engine that ends the connection says why; where the layers ended early, that is why.
-    match (written, sent) {
-        (Written::Whole(id), Ok(())) => Ok(id),
-        (Written::Unread, Ok(())) => Err(EngineError::Request {
-            action: action(),
-            reason: "the engine has not read all of the archive".to_owned(),
-            trouble: Trouble::Engine,
-        }),
-        (Written::Abandoned, _) => Err(EngineError::Request {
-            action: action(),
-            reason: "the layers ended early".to_owned(),
-            trouble: Trouble::Lost,
-        }),
-        (_, Err(error)) => Err(error),
-    }
+    (archive, loading)
 }
 
 /// The end of the engine's answer.
-async fn loaded(
-    mut answer: hyper::Response<hyper::body::Incoming>,
-    action: &impl Fn() -> String,
-) -> Result<(), EngineError> {
-    let refused = |reason: String, trouble| EngineError::Request {
-        action: action(),
-        reason,
-        trouble,
-    };
+async fn answered(mut answer: Response<Incoming>, parent: &Digest) -> Result<(), EngineError> {
+    let refused = |reason: String, trouble| failed(parent, reason, trouble);
     let status = answer.status();
     if !status.is_success() {
         let reason = message(answer).await;
@@ -135,16 +190,19 @@ impl Beginning {
         }
     }
 
-    /// The configuration of an image that has `new` layers, too, each with what the history says of it.
-    fn with(mut self, new: Vec<(Digest, String)>) -> Vec<u8> {
-        for (layer, made) in new {
-            self.history.push(json!({"created": CREATED, "created_by": made}));
-            self.layers.push(layer);
-        }
+    /// Adds a layer, and what the history says of it.
+    fn add(&mut self, layer: Digest, made: &str) {
+        self.history.push(json!({"created": CREATED, "created_by": made}));
+        self.layers.push(layer);
+    }
+
+    /// The configuration of an image of all layers so far.
+    fn configuration(&self) -> Vec<u8> {
         let layers = self.layers.iter().map(Digest::as_str).collect::<Vec<_>>();
-        self.configuration["rootfs"] = json!({"type": "layers", "diff_ids": layers});
-        self.configuration["history"] = self.history.into();
-        self.configuration.to_string().into_bytes()
+        let mut configuration = self.configuration.clone();
+        configuration["rootfs"] = json!({"type": "layers", "diff_ids": layers});
+        configuration["history"] = self.history.clone().into();
+        configuration.to_string().into_bytes()
     }
 }
 
@@ -198,80 +256,68 @@ async fn get(docker: &Docker, path: &str) -> Result<Value, EngineError> {
     serde_json::from_slice(&body).map_err(|error| failed(error.to_string(), Trouble::Foreign))
 }
 
-/// How the writing of an archive ended.
-enum Written {
-    /// It is whole, and is an image with this ID.
-    Whole(Digest),
-    /// Nobody reads it any more.
-    Unread,
-    /// The layers ended before the last.
+/// What an archive was filled with.
+#[derive(PartialEq, Eq)]
+enum Filled {
+    /// Layers, and others follow.
+    More,
+    /// Layers to the last.
+    Last,
+    /// Layers, until whoever sends them gave up.
     Abandoned,
 }
 
-async fn write(
-    beginning: Beginning,
-    tag: &ImageTag,
-    layers: mpsc::Receiver<LayerPart>,
-    archive: mpsc::Sender<io::Result<Bytes>>,
-) -> Written {
-    let mut archive = Archive(archive);
-    match archive.fill(beginning, tag, layers).await {
-        Some(written) => written,
-        None => Written::Unread,
-    }
+/// A tar archive on its way to the engine.
+struct Archive {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    /// The bytes of the layers in it.
+    bytes: u64,
 }
 
-/// A tar archive on its way to the engine.
-struct Archive(mpsc::Sender<io::Result<Bytes>>);
-
 impl Archive {
-    /// Writes the whole archive; `None` where nobody reads it any more.
-    async fn fill(
-        &mut self,
-        beginning: Beginning,
-        tag: &ImageTag,
-        mut layers: mpsc::Receiver<LayerPart>,
-    ) -> Option<Written> {
-        let (mut new, mut said) = (Vec::new(), String::new());
-        let mut paths = (0..beginning.layers.len())
-            .map(|index| format!("there/{index}/layer.tar"))
-            .collect::<Vec<_>>();
-        let mut bytes = 0;
-        loop {
+    /// Writes layers, until there are enough for an archive; `None` where nobody reads it any more.
+    async fn fill(&mut self, beginning: &mut Beginning, layers: &mut mpsc::Receiver<LayerPart>) -> Option<Filled> {
+        let (mut size, mut said) = (0, String::new());
+        while self.bytes < ENOUGH {
             match layers.recv().await {
                 Some(LayerPart::Begin { made, layer }) => match layer {
-                    NewLayer::There(digest) => {
-                        paths.push(format!("there/{}/layer.tar", paths.len()));
-                        new.push((digest, made));
-                    }
-                    NewLayer::Bytes(size) => {
-                        let path = format!("new/{}/layer.tar", paths.len());
-                        self.header(&path, size).await?;
-                        paths.push(path);
-                        (bytes, said) = (size, made);
+                    NewLayer::There(digest) => beginning.add(digest, &made),
+                    NewLayer::Bytes(bytes) => {
+                        self.header(&path(beginning.layers.len()), bytes).await?;
+                        (size, said) = (bytes, made);
                     }
                 },
                 Some(LayerPart::Bytes(piece)) => self.send(piece).await?,
                 Some(LayerPart::End(digest)) => {
-                    self.pad(bytes).await?;
-                    new.push((digest, std::mem::take(&mut said)));
+                    self.pad(size).await?;
+                    self.bytes += size;
+                    beginning.add(digest, &said);
                 }
-                Some(LayerPart::Done) => break,
-                None => {
-                    // A cut archive must not look like a whole one to the engine.
-                    let _ = self.0.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
-                    return Some(Written::Abandoned);
-                }
+                Some(LayerPart::Done) => return Some(Filled::Last),
+                None => return Some(Filled::Abandoned),
             }
         }
-        let configuration = beginning.with(new);
+        Some(Filled::More)
+    }
+
+    /// A cut archive must not look like a whole one to the engine.
+    async fn abandon(&mut self) {
+        let _ = self.pieces.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
+    }
+
+    /// Writes the end: the configuration and the list of layers, most of which the archive does not hold. Returns the ID of the
+    /// image. If nobody reads it any more, that is known by the answer.
+    async fn end(&mut self, beginning: &Beginning, tag: Option<&ImageTag>) -> Digest {
+        let configuration = beginning.configuration();
         let id = Digest::of(&configuration);
         let name = format!("{}.json", id.as_str().trim_start_matches("sha256:"));
-        let list = json!([{"Config": name, "RepoTags": [tag.to_string()], "Layers": paths}]);
-        self.file(&name, configuration).await?;
-        self.file("manifest.json", list.to_string().into_bytes()).await?;
-        self.send(Bytes::from_static(&[0; 2 * BLOCK as usize])).await?;
-        Some(Written::Whole(id))
+        let tags = tag.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let paths = (0..beginning.layers.len()).map(path).collect::<Vec<_>>();
+        let list = json!([{"Config": name, "RepoTags": tags, "Layers": paths}]);
+        let _ = self.file(&name, configuration).await;
+        let _ = self.file("manifest.json", list.to_string().into_bytes()).await;
+        let _ = self.send(Bytes::from_static(&[0; 2 * BLOCK as usize])).await;
+        id
     }
 
     async fn file(&mut self, path: &str, content: Vec<u8>) -> Option<()> {
@@ -303,8 +349,13 @@ impl Archive {
     }
 
     async fn send(&mut self, piece: Bytes) -> Option<()> {
-        self.0.send(Ok(piece)).await.ok()
+        self.pieces.send(Ok(piece)).await.ok()
     }
+}
+
+/// What a layer is called in an archive.
+fn path(index: usize) -> String {
+    format!("{index}/layer.tar")
 }
 
 #[cfg(test)]
@@ -336,12 +387,10 @@ mod tests {
             "RootFS": {"Layers": [digests[0]]},
         });
         let history = json!([{"Created": 1, "CreatedBy": "ADD x", "Size": 7, "Comment": ""}]);
-        let new = [
-            (digests[1].clone(), "b".to_owned()),
-            (digests[2].clone(), "c".to_owned()),
-        ];
-        let written = Beginning::read(&inspected, &history).with(new.to_vec());
-        let written = serde_json::from_slice::<Value>(&written).unwrap();
+        let mut beginning = Beginning::read(&inspected, &history);
+        beginning.add(digests[1].clone(), "b");
+        beginning.add(digests[2].clone(), "c");
+        let written = serde_json::from_slice::<Value>(&beginning.configuration()).unwrap();
         assert_eq!(written["rootfs"]["diff_ids"], json!(digests));
         assert_eq!(written["config"], inspected["Config"]);
         assert_eq!(written["history"].as_array().unwrap().len(), 3);

@@ -12,6 +12,7 @@ use super::store::Store;
 use crate::envs::error::{EnvsError, io_error};
 use crate::envs::make::create_part;
 use crate::envs::stage::{self, Owners};
+use crate::envs::venv::BROUGHT;
 use crate::envs::{Work, tree};
 use crate::reference::Digest;
 use crate::spec::frozen::{CondaPackage, Frozen};
@@ -28,19 +29,24 @@ pub(super) struct Installation<'a> {
 }
 
 impl<'a> Installation<'a> {
-    /// Installs the packages whose pieces are not known.
+    /// Installs the packages whose pieces are not known. If the piece of the `rest` is, nothing of that need be there.
     pub(super) fn of(
         work: Work<'a>,
         (frozen, yml): (&Frozen, &Path),
         packages: &'a [Package],
         known: &BTreeMap<usize, Piece>,
+        rest: Option<&Piece>,
     ) -> Result<Self, EnvsError> {
         let prefix = work.prefix();
         // An attempt before this one had other packages.
         if prefix.exists() {
             fs::remove_dir_all(&prefix).map_err(io_error(&prefix))?;
         }
-        create_part(work, (&part(frozen, known), frozen), yml)?;
+        // What python brings may be what is asked for, which then stays as python has installed it.
+        let mut brought = packages.iter().enumerate();
+        let all_known =
+            brought.all(|(index, package)| !BROUGHT.contains(&&*package.name) || known.contains_key(&index));
+        create_part(work, (&part(frozen, known), frozen), yml, rest.is_some() && all_known)?;
         stage::normalize(work)?;
         let conda_dir = &work.layout.conda_dir;
         let owner = fs::metadata(conda_dir).map_err(io_error(conda_dir))?;

@@ -22,8 +22,7 @@ pub(super) struct Package {
 
 impl Package {
     /// The packages of a frozen spec, those of conda first, each kind in the order of the spec.
-    pub(super) fn all(work: Work<'_>, frozen: &Frozen) -> Result<Vec<Self>, EnvsError> {
-        let surroundings = surroundings(work, frozen)?;
+    pub(super) fn all(frozen: &Frozen, surroundings: &Digest) -> Vec<Self> {
         let key = |kind: &str, what: &str, sha256: Option<&String>| {
             let mut hasher = Hasher::default();
             hasher.part("surroundings", surroundings.as_str().as_bytes());
@@ -44,14 +43,14 @@ impl Package {
             is_conda: false,
             key: key("pip", &package.requirement, package.sha256.as_ref()),
         });
-        Ok(conda.chain(pip).collect())
+        conda.chain(pip).collect()
     }
 }
 
 /// By what that is kept which belongs to no package.
-pub(super) fn rest_key(work: Work<'_>, frozen: &Frozen, packages: &[Package]) -> Result<Digest, EnvsError> {
+pub(super) fn rest_key(frozen: &Frozen, packages: &[Package], surroundings: &Digest) -> Digest {
     let mut hasher = Hasher::default();
-    hasher.part("surroundings", surroundings(work, frozen)?.as_str().as_bytes());
+    hasher.part("surroundings", surroundings.as_str().as_bytes());
     for (name, value) in &frozen.variables {
         hasher.part(name, value.as_bytes());
     }
@@ -62,11 +61,11 @@ pub(super) fn rest_key(work: Work<'_>, frozen: &Frozen, packages: &[Package]) ->
     for channel in &frozen.channels {
         hasher.part("channel", channel.as_bytes());
     }
-    Ok(hasher.finish())
+    hasher.finish()
 }
 
 /// What beside its archive decides what a package brings: where the environment is and whose, its python, and the installer.
-fn surroundings(work: Work<'_>, frozen: &Frozen) -> Result<Digest, EnvsError> {
+pub(super) fn surroundings(work: Work<'_>, frozen: &Frozen) -> Result<Digest, EnvsError> {
     let mut hasher = Hasher::default();
     hasher.part("prefix", work.prefix().as_os_str().as_encoded_bytes());
     let conda_dir = &work.layout.conda_dir;

@@ -29,16 +29,22 @@ pub(super) fn create(work: Work<'_>, frozen: &Frozen, yml: &Path) -> Result<(), 
     })
 }
 
-/// Makes an environment of a part of what the frozen spec at `yml` says, which is what `part` says, as if it were all of it.
+/// Makes an environment of a part of what the frozen spec at `yml` says, which is what `part` says, as if it were all of it. A
+/// `bare` one lacks what python itself brings.
 pub(in crate::envs) fn create_part(
     work: Work<'_>,
     (part, whole): (&Frozen, &Frozen),
     yml: &Path,
+    bare: bool,
 ) -> Result<(), EnvsError> {
     check_python(whole, yml, &work.layout.conda_dir)?;
     make(work, |change| {
         if whole.python.is_some() {
-            venv::make(work)?;
+            if bare {
+                venv::make_bare(work)?;
+            } else {
+                venv::make(work)?;
+            }
         }
         let command = format!("env-create {} {}", work.name, yml.display());
         fill(change, &command, part, yml)?;

@@ -67,6 +67,11 @@ impl BuildDisplay {
                 let rest = format!("{} {}: image {}", seconds(*time), name(image, show), id.short());
                 screen.lines(&[show.paint.labelled(Ink::Good, "BUILT", &rest)]);
             }
+            Event::ImageFailed { image, error } => {
+                self.forget(image, screen);
+                let rest = format!("{}: {}", name(image, show), show.untrusted.inline(error));
+                screen.lines(&[show.paint.labelled(Ink::Bad, "NOT BUILT", &rest)]);
+            }
             Event::StepStarted { image, step, name } => {
                 self.steps.insert((image.clone(), step.clone()), Step::default());
                 if is_chore(name) && !show.verbose {

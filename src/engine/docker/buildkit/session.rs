@@ -22,6 +22,10 @@ use super::switchboard::Switchboard;
 use crate::engine::{BuildRequest, Connections};
 use crate::reference::Digest;
 
+/// Bytes of a frame, and of what a step may have sent that nobody has read yet: layers come through here.
+const FRAME: u32 = 1 << 20;
+const WINDOW: u32 = 16 << 20;
+
 /// An open session. The engine gives up the build when it is dropped.
 pub(super) struct Session {
     /// The session's name, which the build refers to.
@@ -92,6 +96,9 @@ impl Session {
         let service = TowerToHyperService::new(self.routes.prepare());
         // A connection that breaks also breaks the build, which reports it.
         let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .max_frame_size(FRAME)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
             .serve_connection(self.connection, service)
             .await;
     }
