@@ -14,10 +14,10 @@ pub mod site;
 pub mod survey;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 pub use attempts::patiently;
+pub use beside::Several;
 pub use error::BuildError;
 
 use crate::engine::{BuildRequest, Builds, Credentials, EngineError, Image, Images};
@@ -54,10 +54,8 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// Images that this call has built already, from the first of the plan on.
     pub built: Vec<Built>,
-    /// How many images of missions are built at a time; one, where it does not say.
-    pub at_once: Option<NonZeroUsize>,
-    /// Whether the first that fails ends all others.
-    pub fail_fast: bool,
+    /// How images of several missions are built.
+    pub several: Several,
 }
 
 /// An image of a plan, as it stands.
@@ -106,7 +104,7 @@ pub async fn build(
         let attempt = one(image, parent, edges, state, options, events);
         async { (&image.role, attempt.await) }
     });
-    built.extend(beside(attempts, options, events).await?);
+    built.extend(beside(attempts, options.several, events).await?);
     Ok(built)
 }
 
@@ -270,7 +268,7 @@ async fn made(
     events: &dyn Sink,
 ) -> Result<Digest, BuildError> {
     let of = |image: &ImagePlan, parent: &Parent| request(image, parent, inputs, reference, options);
-    let build = async |image: &ImagePlan, parent: &Parent| {
+    let build_on = async |image: &ImagePlan, parent: &Parent| {
         let request = of(image, parent);
         let attempt = async || builds.build(request.clone(), events).await;
         patiently(image, &options.retries, events, attempt).await
@@ -282,11 +280,11 @@ async fn made(
         assembly::assembled(image, parent, by, edges, options, events).await?,
     ) {
         (Some(assembly), Some((tag, layers))) => {
-            let built = build(&image.by(&assembly.rest), &layers).await;
+            let result = build_on(&image.by(&assembly.rest), &layers).await;
             images.untag(&tag).await?;
-            built
+            result
         }
-        _ => build(image, parent).await,
+        _ => build_on(image, parent).await,
     }
 }
 

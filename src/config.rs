@@ -46,6 +46,15 @@ pub enum Origin {
     Default,
 }
 
+/// How images are built.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildSettings {
+    /// How many missions are built at a time, if somebody has said so.
+    pub jobs: Option<NonZeroUsize>,
+    /// Whether frozen environments are put together from what is kept of their packages, where the engine takes layers.
+    pub assemble: bool,
+}
+
 /// The settings of one call, resolved and parsed.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,10 +62,8 @@ pub struct Settings {
     pub mission: Option<MissionName>,
     /// Whether frozen specs are built.
     pub use_frozen: bool,
-    /// How many missions are built at a time, if somebody has said so.
-    pub build_jobs: Option<NonZeroUsize>,
-    /// Whether frozen environments are put together from what is kept of their packages, where the engine takes layers.
-    pub assemble_layers: bool,
+    /// How images are built.
+    pub build: BuildSettings,
     /// What the common image extends.
     pub base_image: BaseImage,
     /// Where images are pushed.
@@ -242,8 +249,10 @@ pub fn resolve(
     Ok(Settings {
         mission: values.parsed("MISSION", named)?,
         use_frozen: values.switch("USE_FROZEN")?,
-        build_jobs: values.parsed("BUILD_JOBS", number)?,
-        assemble_layers: values.switch("ASSEMBLE_LAYERS")?,
+        build: BuildSettings {
+            jobs: values.parsed("BUILD_JOBS", number)?,
+            assemble: values.switch("ASSEMBLE_LAYERS")?,
+        },
         base_image: match values.text("BASE_IMAGE").as_deref() {
             None | Some("debian") => BaseImage::Debian,
             Some(text) => BaseImage::Reference(

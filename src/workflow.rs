@@ -43,6 +43,7 @@ mod test;
 mod watch;
 mod workplace;
 
+pub use crate::builder::Several;
 pub use all::{Milestone, all};
 pub use attach::{AttachError, AttachOptions, Attached, Somewhere, attach};
 pub use attempt::attempt;

@@ -83,13 +83,13 @@ impl Mission {
     /// How long a build takes of an image that the engine has nothing of.
     pub fn build_anew(&self, form: Form) -> Duration {
         self.put(0);
-        self.forget();
+        forget();
         self.build(form)
     }
 
     /// How long a build takes after one package has changed.
     pub fn build_changed(&self) -> Duration {
-        self.forget();
+        forget();
         self.put(0);
         self.build(Form::Assembled);
         self.put(1);
@@ -103,11 +103,11 @@ impl Mission {
 
     /// How long the builder takes for the same environment by a Dockerfile, which floe passes on as it is.
     pub fn build_by_dockerfile(&self) -> Duration {
-        self.forget();
+        forget();
         let spec = String::from_utf8_lossy(&self.frozen[0][0]).into_owned();
         let pins = spec.lines().filter_map(|line| line.trim().strip_prefix("- "));
         let pins = pins.filter(|pin| pin.contains("==")).map(|pin| pin.trim_matches('"'));
-        let pins = pins.map(|pin| format!("{pin}\n")).collect::<String>();
+        let pins = pins.collect::<Vec<_>>().join("\n");
         self.repository.write("missions/by-hand/pins.txt", &pins);
         let text = format!(
             "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nUSER root\nCOPY pins.txt /tmp/pins.txt\n\
@@ -148,24 +148,24 @@ impl Mission {
             .path()
             .join(format!("missions/{OWN}/environments/{OWN}"))
     }
+}
 
-    /// Removes the images and the builder's steps of this benchmark, and leaves what is kept of packages.
-    fn forget(&self) {
-        let docker = |words: &[&str]| run(Command::new("docker").args(words));
-        let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-        let own = ["floe/bench-layers:", "floe/by-hand:"];
-        for image in listed
-            .lines()
-            .filter(|image| own.iter().any(|own| image.starts_with(own)))
-        {
-            docker(&["rmi", "--force", image]);
-        }
-        docker(&["builder", "prune", "--force", "--filter", "type=regular"]);
+/// Removes the images and the builder's steps of this benchmark, and leaves what is kept of packages.
+fn forget() {
+    let docker = |words: &[&str]| run(Command::new("docker").args(words));
+    let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let own = ["floe/bench-layers:", "floe/by-hand:"];
+    for image in listed
+        .lines()
+        .filter(|image| own.iter().any(|own| image.starts_with(own)))
+    {
+        docker(&["rmi", "--force", image]);
     }
+    docker(&["builder", "prune", "--force", "--filter", "type=regular"]);
 }
 
 impl Drop for Mission {
     fn drop(&mut self) {
-        self.forget();
+        forget();
     }
 }

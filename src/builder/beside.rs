@@ -4,22 +4,31 @@ use std::num::NonZeroUsize;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{BuildError, Built, Options};
+use super::{BuildError, Built};
 use crate::event::{Event, Sink};
 use crate::reference::Role;
+
+/// How images of several missions are built.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Several {
+    /// How many at a time; one, where it does not say.
+    pub at_once: Option<NonZeroUsize>,
+    /// Whether the first that fails ends all others.
+    pub fail_fast: bool,
+}
 
 /// Carries out attempts to build images, so many at a time; returns what was built in the order of the attempts. One that fails
 /// does not end the others, unless that is wished. Of several, each that fails is told when it does.
 pub(super) async fn beside<'a, F>(
     attempts: impl ExactSizeIterator<Item = F>,
-    options: &Options,
+    several: Several,
     events: &dyn Sink,
 ) -> Result<Vec<Built>, BuildError>
 where
     F: Future<Output = (&'a Role, Result<Built, BuildError>)>,
 {
     let all = attempts.len();
-    let at_once = options.at_once.map_or(1, NonZeroUsize::get);
+    let at_once = several.at_once.map_or(1, NonZeroUsize::get);
     let numbered = attempts
         .enumerate()
         .map(|(index, attempt)| async move { (index, attempt.await) });
@@ -33,7 +42,7 @@ where
             }
             Err(error) => error,
         };
-        if options.fail_fast || all == 1 {
+        if several.fail_fast || all == 1 {
             return Err(error);
         }
         events.emit(Event::ImageFailed {
@@ -65,7 +74,7 @@ mod tests {
 
     /// Attempts at images of these missions, of which those with a mark fail: `!` for good, `?` for now. Returns the result, what
     /// was told, and how many were under way at once.
-    async fn attempted(missions: &[&str], options: &Options) -> (Result<Vec<Built>, BuildError>, Vec<Event>, usize) {
+    async fn attempted(missions: &[&str], several: Several) -> (Result<Vec<Built>, BuildError>, Vec<Event>, usize) {
         let roles = missions.iter().map(|mission| {
             let name = mission.trim_end_matches(['!', '?']);
             Role::Mission(name.parse().unwrap())
@@ -99,21 +108,21 @@ mod tests {
             }
         });
         let events = Memory::default();
-        let result = beside(attempts, options, &events).await;
+        let result = beside(attempts, several, &events).await;
         (result, events.events(), most.into_inner())
     }
 
-    fn at_once(number: usize) -> Options {
-        Options {
+    fn at_once(number: usize) -> Several {
+        Several {
             at_once: NonZeroUsize::new(number),
-            ..Options::default()
+            fail_fast: false,
         }
     }
 
     #[tokio::test]
     async fn so_many_are_under_way_at_once_and_what_is_built_keeps_its_order() {
         for (number, most) in [(0, 1), (2, 2), (9, 4)] {
-            let (built, _, seen) = attempted(&["a", "b", "c", "d"], &at_once(number)).await;
+            let (built, _, seen) = attempted(&["a", "b", "c", "d"], at_once(number)).await;
             let built = built.unwrap();
             let names = built.iter().map(|image| image.role.to_string()).collect::<Vec<_>>();
             assert_eq!(names, ["mission a", "mission b", "mission c", "mission d"]);
@@ -123,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_fails_is_told_and_leaves_the_others_unless_that_is_not_wished() {
-        let (result, told, _) = attempted(&["a?", "b", "c!"], &at_once(1)).await;
+        let (result, told, _) = attempted(&["a?", "b", "c!"], at_once(1)).await;
         let error = result.unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("2 of 3 images were not built: mission a: "), "{text}");
@@ -131,14 +140,14 @@ mod tests {
         assert_ne!(error.kind(), Kind::Temporary, "another attempt would not help");
         assert_eq!(told.len(), 2);
 
-        let (result, ..) = attempted(&["a?", "b", "c?"], &at_once(1)).await;
+        let (result, ..) = attempted(&["a?", "b", "c?"], at_once(1)).await;
         assert_eq!(result.unwrap_err().kind(), Kind::Temporary);
 
-        let hasty = Options {
+        let hasty = Several {
             fail_fast: true,
             ..at_once(1)
         };
-        let (result, told, _) = attempted(&["a!", "b"], &hasty).await;
+        let (result, told, _) = attempted(&["a!", "b"], hasty).await;
         assert!(matches!(result, Err(BuildError::Engine { .. })));
         assert_eq!(told.len(), 0);
     }

@@ -45,7 +45,7 @@ pub fn env_assemble(
     if frozen.conda.iter().any(|package| package.record.is_none()) {
         let reason = "its frozen spec has no lock, which alone says what conda packages are".to_owned();
         let environment = work.name.clone();
-        return decline(host, &Offer::Unable { environment, reason });
+        return decline(&host, &Offer::Unable { environment, reason });
     }
     let temporary = tempfile::tempdir().map_err(io_error(&std::env::temp_dir()))?;
     let store = Store::at(work.tools.cache.as_deref().unwrap_or(temporary.path()));
@@ -53,7 +53,7 @@ pub fn env_assemble(
     let pieces = pieces(work, (&frozen, yml), (&store, draft.path()), anew)?;
     let handed = hand_over(host, work.name, &divided(pieces, layers.get())?, &store);
     if let Err(EnvsError::Damaged { path }) = &handed {
-        store.forget(path);
+        store::forget(path);
     }
     if let Err(error) = store.tidy() {
         work.warn(format!("{error}: what is kept of packages is not tidied"));

@@ -58,7 +58,7 @@ impl<'a> Given<'a> {
         let there = |file: &FrozenFile| file.solved.is_some() || repository.path(&file.path).exists();
         let frozen_base = settings.use_frozen || (host.solved.is_some() && base.as_ref().is_none_or(there));
         let mut fingerprint = Fingerprint::new("the plan of an image");
-        let switches = [settings.use_frozen, frozen_base, settings.assemble_layers];
+        let switches = [settings.use_frozen, frozen_base, settings.build.assemble];
         fingerprint.part("switches", &switches.map(u8::from));
         fingerprint.part("mounts", format!("{:?}", host.mounts).as_bytes());
         fingerprint.part("root", repository.root().as_os_str().as_encoded_bytes());
@@ -244,7 +244,7 @@ fn of_mission(
     Ok(Worked {
         notices,
         solving: solving.map(|stages| compose::solved(&stages, SOLVED, host.mounts)),
-        assembly: assembly(name, &body, trailer, mounts).filter(|_| is_frozen && settings.assemble_layers),
+        assembly: assembly(name, &body, trailer, mounts).filter(|_| is_frozen && settings.build.assemble),
         ..worked(dockerfile, frozen, &context, directory, is_frozen)?
     })
 }

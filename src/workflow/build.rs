@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::workplace::image_of;
 use super::{Interrupts, WorkflowError, Workplace, freeze, solve};
-use crate::builder::{self, Built};
+use crate::builder::{self, Built, Several};
 use crate::event::Event;
 use crate::fault::Explained as _;
 use crate::freeze::Written;
@@ -20,10 +20,8 @@ pub struct BuildOptions {
     pub refresh: bool,
     /// Refuse frozen specs whose floating specs have changed since.
     pub strict: bool,
-    /// How many missions are built at a time, if not as many as the settings say.
-    pub at_once: Option<NonZeroUsize>,
-    /// Whether the first mission that is not built ends the builds of the others.
-    pub fail_fast: bool,
+    /// How several missions are built: as many at a time as the settings say, if it does not.
+    pub several: Several,
 }
 
 /// The images of a plan, as they were built.
@@ -100,8 +98,14 @@ pub async fn images(
     let mut how = builder::Options {
         no_cache: options.no_cache,
         refresh: options.refresh && !workplace.settings.use_frozen,
-        at_once: options.at_once.or(workplace.settings.build_jobs).or_else(processors),
-        fail_fast: options.fail_fast,
+        several: Several {
+            at_once: options
+                .several
+                .at_once
+                .or(workplace.settings.build.jobs)
+                .or_else(processors),
+            ..options.several
+        },
         ..workplace.options(&plan)?
     };
     // Which commits are not named is said of all images, once.

@@ -66,7 +66,7 @@ fn assemble_beside(place: &Place, layers: usize, known: &[Digest]) -> Result<Ass
     let _ = fs::remove_dir_all(place.prefix("x"));
     let (agent, host) = UnixStream::pair().unwrap();
     thread::scope(|scope| {
-        let taking = scope.spawn(|| take(host, known));
+        let taking = scope.spawn(move || take(&host, known));
         let layers = NonZeroUsize::new(layers).unwrap();
         let made = env_assemble(place.work(&name("x")), &spec(place), layers, false, agent);
         let taken = taking.join().unwrap();
@@ -79,7 +79,7 @@ fn assemble(place: &Place, layers: usize) -> Result<Assembled, EnvsError> {
 }
 
 /// Does what a host does; `None` where the agent breaks off.
-fn take(host: UnixStream, known: &[Digest]) -> Option<Assembled> {
+fn take(host: &UnixStream, known: &[Digest]) -> Option<Assembled> {
     let mut heard = BufReader::new(host.try_clone().unwrap());
     let offer = &said(&mut heard)?["layers"];
     assert_eq!(offer["environment"], "x");
@@ -87,7 +87,8 @@ fn take(host: UnixStream, known: &[Digest]) -> Option<Assembled> {
     let is_known = |layer: &Value| known.iter().any(|known| layer["digest"] == json!(known));
     let wanted = (0..offered.len()).filter(|&index| !is_known(&offered[index]));
     let wanted = wanted.collect::<Vec<_>>();
-    writeln!(&host, "{}", json!({"layers": wanted})).ok()?;
+    let mut host = host;
+    writeln!(host, "{}", json!({"layers": wanted})).ok()?;
     let mut layers = Vec::new();
     for index in wanted {
         let bytes = offered[index]["bytes"].as_u64().unwrap();
@@ -267,7 +268,7 @@ fn kill_after(place: &Place, time: Duration) {
         .spawn()
         .unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| listener.accept().map(|(host, _)| take(host, &[])));
+        scope.spawn(|| listener.accept().map(|(host, _)| take(&host, &[])));
         thread::sleep(time);
         let _ = agent.kill();
         agent.wait().unwrap();

@@ -8,28 +8,12 @@ use serde_json::Value;
 
 /// Every kind of event, with all of its fields.
 fn events() -> Vec<Event> {
+    [events_of_builds(), events_of_runs()].concat()
+}
+
+fn events_of_builds() -> Vec<Event> {
     let text = || "text".to_owned();
-    let id = || TestId::import("cal", "numpy");
-    let cause = || Cause {
-        cell: Some(3),
-        line: Some(2),
-        ..Cause::new(CauseKind::Error, "message").with_detail("detail")
-    };
-    let summary = Summary::default();
-    let mut begun = RunStarted::new("run", "mission", Digest::of(b"image"), vec![id()]);
-    begun.reference = text();
-    begun.part = Some(Part { index: 1, of: 2 });
-    begun.selected = Some(Digest::of(b"selected"));
-    begun.definitions = Some(Digest::of(b"definitions"));
-    let finished = |verdict| TestFinished {
-        peak_memory: Some(1),
-        output: text(),
-        notebook: Some(text()),
-        attempt: 2,
-        worker: 2,
-        ..TestFinished::new(id(), verdict)
-    };
-    let (image, step, name, paths) = (text, text, text, vec!["/data/conda".into()]);
+    let (image, step, name) = (text, text, text);
     vec![
         Event::ImageStarted {
             image: image(),
@@ -72,6 +56,33 @@ fn events() -> Vec<Event> {
             sent: 1,
             total: 2,
         },
+    ]
+}
+
+fn events_of_runs() -> Vec<Event> {
+    let text = || "text".to_owned();
+    let id = || TestId::import("cal", "numpy");
+    let cause = || Cause {
+        cell: Some(3),
+        line: Some(2),
+        ..Cause::new(CauseKind::Error, "message").with_detail("detail")
+    };
+    let summary = Summary::default();
+    let mut begun = RunStarted::new("run", "mission", Digest::of(b"image"), vec![id()]);
+    begun.reference = text();
+    begun.part = Some(Part { index: 1, of: 2 });
+    begun.selected = Some(Digest::of(b"selected"));
+    begun.definitions = Some(Digest::of(b"definitions"));
+    let finished = |verdict| TestFinished {
+        peak_memory: Some(1),
+        output: text(),
+        notebook: Some(text()),
+        attempt: 2,
+        worker: 2,
+        ..TestFinished::new(id(), verdict)
+    };
+    let paths = vec!["/data/conda".into()];
+    vec![
         Event::RunStarted(begun),
         Event::ScriptStarted { format: FORMAT },
         Event::SuiteStarted {

@@ -9,14 +9,14 @@ use crate::cli::args::{BuildArgs, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::workflow::{self, BuildOptions};
+use crate::workflow::{self, BuildOptions, Several};
 
 /// Compose and build the images of missions, as far as they are not up to date
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
     build: BuildArgs,
-    /// Build so many missions at a time [default: BUILD_JOBS]
+    /// Build so many missions at a time [default: `BUILD_JOBS`]
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// End all builds at the first that fails
@@ -30,8 +30,10 @@ pub async fn execute(global: &Global, arguments: &Arguments) -> Result<(), Failu
     let session = Session::open(global, &[])?;
     let missions = args.missions.of(&session.workplace)?;
     let options = BuildOptions {
-        at_once: arguments.jobs,
-        fail_fast: arguments.fail_fast,
+        several: Several {
+            at_once: arguments.jobs,
+            fail_fast: arguments.fail_fast,
+        },
         ..args.options()
     };
     let written = workflow::build(&session.workplace, &missions, options, &session.interrupts).await?;

@@ -25,7 +25,7 @@ use crate::reference::{Digest, ImageTag};
 const CREATED: &str = "1980-01-01T00:00:00Z";
 
 /// A tar archive consists of blocks of so many bytes.
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
 
 /// Pieces of the archive that wait to be sent.
 const WAITING: usize = 16;
@@ -316,7 +316,7 @@ impl Archive {
         let list = json!([{"Config": name, "RepoTags": tags, "Layers": paths}]);
         let _ = self.file(&name, configuration).await;
         let _ = self.file("manifest.json", list.to_string().into_bytes()).await;
-        let _ = self.send(Bytes::from_static(&[0; 2 * BLOCK as usize])).await;
+        let _ = self.send(Bytes::from_static(&[0; 2 * BLOCK])).await;
         id
     }
 
@@ -339,8 +339,8 @@ impl Archive {
 
     /// Fills the last block of a file.
     async fn pad(&mut self, bytes: u64) -> Option<()> {
-        static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
-        let missing = bytes.next_multiple_of(BLOCK) - bytes;
+        static ZEROS: [u8; BLOCK] = [0; BLOCK];
+        let missing = bytes.next_multiple_of(BLOCK as u64) - bytes;
         let missing = usize::try_from(missing).unwrap_or_default();
         if missing == 0 {
             return Some(());

@@ -49,10 +49,10 @@ pub(super) fn hand_over(
 }
 
 /// Says that an environment cannot be assembled.
-pub(super) fn decline(host: UnixStream, offer: &Offer) -> Result<(), EnvsError> {
+pub(super) fn decline(host: &UnixStream, offer: &Offer) -> Result<(), EnvsError> {
     let declined = (|| {
-        line(&mut &host, offer)?;
-        end(&host, &host)
+        line(host, offer)?;
+        end(host, host)
     })();
     declined.map_err(io_error(Path::new("the connection to the host")))
 }

@@ -84,18 +84,17 @@ impl<'a> Installation<'a> {
         kept: Option<Piece>,
         rest_key: &Digest,
     ) -> Result<(Vec<(usize, Piece)>, Piece), EnvsError> {
-        let (new, rest) = self.paths()?;
+        let Paths { new, rest } = self.paths()?;
         let contested = self.contested();
         let whole = contested.is_empty() && new.len() + self.known.len() == self.packages.len();
-        let rest = match kept {
-            Some(rest) => rest,
-            None => {
-                let mut piece = Piece::of(&rest, draft.join("rest"))?;
-                if whole {
-                    store.keep(rest_key, &mut piece)?;
-                }
-                piece
+        let rest = if let Some(kept) = kept {
+            kept
+        } else {
+            let mut piece = Piece::of(&rest, draft.join("rest"))?;
+            if whole {
+                store.keep(rest_key, &mut piece)?;
             }
+            piece
         };
         let make = |(index, paths): (usize, Vec<PathBuf>)| {
             let mut piece = Piece::of(&paths, draft.join(index.to_string()))?;
@@ -112,8 +111,7 @@ impl<'a> Installation<'a> {
         Ok((new, rest))
     }
 
-    /// The paths of each package that was installed, and those of no package or of several.
-    fn paths(&self) -> Result<(BTreeMap<usize, Vec<PathBuf>>, Vec<PathBuf>), EnvsError> {
+    fn paths(&self) -> Result<Paths, EnvsError> {
         let (mut new, mut rest) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
         let prefix = self.work.prefix();
         for directory in stage::directories(self.work) {
@@ -136,8 +134,16 @@ impl<'a> Installation<'a> {
                 }
             }
         }
-        Ok((new, rest))
+        Ok(Paths { new, rest })
     }
+}
+
+/// What is there.
+struct Paths {
+    /// Of each package that was installed.
+    new: BTreeMap<usize, Vec<PathBuf>>,
+    /// Of no package, or of several.
+    rest: Vec<PathBuf>,
 }
 
 /// The packages of a frozen spec whose pieces are not known, and those that python runs with.

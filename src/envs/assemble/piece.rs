@@ -18,7 +18,7 @@ use crate::reference::{Digest, Hasher};
 const READ: usize = 1 << 20;
 
 /// Bytes of the two empty blocks that a tar archive ends with, and a part of one does not.
-const END: u64 = 1024;
+const END: usize = 1024;
 
 /// What is known of a piece without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl Piece {
         }
         let file = builder.into_inner().and_then(|buffer| Ok(buffer.into_inner()?));
         let file = file.map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len() - END;
+        let bytes = file.metadata().map_err(failed)?.len() - END as u64;
         file.set_len(bytes).map_err(failed)?;
         let digest = digest(&archive).map_err(failed)?;
         let index = Index {
@@ -138,7 +138,7 @@ pub(super) fn directories(directories: &BTreeMap<PathBuf, Directory>) -> io::Res
         builder.append_data(&mut header, path.join(""), io::empty())?;
     }
     let mut part = builder.into_inner()?;
-    part.truncate(part.len() - END as usize);
+    part.truncate(part.len() - END);
     Ok(part)
 }
 
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(first.index.size, 1 + 4 + 4);
         let mut archive = directories(&first.index.directories).unwrap();
         first.copy(&mut archive).unwrap();
-        archive.extend([0; END as usize]);
+        archive.extend([0; END]);
         let mut archive = tar::Archive::new(archive.as_slice());
         let names = archive.entries().unwrap();
         let names = names.map(|entry| entry.unwrap().path().unwrap().into_owned());

@@ -73,13 +73,6 @@ impl Store {
         kept::keep(&path, layer.as_str().as_bytes()).map_err(io_error(&path))
     }
 
-    /// Forgets a piece that was found to be damaged.
-    pub(super) fn forget(&self, archive: &Path) {
-        // The next call makes it again, whatever is left of it.
-        let _ = fs::remove_file(archive.with_extension("json"));
-        let _ = fs::remove_file(archive);
-    }
-
     /// Removes what nothing has used for long, and what killed calls have left.
     pub(super) fn tidy(&self) -> Result<(), EnvsError> {
         let entries = match fs::read_dir(&self.0) {
@@ -109,7 +102,7 @@ impl Store {
             {
                 let archive = path.with_extension("tar");
                 if is_old(&path) && (!archive.exists() || is_old(&archive)) {
-                    self.forget(&archive);
+                    forget(&archive);
                     let _ = fs::remove_file(&path);
                 }
             }
@@ -122,6 +115,13 @@ impl Store {
         let (start, rest) = digits.split_at(2);
         self.0.join(start).join(rest).with_extension(extension)
     }
+}
+
+/// Forgets a piece, by its archive: it was damaged, or is of no use any more.
+pub(super) fn forget(archive: &Path) {
+    // The next call makes it again, whatever is left of it.
+    let _ = fs::remove_file(archive.with_extension("json"));
+    let _ = fs::remove_file(archive);
 }
 
 #[cfg(test)]

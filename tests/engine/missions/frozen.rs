@@ -165,9 +165,9 @@ fn an_environment_that_is_put_together_is_the_one_that_a_stage_installs() {
         docker(&["run", "--rm", &assembled, "uv", "pip", "check", "--python", &python]);
     }
     docker(&["rmi", &reference]);
-    let mut build = repository.command(&["build", "twins", "--use-frozen", "1", "--verbose"]);
-    let built = Ended::of(build.env("ASSEMBLE_LAYERS", "0").output().unwrap()).expect(0);
-    built.says(&["creating the environment older"]);
+    let mut staging = repository.command(&["build", "twins", "--use-frozen", "1", "--verbose"]);
+    let ended = Ended::of(staging.env("ASSEMBLE_LAYERS", "0").output().unwrap()).expect(0);
+    ended.says(&["creating the environment older"]);
     let [installed, _] = frozen_image(&repository);
     assert_ne!(assembled, installed);
     let installed = files(&installed);
