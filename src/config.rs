@@ -3,6 +3,7 @@
 //! Order of precedence: command-line flag, environment variable, `setup-env`, default. [`declared`] is the one list of the
 //! variables; of `setup-env`, a file of the shell, [`setup_env`] reads the safe part of the language and refuses the rest.
 
+mod builds;
 mod commands;
 pub mod declared;
 mod misspelt;
@@ -12,7 +13,6 @@ mod sourced;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -23,6 +23,7 @@ use crate::mount::Mount;
 use crate::quantity::{self, Limit, Size};
 use crate::reference::{ImageReference, MissionName, OwnTag, ReferenceError, RegistryPath};
 use crate::suite::options::{RunOptions, VariableError, number};
+pub use builds::BuildSettings;
 pub use misspelt::{misspelt, original};
 pub use secrets::SecretsSettings;
 use setup_env::{Assignment, SetupEnvError};
@@ -44,15 +45,6 @@ pub enum Origin {
     },
     /// The built-in default.
     Default,
-}
-
-/// How images are built.
-#[derive(Debug, Clone, Copy)]
-pub struct BuildSettings {
-    /// How many missions are built at a time, if somebody has said so.
-    pub jobs: Option<NonZeroUsize>,
-    /// Whether frozen environments are put together from what is kept of their packages, where the engine takes layers.
-    pub assemble: bool,
 }
 
 /// The settings of one call, resolved and parsed.
