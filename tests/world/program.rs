@@ -19,7 +19,7 @@ const KEPT: &[&str] = &[
 ];
 
 /// What a call that may use the container engine gets beside [`KEPT`].
-const ENGINE: &[&str] = &["DOCKER_HOST", "DOCKER_CONFIG", "ASSEMBLE_LAYERS"];
+const ENGINE: &[&str] = &["DOCKER_HOST", "DOCKER_CONFIG"];
 
 /// An address at which no engine is.
 const NO_ENGINE: &str = "unix:///nonexistent/docker.sock";
