@@ -61,7 +61,10 @@ pub async fn all(
                 reached(Milestone::Frozen(&written));
             }
         }
-        let pushed = push::one(workplace, &images.plan, mission, image, key.as_ref()).await?;
+        let pushed = tokio::select! {
+            pushed = push::one(workplace, &images.plan, mission, image, key.as_ref()) => pushed?,
+            how = interrupts.first() => return Err(WorkflowError::Interrupted(how)),
+        };
         reached(Milestone::Pushed(image, pushed));
     }
     Ok(None)

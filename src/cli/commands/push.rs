@@ -7,7 +7,7 @@ use crate::cli::args::{Global, Missions, TagArgs};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::workflow::{self, Pushed};
+use crate::workflow::{self, Pushed, WorkflowError};
 
 /// Push images that passed their tests, and refuse others
 #[derive(Debug, Args)]
@@ -23,11 +23,15 @@ pub async fn execute(global: &Global, args: &PushArgs) -> Result<(), Failure> {
     let session = Session::open(global, &args.tags.flags())?;
     let missions = args.missions.of(&session.workplace)?;
     let mut printed = Ok(());
-    workflow::push(&session.workplace, &missions, |image, pushed| {
+    let pushing = workflow::push(&session.workplace, &missions, |image, pushed| {
         let text = say(image, &pushed);
         printed = text.map_or(Ok(()), |text| output::result(&text));
-    })
-    .await?;
+    });
+    tokio::select! {
+        pushed = pushing => pushed?,
+        // The next call goes on with what has arrived.
+        how = session.interrupts.first() => return Err(WorkflowError::Interrupted(how).into()),
+    }
     printed
 }
 
