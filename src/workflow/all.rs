@@ -61,10 +61,7 @@ pub async fn all(
                 reached(Milestone::Frozen(&written));
             }
         }
-        let pushed = tokio::select! {
-            pushed = push::one(workplace, &images.plan, mission, image, key.as_ref()) => pushed?,
-            how = interrupts.first() => return Err(WorkflowError::Interrupted(how)),
-        };
+        let pushed = push::one(workplace, &images.plan, mission, image, key.as_ref(), interrupts).await?;
         reached(Milestone::Pushed(image, pushed));
     }
     Ok(None)

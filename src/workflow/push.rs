@@ -1,11 +1,11 @@
 //! Pushing: where images go, with what credentials, and what happens where no registry is set.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::choose::demand;
-use super::{WorkflowError, Workplace};
+use super::{Interrupts, WorkflowError, Workplace};
 use crate::attest::Keys;
 use crate::builder::Built;
 use crate::dsse::SigningKey;
@@ -37,6 +37,7 @@ pub enum Pushed {
 pub async fn push(
     workplace: &Workplace,
     missions: &[MissionName],
+    interrupts: &Interrupts,
     mut pushed: impl FnMut(&Built, Pushed),
 ) -> Result<(), WorkflowError> {
     if workplace.settings.registry.is_none() {
@@ -52,7 +53,10 @@ pub async fn push(
     let key = signing_key(workplace)?;
     for mission in missions {
         let image = super::workplace::image_of(&plan, &built, mission);
-        pushed(image, one(workplace, &plan, mission, image, key.as_ref()).await?);
+        pushed(
+            image,
+            one(workplace, &plan, mission, image, key.as_ref(), interrupts).await?,
+        );
     }
     Ok(())
 }
@@ -64,6 +68,7 @@ pub(super) async fn one(
     mission: &MissionName,
     image: &Built,
     key: Option<&SigningKey>,
+    interrupts: &Interrupts,
 ) -> Result<Pushed, WorkflowError> {
     let demand = demand(workplace, mission)?;
     let settings = &workplace.settings;
@@ -73,8 +78,15 @@ pub(super) async fn one(
     };
     let target = base.tag(mission, &image.reference.tag);
     publish::evidence(&image.role, &image.id, &demand, &workplace.state)?;
-    let bill = gated(workplace, plan, mission, image).await?;
-    let bill = fs::read(&bill).map_err(FileError::of(&bill))?;
+    let index = plan
+        .images
+        .iter()
+        .position(|image| image.role.mission() == Some(mission));
+    let index = index.expect("a plan for missions holds an image of each");
+    let (engine, display) = (workplace.engine().await?, workplace.display());
+    let Workplace { repository, state, .. } = workplace;
+    let file = inventory::bill(plan, index, image, repository, engine, state, &workplace.agent).await?;
+    let bill = fs::read(&file).map_err(FileError::of(&file))?;
     let (registry, credentials) = registry(workplace, &base.host())?;
     let packing = packing(workplace);
     let request = Request {
@@ -89,46 +101,45 @@ pub(super) async fn one(
         packing: packing.as_ref(),
         pauses: publish::PAUSES,
     };
-    let (engine, display) = (workplace.engine().await?, workplace.display());
-    let published = publish::publish(request, engine, &registry, &workplace.state, display.as_ref()).await?;
-    Ok(Pushed::Arrived(target, published))
+    let sending = async {
+        let frozen = &plan.images[index].frozen;
+        pass_gates(workplace, mission, image, frozen, &file).await?;
+        let published = publish::publish(request, engine, &registry, state, display.as_ref()).await?;
+        Ok(Pushed::Arrived(target, published))
+    };
+    tokio::select! {
+        sent = sending => sent,
+        // The gates' programs end with it, and the next push goes on with what has arrived.
+        how = interrupts.first() => Err(WorkflowError::Interrupted(how)),
+    }
 }
 
-/// Lets the site's own gates look at an image that is to be pushed. Returns the file of its bill of materials.
-async fn gated(
+/// Lets the site's own gates look at an image that is to be pushed, and at its bill of materials.
+async fn pass_gates(
     workplace: &Workplace,
-    plan: &BuildPlan,
     mission: &MissionName,
     image: &Built,
-) -> Result<PathBuf, WorkflowError> {
+    frozen: &[FrozenFile],
+    bill: &Path,
+) -> Result<(), WorkflowError> {
     let Workplace {
-        repository,
-        settings,
-        state,
-        ..
+        repository, settings, ..
     } = workplace;
-    let index = plan
-        .images
-        .iter()
-        .position(|image| image.role.mission() == Some(mission));
-    let index = index.expect("a plan for missions holds an image of each");
-    let engine = workplace.engine().await?;
-    let bill = inventory::bill(plan, index, image, repository, engine, state, &workplace.agent).await?;
     if settings.gates.is_empty() {
-        return Ok(bill);
+        return Ok(());
     }
     let changes = tempfile::Builder::new()
         .prefix("floe-changes-")
         .suffix(".json")
         .tempfile();
     let changes = changes.map_err(FileError::of(&std::env::temp_dir()))?;
-    let text = changes_of(repository, mission, &plan.images[index].frozen).to_string();
+    let text = changes_of(repository, mission, frozen).to_string();
     fs::write(changes.path(), text).map_err(FileError::of(changes.path()))?;
     let subject = Subject {
         id: &image.id,
         reference: &image.reference.to_string(),
         mission,
-        sbom: &bill,
+        sbom: bill,
         changes: changes.path(),
     };
     let limit = settings.gate_timeout.map_or(Duration::MAX, |limit| limit.0);
@@ -140,7 +151,7 @@ async fn gated(
         workplace.display().as_ref(),
     )
     .await?;
-    Ok(bill)
+    Ok(())
 }
 
 /// How the environments of a mission differ from what was frozen before, by the environment's name.

@@ -1,7 +1,10 @@
 //! What goes with a pushed image: evidence, a bill of materials, and what the site's own gates think of it.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use floe::attest::{self, Keys, Proof, ProofError};
 use floe::dsse::PublicKey;
@@ -48,6 +51,40 @@ fn printed(pushed: &Ended) -> ImageReference {
 
 pub async fn proof(image: &ImageReference, keys: &Keys) -> Result<Proof, ProofError> {
     attest::proof(&remote(image), image, keys).await
+}
+
+/// Waits until something holds, which it does before the time is up.
+fn within(time: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + time;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_push_and_the_gate_that_it_waits_for() {
+    let (site, registry) = (tested(), LocalRegistry::start());
+    let asked = site.repository.path().join("asked");
+    let gate = format!("echo $$ > {} && exec sleep 600", asked.display());
+    let mut push = site.prepared(&["push", "tiny", "--registry", &registry.address("hub")]);
+    push.env("GATE_COMMANDS", gate)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = push.spawn().unwrap();
+    let mut gate = String::new();
+    within(Duration::from_mins(1), "the gate is asked", || {
+        gate = fs::read_to_string(&asked).unwrap_or_default();
+        gate.ends_with('\n')
+    });
+    run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    within(Duration::from_secs(20), "the push ends", || {
+        child.try_wait().unwrap().is_some()
+    });
+    Ended::of(child.wait_with_output().unwrap()).expect(130);
+    // What is dead and waits for whoever started it has no words any more.
+    let words = fs::read(Path::new("/proc").join(gate.trim()).join("cmdline"));
+    assert_eq!(words.unwrap_or_default(), b"");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::cli::args::{Global, Missions, TagArgs};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::workflow::{self, Pushed, WorkflowError};
+use crate::workflow::{self, Pushed};
 
 /// Push images that passed their tests, and refuse others
 #[derive(Debug, Args)]
@@ -23,15 +23,11 @@ pub async fn execute(global: &Global, args: &PushArgs) -> Result<(), Failure> {
     let session = Session::open(global, &args.tags.flags())?;
     let missions = args.missions.of(&session.workplace)?;
     let mut printed = Ok(());
-    let pushing = workflow::push(&session.workplace, &missions, |image, pushed| {
+    workflow::push(&session.workplace, &missions, &session.interrupts, |image, pushed| {
         let text = say(image, &pushed);
         printed = text.map_or(Ok(()), |text| output::result(&text));
-    });
-    tokio::select! {
-        pushed = pushing => pushed?,
-        // The next call goes on with what has arrived.
-        how = session.interrupts.first() => return Err(WorkflowError::Interrupted(how).into()),
-    }
+    })
+    .await?;
     printed
 }
 

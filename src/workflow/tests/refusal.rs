@@ -10,7 +10,7 @@ const REGISTRY: [(&str, &str); 2] = [("USE_FROZEN", "0"), ("REGISTRY", "registry
 async fn an_image_that_was_not_tested_is_not_pushed() {
     let case = Case::with(&REGISTRY);
     case.build().await;
-    let refused = push(&case.workplace, &[m()], |_, _| panic!("pushed")).await;
+    let refused = push(&case.workplace, &[m()], &case.interrupts, |_, _| panic!("pushed")).await;
     assert!(matches!(
         refused,
         Err(WorkflowError::Publish(PublishError::Untested { .. }))
@@ -28,7 +28,7 @@ async fn an_image_whose_tests_have_changed_since_is_not_pushed() {
     case.next_run_passes();
     assert!(case.test(&Asked::default()).await.unwrap().passed());
     case.write("missions/m/environments/e/tests/imports", "numpy\nscipy\n");
-    let refused = push(&case.workplace, &[m()], |_, _| panic!("pushed")).await;
+    let refused = push(&case.workplace, &[m()], &case.interrupts, |_, _| panic!("pushed")).await;
     assert!(matches!(
         refused,
         Err(WorkflowError::Publish(PublishError::Redefined { .. }))
@@ -38,7 +38,7 @@ async fn an_image_whose_tests_have_changed_since_is_not_pushed() {
 #[tokio::test]
 async fn a_push_without_a_registry_is_refused_before_the_engine_is_asked() {
     let case = Case::new();
-    let refused = push(&case.workplace, &[m()], |_, _| panic!("pushed")).await;
+    let refused = push(&case.workplace, &[m()], &case.interrupts, |_, _| panic!("pushed")).await;
     assert!(matches!(refused, Err(WorkflowError::NoRegistry)));
     assert!(case.engine.calls().is_empty());
 }
