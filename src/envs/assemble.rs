@@ -30,6 +30,7 @@ use super::error::io_error;
 use super::stage::places;
 use super::{EnvsError, Work};
 use crate::image::assembly::Offer;
+use crate::spec::env::SpecError;
 use crate::spec::frozen::Frozen;
 
 /// Assembles the environment that the frozen spec `yml` says, as up to so many `layers`, and hands those over to the `host` that
@@ -41,12 +42,13 @@ pub fn env_assemble(
     anew: bool,
     host: UnixStream,
 ) -> Result<(), EnvsError> {
-    let frozen = Frozen::load(yml)?;
-    if frozen.conda.iter().any(|package| package.record.is_none()) {
-        let reason = "its frozen spec has no lock, which alone says what conda packages are".to_owned();
-        let environment = work.name.clone();
-        return decline(&host, &Offer::Unable { environment, reason });
-    }
+    let frozen = match whole(yml)? {
+        Ok(frozen) => frozen,
+        Err(reason) => {
+            let environment = work.name.clone();
+            return decline(&host, &Offer::Unable { environment, reason });
+        }
+    };
     let temporary = tempfile::tempdir().map_err(io_error(&std::env::temp_dir()))?;
     let store = Store::at(work.tools.cache.as_deref().unwrap_or(temporary.path()));
     let draft = store.draft()?;
@@ -59,6 +61,18 @@ pub fn env_assemble(
         work.warn(format!("{error}: what is kept of packages is not tidied"));
     }
     handed
+}
+
+/// The frozen spec `yml`, if it says all that there is to know of its packages, or what it leaves open.
+fn whole(yml: &Path) -> Result<Result<Frozen, String>, EnvsError> {
+    match Frozen::load(yml) {
+        Ok(frozen) if frozen.conda.iter().any(|package| package.record.is_none()) => Ok(Err(
+            "its frozen spec has no lock, which alone says what conda packages are".to_owned(),
+        )),
+        Ok(frozen) => Ok(Ok(frozen)),
+        Err(open @ SpecError::Floating { .. }) => Ok(Err(open.to_string())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What an environment consists of.
@@ -80,7 +94,7 @@ fn pieces(
     let packages = Package::all(frozen, &surroundings);
     let rest_key = rest_key(frozen, &packages, &surroundings);
     let find = |key: Option<&_>| key.filter(|_| !anew).and_then(|key| store.find(key));
-    // What brings a file that another brings is installed together with that.
+    // What is not to be told from others is always installed, with those.
     let mut together = BTreeSet::new();
     loop {
         let wanted = (0..packages.len()).filter(|index| !together.contains(index));
@@ -92,11 +106,11 @@ fn pieces(
             Some(rest) if known.len() == packages.len() => rest,
             kept_rest => {
                 let installation = Installation::of(work, (frozen, yml), &packages, &known, kept_rest.as_ref())?;
-                let contested = installation.contested();
-                // What is contested is in no piece of a package, and so in no rest that was kept.
-                let is_kept = contested.iter().any(|index| known.contains_key(index));
-                if is_kept || (kept_rest.is_some() && !contested.is_empty()) {
-                    together.extend(contested);
+                let blurred = installation.blurred();
+                // What they bring is in no piece of theirs alone, and so in no rest that was kept.
+                let is_kept = blurred.iter().any(|index| known.contains_key(index));
+                if is_kept || (kept_rest.is_some() && !blurred.is_empty()) {
+                    together.extend(blurred);
                     continue;
                 }
                 let (new, rest) = installation.pieces((store, draft), kept_rest, &rest_key)?;

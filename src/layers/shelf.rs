@@ -5,7 +5,7 @@
 //! what one of them loses of the other's knowledge costs time only.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::{Compression, Packed};
-use crate::reference::{Digest, Hasher};
+use crate::reference::Digest;
 use crate::state::{self, FileError};
 
 /// How many bytes of compressed layers stay.
@@ -24,9 +24,6 @@ const MOST_REPOSITORIES: usize = 16;
 
 /// A file that was begun, and not written to for so long, is nobody's any more.
 const ABANDONED: Duration = Duration::from_hours(24);
-
-/// Bytes that are read at once.
-const PIECE: usize = 1 << 20;
 
 /// The shelf of compressed layers in one directory.
 #[derive(Debug, Clone)]
@@ -64,7 +61,7 @@ impl Shelf {
     pub fn open(&self, digest: &Digest) -> Option<File> {
         let path = self.blob(digest);
         let file = File::open(&path).ok()?;
-        match digest_of(&file) {
+        match Digest::of_all(&file) {
             Ok(found) if found == *digest => {
                 // What was used last goes last.
                 let _ = file.set_modified(SystemTime::now());
@@ -202,17 +199,6 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<(), FileError> {
     file.persist(path)
         .map(drop)
         .map_err(|error| FileError::of(path)(error.error))
-}
-
-fn digest_of(mut file: &File) -> io::Result<Digest> {
-    let mut hasher = Hasher::default();
-    let mut piece = vec![0; PIECE];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.raw(&piece[..read]),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Digests: of bytes, and of named parts.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,18 @@ impl Digest {
         let mut hasher = Hasher::default();
         hasher.raw(bytes);
         hasher.finish()
+    }
+
+    /// The digest of all that there is to read.
+    pub fn of_all(mut from: impl Read) -> io::Result<Self> {
+        let mut hasher = Hasher::default();
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match from.read(&mut piece)? {
+                0 => return Ok(hasher.finish()),
+                read => hasher.raw(&piece[..read]),
+            }
+        }
     }
 
     /// How many digits the short form has.

@@ -53,11 +53,11 @@ fn freeze(place: &Place, list: &str) {
 
 fn keep_frozen_spec(place: &Place) {
     let frozen = env_export(&place.layout, &name("x"), Some(&place.tools.pip), &place.sink).unwrap();
-    frozen.save(&spec(place)).unwrap();
+    frozen.save(&spec_file(place)).unwrap();
     fs::remove_dir_all(place.prefix("x")).unwrap();
 }
 
-fn spec(place: &Place) -> PathBuf {
+fn spec_file(place: &Place) -> PathBuf {
     place.layout.environments.join("x/x-frozen.yml")
 }
 
@@ -68,7 +68,7 @@ fn assemble_beside(place: &Place, layers: usize, known: &[Digest]) -> Result<Ass
     thread::scope(|scope| {
         let taking = scope.spawn(move || take(&host, known));
         let layers = NonZeroUsize::new(layers).unwrap();
-        let made = env_assemble(place.work(&name("x")), &spec(place), layers, false, agent);
+        let made = env_assemble(place.work(&name("x")), &spec_file(place), layers, false, agent);
         let taken = taking.join().unwrap();
         made.map(|()| taken.expect("what was made was handed over"))
     })
@@ -128,7 +128,7 @@ fn unpacked(layers: &[Vec<u8>]) -> Vec<BTreeMap<PathBuf, (u32, Vec<u8>)>> {
 /// What is in each layer of the environment that its frozen spec makes as a whole. An empty one is none.
 fn staged(place: &Place, layers: usize) -> Vec<BTreeMap<PathBuf, (u32, Vec<u8>)>> {
     let _ = fs::remove_dir_all(place.prefix("x"));
-    place.create_from("x", Some(&spec(place))).unwrap();
+    place.create_from("x", Some(&spec_file(place))).unwrap();
     let out = place.root.path().join("out");
     env_stage(place.work(&name("x")), &out, NonZeroUsize::new(layers).unwrap()).unwrap();
     let staged = (0..layers).map(|index| tree(&out.join(format!("{index:02}"))));
@@ -215,19 +215,21 @@ fn packages_that_bring_the_same_file_are_always_installed_together() {
     let index = PackageIndex::of(&[("sharing-one", "1"), ("sharing-two", "1")], false);
     let list = |packages: &str| format!("--extra-index-url {}/simple/\nsix\n{packages}", index.server.url());
     let place = frozen(Place::venv("assembled-shared"), &list(""));
-    // Each alone is kept, and so is what belongs to no package.
+    // What belongs to no package is kept.
+    assemble(&place, 5).unwrap();
+    let both = list("sharing-one\nsharing-two\n");
+    freeze(&place, &both);
+    let first = assemble(&place, 5).unwrap();
+    let layers = unpacked(&first.layers);
+    assert_eq!(differences(&layers, &staged(&place, 5)), []);
+    let shared = |layer: &&BTreeMap<PathBuf, _>| layer.keys().any(|path| path.ends_with("site-packages/shared.py"));
+    assert_eq!(layers.iter().filter(shared).count(), 1);
+    // Each alone is kept.
     for alone in ["sharing-one\n", "sharing-two\n"] {
         freeze(&place, &list(alone));
         assemble(&place, 5).unwrap();
     }
-    freeze(&place, &list("sharing-one\nsharing-two\n"));
-    let first = assemble(&place, 5).unwrap();
-    assert_eq!(differences(&unpacked(&first.layers), &staged(&place, 5)), []);
-    let layers = unpacked(&first.layers);
-    let holding = layers
-        .iter()
-        .filter(|layer| layer.keys().any(|path| path.ends_with("site-packages/shared.py")));
-    assert_eq!(holding.count(), 1);
+    freeze(&place, &both);
     let since = place.sink.events().len();
     assert_eq!(assemble(&place, 5).unwrap().digests(), first.digests());
     let installed = installed(&place, since).join(" ");
@@ -250,6 +252,26 @@ fn conda_and_pip_packages_are_assembled_together() {
     let cold = assemble(&place, 5).unwrap();
     assert_eq!(differences(&unpacked(&cold.layers), &staged(&place, 5)), []);
     assert_eq!(assemble(&place, 5).unwrap().digests(), cold.digests());
+}
+
+#[test]
+fn a_frozen_spec_that_leaves_something_open_is_left_to_the_builder_with_the_reason() {
+    let place = Place::new();
+    for (spec, reason) in [("fixlib=1.1", "fixlib"), ("fixlib=1.1=h1_0", "has no lock")] {
+        place.file(
+            "environments/x/x-frozen.yml",
+            &format!("name: x\nchannels: [conda-forge]\ndependencies:\n- {spec}\n"),
+        );
+        let (agent, host) = UnixStream::pair().unwrap();
+        let one = NonZeroUsize::MIN;
+        thread::scope(|scope| {
+            let said = scope.spawn(move || said(&mut BufReader::new(host)).unwrap());
+            env_assemble(place.work(&name("x")), &spec_file(&place), one, false, agent).unwrap();
+            let said = said.join().unwrap();
+            let told = said["unable"]["reason"].as_str().unwrap();
+            assert!(told.contains(reason), "{told}");
+        });
+    }
 }
 
 /// Runs the program that builds run, as a process of its own, and kills it after so long.

@@ -70,10 +70,14 @@ impl<'a> Installation<'a> {
         })
     }
 
-    /// The packages that bring files that others bring.
-    pub(super) fn contested(&self) -> BTreeSet<usize> {
+    /// The packages of which it cannot be told what they bring: some of it others bring as well, or no record says.
+    pub(super) fn blurred(&self) -> BTreeSet<usize> {
         let contested = self.owners.contested.iter();
-        contested.filter_map(|&owner| self.places[owner]).collect()
+        let contested = contested.filter_map(|&owner| self.places[owner]);
+        let recorded = self.places.iter().flatten().collect::<BTreeSet<_>>();
+        let told = |index: &usize| recorded.contains(index) || self.known.contains(index);
+        let untold = (0..self.packages.len()).filter(|index| !told(index));
+        contested.chain(untold).collect()
     }
 
     /// The pieces of the packages that were installed, and of what belongs to none, if that is not `kept`. What can be used again
@@ -85,24 +89,19 @@ impl<'a> Installation<'a> {
         rest_key: &Digest,
     ) -> Result<(Vec<(usize, Piece)>, Piece), EnvsError> {
         let Paths { new, rest } = self.paths()?;
-        let contested = self.contested();
-        let whole = contested.is_empty() && new.len() + self.known.len() == self.packages.len();
+        let blurred = self.blurred();
         let rest = if let Some(kept) = kept {
             kept
         } else {
             let mut piece = Piece::of(&rest, draft.join("rest"))?;
-            if whole {
+            if blurred.is_empty() {
                 store.keep(rest_key, &mut piece)?;
             }
             piece
         };
         let make = |(index, paths): (usize, Vec<PathBuf>)| {
             let mut piece = Piece::of(&paths, draft.join(index.to_string()))?;
-            if let Some(key) = self.packages[index]
-                .key
-                .as_ref()
-                .filter(|_| !contested.contains(&index))
-            {
+            if let Some(key) = self.packages[index].key.as_ref().filter(|_| !blurred.contains(&index)) {
                 store.keep(key, &mut piece)?;
             }
             Ok((index, piece))
@@ -174,4 +173,43 @@ fn runtime(packages: &[CondaPackage]) -> BTreeSet<&str> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envs::{Installer, Layout, Tools, conda};
+    use crate::event::Memory;
+
+    #[test]
+    fn what_a_package_brings_is_not_told_where_it_has_no_record_or_another_brings_it_too() {
+        let layout = Layout::of_image("/nowhere");
+        let tools = Tools {
+            pip: Installer::Pip,
+            conda: conda::Config::default(),
+            cache: None,
+        };
+        let (name, sink) = ("x".parse().unwrap(), Memory::default());
+        let work = Work {
+            layout: &layout,
+            tools: &tools,
+            name: &name,
+            sink: &sink,
+        };
+        let packages = ["told", "contested", "unrecorded", "known"].map(|name| Package {
+            name: name.to_owned(),
+            is_conda: false,
+            key: None,
+        });
+        let mut owners = Owners::default();
+        owners.contested.insert(1);
+        let installation = Installation {
+            work,
+            packages: &packages,
+            owners,
+            known: BTreeSet::from([3]),
+            places: vec![Some(0), Some(1), None],
+        };
+        assert_eq!(installation.blurred(), BTreeSet::from([1, 2]));
+    }
 }

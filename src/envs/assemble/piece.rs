@@ -78,7 +78,7 @@ impl Piece {
         let file = file.map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len() - END as u64;
         file.set_len(bytes).map_err(failed)?;
-        let digest = digest(&archive).map_err(failed)?;
+        let digest = File::open(&archive).and_then(Digest::of_all).map_err(failed)?;
         let index = Index {
             size,
             files,
@@ -166,18 +166,6 @@ fn header(kind: EntryType, mode: u32) -> Header {
     header.set_mtime(STAGED_TIME.unsigned_abs());
     header.set_size(0);
     header
-}
-
-fn digest(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let mut hasher = Hasher::default();
-    let mut piece = vec![0; READ];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.raw(&piece[..read]),
-        }
-    }
 }
 
 #[cfg(test)]

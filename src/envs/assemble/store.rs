@@ -20,6 +20,9 @@ const FORM: &str = "1";
 /// What was not used for so long goes.
 const UNUSED: Duration = Duration::from_hours(60 * 24);
 
+/// What a call has begun and not ended for so long was left by one that was killed.
+const ABANDONED: Duration = Duration::from_hours(24);
+
 /// Where pieces are kept.
 pub(super) struct Store(PathBuf);
 
@@ -80,16 +83,12 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(source) => return Err(io_error(&self.0)(source)),
         };
-        let is_old = |path: &Path| {
-            let modified = fs::metadata(path).and_then(|about| about.modified());
-            modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > UNUSED))
-        };
         for directory in entries.flatten().map(|entry| entry.path()) {
             if directory
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"draft-"))
             {
-                if is_old(&directory) {
+                if is_older(&directory, ABANDONED) {
                     let _ = fs::remove_dir_all(&directory);
                 }
                 continue;
@@ -101,7 +100,7 @@ impl Store {
                 .map(|entry| entry.path())
             {
                 let archive = path.with_extension("tar");
-                if is_old(&path) && (!archive.exists() || is_old(&archive)) {
+                if is_older(&path, UNUSED) && (!archive.exists() || is_older(&archive, UNUSED)) {
                     forget(&archive);
                     let _ = fs::remove_file(&path);
                 }
@@ -115,6 +114,12 @@ impl Store {
         let (start, rest) = digits.split_at(2);
         self.0.join(start).join(rest).with_extension(extension)
     }
+}
+
+/// Whether what is at `path` has not changed for longer than that.
+fn is_older(path: &Path, age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|about| about.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age))
 }
 
 /// Forgets a piece, by its archive: it was damaged, or is of no use any more.
@@ -163,7 +168,11 @@ mod tests {
             }
         }
         assert!(store.find(&keys[1]).is_some());
+        let [killed, running] = [(); 2].map(|()| store.draft().unwrap().keep());
+        let yesterday = SystemTime::now() - ABANDONED - Duration::from_secs(1);
+        File::open(&killed).unwrap().set_modified(yesterday).unwrap();
         store.tidy().unwrap();
+        assert_eq!([killed.exists(), running.exists()], [false, true]);
         assert_eq!(keys.each_ref().map(|key| store.find(key).is_some()), [false, true]);
     }
 }
