@@ -280,9 +280,12 @@ async fn made(
         assembly::assembled(image, parent, by, edges, options, events).await?,
     ) {
         (Some(assembly), Some((tag, layers))) => {
-            let result = build_on(&image.by(&assembly.rest), &layers).await;
-            images.untag(&tag).await?;
-            result
+            let id = build_on(&image.by(&assembly.rest), &layers).await;
+            // What the build failed for is what counts.
+            let untagged = images.untag(&tag).await;
+            let id = id?;
+            untagged?;
+            Ok(id)
         }
         _ => build_on(image, parent).await,
     }

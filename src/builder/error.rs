@@ -24,7 +24,7 @@ pub enum BuildError {
         /// The engine's error.
         source: EngineError,
     },
-    /// Some of several images were not built.
+    /// Some of several images were not built; why was told when it was known.
     #[error("{} of {all} images were not built: {}", .failed.len(), listed(.failed))]
     Several {
         /// How many were to be built.
@@ -107,10 +107,9 @@ impl Explained for BuildError {
     }
 }
 
-/// `mission a: why; mission b: why`.
 fn listed(failed: &[(Role, BuildError)]) -> String {
-    let failed = failed.iter().map(|(role, error)| format!("{role}: {error}"));
-    failed.collect::<Vec<_>>().join("; ")
+    let failed = failed.iter().map(|(role, _)| role.to_string());
+    failed.collect::<Vec<_>>().join(", ")
 }
 
 fn at(line: Option<&Place>, said: Option<&Said>, error: &EngineError) -> String {

@@ -69,7 +69,8 @@ USER root
 {% for copy in stage.copies %}COPY {{ copy | json_encode() }}
 {% endfor %}ARG {{ assembly }}
 ARG {{ anew }}
-RUN --mount=type=ssh {{ floe }} applet {{ env_assemble }} {{ stage.environment }} --layers {{ stage.trees | length }}  && touch {{ handed_over }}
+RUN --mount=type=ssh {{ floe }} applet {{ env_assemble }} {{ stage.environment }} --layers {{ stage.trees | length }} \
+ && touch {{ handed_over }}
 {% endfor %}
 FROM scratch
 {% for stage in stages %}COPY --from=env-{{ stage.environment | lower }} {{ handed_over }} /{{ stage.environment }}

@@ -171,7 +171,9 @@ impl State {
 /// Whether an event is, or may tell of, something that went wrong.
 fn is_trouble(event: &Event) -> bool {
     match event {
-        Event::Warning { .. } | Event::SuiteFinished { .. } | Event::RunFinished { .. } => true,
+        Event::Warning { .. } | Event::ImageFailed { .. } | Event::SuiteFinished { .. } | Event::RunFinished { .. } => {
+            true
+        }
         Event::StepFinished { error, .. } => error.is_some(),
         Event::TestFinished(test) => matches!(test.verdict, Verdict::Failed(_)),
         _ => false,

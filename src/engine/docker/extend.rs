@@ -83,11 +83,14 @@ pub(super) async fn extend(
         between.push(id);
         before = Some(loading);
     };
+    let mut removed = Ok(());
     for id in between {
         // Its layers are those of the image above it.
-        docker.remove_image(&id).await?;
+        removed = docker.remove_image(&id).await.and(removed);
     }
-    made
+    let id = made?;
+    removed?;
+    Ok(id)
 }
 
 fn failed(parent: &Digest, reason: String, trouble: Trouble) -> EngineError {

@@ -37,3 +37,13 @@ fn who_wants_it_quiet_sees_warnings_and_what_failed_alone() {
     ];
     assert_eq!(shown(quiet, &passing), "     WARNING careful\n");
 }
+
+#[test]
+fn whoever_wants_it_quiet_sees_which_of_several_missions_was_not_built() {
+    let quiet = Style { quiet: true, ..PLAIN };
+    let failed = Event::ImageFailed {
+        image: "mission a".to_owned(),
+        error: "it is odd".to_owned(),
+    };
+    assert_eq!(shown(quiet, &[failed]), "   NOT BUILT mission a: it is odd\n");
+}
