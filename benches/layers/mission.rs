@@ -111,9 +111,9 @@ impl Mission {
         self.repository.write("missions/by-hand/pins.txt", &pins);
         let text = format!(
             "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nUSER root\nCOPY pins.txt /tmp/pins.txt\n\
-             RUN --mount=type=cache,id={OWN},target=/root/.cache/uv --mount=type=secret,id=ca.crt \
+             RUN --mount=type=cache,id={OWN},target=/var/cache/uv --mount=type=secret,id=ca.crt \
              python -m venv /opt/conda/envs/by-hand && SSL_CERT_FILE=/run/secrets/ca.crt UV_LINK_MODE=copy \
-             UV_CACHE_DIR=/root/.cache/uv uv pip install --python /opt/conda/envs/by-hand/bin/python --no-deps \
+             UV_CACHE_DIR=/var/cache/uv uv pip install --python /opt/conda/envs/by-hand/bin/python --no-deps \
              --compile-bytecode --quiet --requirement /tmp/pins.txt\n"
         );
         self.repository.write("missions/by-hand/Dockerfile", &text);
