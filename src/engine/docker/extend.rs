@@ -3,6 +3,9 @@
 //! Docker's classic store takes an archive that names layers and does not hold them, as long as it has them where they are
 //! named. The archive is sent while its layers arrive; its configuration and the list of its layers come last.
 
+mod archive;
+mod beginning;
+
 use std::io;
 
 use bytes::Bytes;
@@ -10,28 +13,21 @@ use futures_util::stream;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::{Method, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use self::archive::{Archive, Filled};
+use self::beginning::Beginning;
 use super::Docker;
 use super::stream::Lines;
 use super::transport::message;
-use crate::engine::{EngineError, Images as _, LayerPart, NewLayer};
+use crate::engine::{EngineError, Images as _, LayerPart};
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageTag};
 
-/// When such an image says that it was made: the same layers are the same image.
-const CREATED: &str = "1980-01-01T00:00:00Z";
-
-/// A tar archive consists of blocks of so many bytes.
-const BLOCK: usize = 512;
-
 /// Pieces of the archive that wait to be sent.
 const WAITING: usize = 16;
-
-/// Bytes of layers from which on the others go into another archive.
-const ENOUGH: u64 = 128 << 20;
 
 /// Makes an image of `parent` and `layers` on top of it.
 ///
@@ -44,15 +40,14 @@ pub(super) async fn extend(
     tag: &ImageTag,
     mut layers: mpsc::Receiver<LayerPart>,
 ) -> Result<Digest, EngineError> {
-    let mut beginning = Beginning::of(docker, parent).await?;
+    let inspected = get(docker, &format!("/images/{parent}/json")).await?;
+    let history = get(docker, &format!("/images/{parent}/history")).await?;
+    let mut beginning = Beginning::read(&inspected, &history);
     let mut between = Vec::new();
     let mut before = None;
     let made = loop {
         let (archive, loading) = send(docker, parent);
-        let mut archive = Archive {
-            pieces: archive,
-            bytes: 0,
-        };
+        let mut archive = Archive::new(archive);
         let loading = tokio::spawn(loading);
         let filled = archive.fill(&mut beginning, &mut layers).await;
         // What lies below has to be there first.
@@ -159,86 +154,6 @@ async fn answered(mut answer: Response<Incoming>, parent: &Digest) -> Result<(),
     }
 }
 
-/// What the image takes over of the one that it extends.
-struct Beginning {
-    /// Its configuration, without layers.
-    configuration: Value,
-    /// The digests of its layers.
-    layers: Vec<Digest>,
-    /// What it says of its making, as many entries with a layer as it has layers.
-    history: Vec<Value>,
-}
-
-impl Beginning {
-    async fn of(docker: &Docker, parent: &Digest) -> Result<Self, EngineError> {
-        let inspected = get(docker, &format!("/images/{parent}/json")).await?;
-        let history = get(docker, &format!("/images/{parent}/history")).await?;
-        Ok(Self::read(&inspected, &history))
-    }
-
-    fn read(inspected: &Value, history: &Value) -> Self {
-        let layers = inspected["RootFS"]["Layers"].as_array().into_iter().flatten();
-        let layers = layers
-            .filter_map(|layer| layer.as_str()?.parse().ok())
-            .collect::<Vec<Digest>>();
-        Self {
-            configuration: json!({
-                "architecture": inspected["Architecture"],
-                "os": inspected["Os"],
-                "created": CREATED,
-                "config": inspected["Config"],
-            }),
-            history: entries(history, layers.len()),
-            layers,
-        }
-    }
-
-    /// Adds a layer, and what the history says of it.
-    fn add(&mut self, layer: Digest, made: &str) {
-        self.history.push(json!({"created": CREATED, "created_by": made}));
-        self.layers.push(layer);
-    }
-
-    /// The configuration of an image of all layers so far.
-    fn configuration(&self) -> Vec<u8> {
-        let layers = self.layers.iter().map(Digest::as_str).collect::<Vec<_>>();
-        let mut configuration = self.configuration.clone();
-        configuration["rootfs"] = json!({"type": "layers", "diff_ids": layers});
-        configuration["history"] = self.history.clone().into();
-        configuration.to_string().into_bytes()
-    }
-}
-
-/// The history of an image in the form of a configuration, the oldest first. The engine does not say which entries have a layer.
-/// Those have that hold something, and where these are not all, nothing more is said than that there are layers.
-fn entries(history: &Value, layers: usize) -> Vec<Value> {
-    let told = history.as_array().into_iter().flatten().rev();
-    let entries = told.map(|entry| {
-        let words = entry["CreatedBy"].as_str().unwrap_or_default();
-        let is_empty = entry["Size"].as_u64() == Some(0) && !makes_a_layer(words);
-        let created = entry["Created"].as_i64().unwrap_or_default();
-        let created = jiff::Timestamp::from_second(created).unwrap_or_default();
-        let mut entry = json!({"created": created.to_string(), "created_by": words, "comment": entry["Comment"]});
-        if is_empty {
-            entry["empty_layer"] = true.into();
-        }
-        entry
-    });
-    let entries = entries.collect::<Vec<_>>();
-    let full = entries.iter().filter(|entry| entry["empty_layer"].is_null()).count();
-    if full == layers {
-        return entries;
-    }
-    vec![json!({"created": CREATED}); layers]
-}
-
-/// Whether an instruction makes a layer, and be it one that holds nothing.
-fn makes_a_layer(words: &str) -> bool {
-    let words = words.trim_start_matches("/bin/sh -c ");
-    let beginnings = ["RUN ", "COPY ", "ADD ", "WORKDIR "];
-    !words.starts_with("#(nop)") && beginnings.iter().any(|beginning| words.starts_with(beginning))
-}
-
 async fn get(docker: &Docker, path: &str) -> Result<Value, EngineError> {
     let action = format!("ask for {path}");
     let answer = docker.transport.send(Method::GET, path, &[]).await;
@@ -257,146 +172,4 @@ async fn get(docker: &Docker, path: &str) -> Result<Value, EngineError> {
         .map_err(|error| failed(error.to_string(), Trouble::Lost))?
         .to_bytes();
     serde_json::from_slice(&body).map_err(|error| failed(error.to_string(), Trouble::Foreign))
-}
-
-/// What an archive was filled with.
-#[derive(PartialEq, Eq)]
-enum Filled {
-    /// Layers, and others follow.
-    More,
-    /// Layers to the last.
-    Last,
-    /// Layers, until whoever sends them gave up.
-    Abandoned,
-}
-
-/// A tar archive on its way to the engine.
-struct Archive {
-    pieces: mpsc::Sender<io::Result<Bytes>>,
-    /// The bytes of the layers in it.
-    bytes: u64,
-}
-
-impl Archive {
-    /// Writes layers, until there are enough for an archive; `None` where nobody reads it any more.
-    async fn fill(&mut self, beginning: &mut Beginning, layers: &mut mpsc::Receiver<LayerPart>) -> Option<Filled> {
-        let (mut size, mut said) = (0, String::new());
-        while self.bytes < ENOUGH {
-            match layers.recv().await {
-                Some(LayerPart::Begin { made, layer }) => match layer {
-                    NewLayer::There(digest) => beginning.add(digest, &made),
-                    NewLayer::Bytes(bytes) => {
-                        self.header(&path(beginning.layers.len()), bytes).await?;
-                        (size, said) = (bytes, made);
-                    }
-                },
-                Some(LayerPart::Bytes(piece)) => self.send(piece).await?,
-                Some(LayerPart::End(digest)) => {
-                    self.pad(size).await?;
-                    self.bytes += size;
-                    beginning.add(digest, &said);
-                }
-                Some(LayerPart::Done) => return Some(Filled::Last),
-                None => return Some(Filled::Abandoned),
-            }
-        }
-        Some(Filled::More)
-    }
-
-    /// A cut archive must not look like a whole one to the engine.
-    async fn abandon(&mut self) {
-        let _ = self.pieces.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
-    }
-
-    /// Writes the end: the configuration and the list of layers, most of which the archive does not hold. Returns the ID of the
-    /// image. If nobody reads it any more, that is known by the answer.
-    async fn end(&mut self, beginning: &Beginning, tag: Option<&ImageTag>) -> Digest {
-        let configuration = beginning.configuration();
-        let id = Digest::of(&configuration);
-        let name = format!("{}.json", id.as_str().trim_start_matches("sha256:"));
-        let tags = tag.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let paths = (0..beginning.layers.len()).map(path).collect::<Vec<_>>();
-        let list = json!([{"Config": name, "RepoTags": tags, "Layers": paths}]);
-        let _ = self.file(&name, configuration).await;
-        let _ = self.file("manifest.json", list.to_string().into_bytes()).await;
-        let _ = self.send(Bytes::from_static(&[0; 2 * BLOCK])).await;
-        id
-    }
-
-    async fn file(&mut self, path: &str, content: Vec<u8>) -> Option<()> {
-        let bytes = content.len() as u64;
-        self.header(path, bytes).await?;
-        self.send(content.into()).await?;
-        self.pad(bytes).await
-    }
-
-    async fn header(&mut self, path: &str, bytes: u64) -> Option<()> {
-        let mut header = tar::Header::new_gnu();
-        // The names are floe's own, and short.
-        header.set_path(path).ok()?;
-        header.set_mode(0o644);
-        header.set_size(bytes);
-        header.set_cksum();
-        self.send(Bytes::copy_from_slice(header.as_bytes())).await
-    }
-
-    /// Fills the last block of a file.
-    async fn pad(&mut self, bytes: u64) -> Option<()> {
-        static ZEROS: [u8; BLOCK] = [0; BLOCK];
-        let missing = bytes.next_multiple_of(BLOCK as u64) - bytes;
-        let missing = usize::try_from(missing).unwrap_or_default();
-        if missing == 0 {
-            return Some(());
-        }
-        self.send(Bytes::from_static(&ZEROS[..missing])).await
-    }
-
-    async fn send(&mut self, piece: Bytes) -> Option<()> {
-        self.pieces.send(Ok(piece)).await.ok()
-    }
-}
-
-/// What a layer is called in an archive.
-fn path(index: usize) -> String {
-    format!("{index}/layer.tar")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_history_names_as_many_layers_as_there_are() {
-        let history = json!([
-            {"Created": 3, "CreatedBy": "CMD [\"x\"]", "Size": 0, "Comment": ""},
-            {"Created": 2, "CreatedBy": "RUN true", "Size": 0, "Comment": "buildkit"},
-            {"Created": 1, "CreatedBy": "/bin/sh -c #(nop) ADD file in /", "Size": 7, "Comment": ""},
-        ]);
-        let told = entries(&history, 2);
-        let empty = told
-            .iter()
-            .map(|entry| entry["empty_layer"] == true)
-            .collect::<Vec<_>>();
-        assert_eq!(empty, [false, false, true]);
-        assert_eq!(told[0]["created"], "1970-01-01T00:00:01Z");
-        assert_eq!(entries(&history, 3), vec![json!({"created": CREATED}); 3]);
-    }
-
-    #[test]
-    fn the_configuration_is_that_of_the_parent_with_layers_added() {
-        let digests = ["a", "b", "c"].map(|text| Digest::of(text.as_bytes()));
-        let inspected = json!({
-            "Architecture": "amd64", "Os": "linux", "Config": {"User": "1000", "OnBuild": null},
-            "RootFS": {"Layers": [digests[0]]},
-        });
-        let history = json!([{"Created": 1, "CreatedBy": "ADD x", "Size": 7, "Comment": ""}]);
-        let mut beginning = Beginning::read(&inspected, &history);
-        beginning.add(digests[1].clone(), "b");
-        beginning.add(digests[2].clone(), "c");
-        let written = serde_json::from_slice::<Value>(&beginning.configuration()).unwrap();
-        assert_eq!(written["rootfs"]["diff_ids"], json!(digests));
-        assert_eq!(written["config"], inspected["Config"]);
-        assert_eq!(written["history"].as_array().unwrap().len(), 3);
-        assert_eq!(written["history"][2]["created_by"], "c");
-    }
 }
