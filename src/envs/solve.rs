@@ -148,6 +148,7 @@ pub fn solve(tools: &Tools, unsolved: &Unsolved<'_>, kept: Kept<'_>, sink: &dyn 
                 kept.map_or(package, |kept| *kept).clone()
             });
             frozen.pip = of_base.collect();
+            needs::fill(&mut frozen.pip, &base.pip);
             frozen.variables = base.variables.clone().into_iter().chain(frozen.variables).collect();
         }
     }

@@ -178,6 +178,24 @@ fn the_base_environment_is_locked_by_itself_and_its_copies_say_when_it_is_stale(
 }
 
 #[test]
+fn what_the_packages_of_the_base_need_is_in_the_locks_of_its_copies() {
+    let site = Site::with(&[("alpha", "1.0")], &[("x.pip", "alpha\n")]);
+    site.floe(&["lock", "m"]).expect(0);
+    let base = site.root.path().join("common/common-env/base-frozen.yml");
+    let mut frozen = Frozen::load(&base).unwrap();
+    frozen.pip[0].requires = vec!["alpha".to_owned()];
+    frozen.save(&base).unwrap();
+    site.floe(&["lock", "m"]).expect(0);
+    let needs = site
+        .frozen()
+        .pip
+        .into_iter()
+        .map(|package| (package.name, package.requires));
+    let needs = needs.collect::<BTreeMap<_, _>>();
+    assert_eq!(needs["based"], ["alpha"]);
+}
+
+#[test]
 fn what_cannot_be_added_is_told_by_its_line_and_changes_nothing() {
     let site = Site::with(&[("alpha", "1.0")], &[("x.pip", "alpha\n")]);
     site.floe(&["lock", "m"]).expect(0);

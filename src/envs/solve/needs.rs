@@ -22,3 +22,11 @@ pub(super) fn tell(
             });
     }
 }
+
+/// Tells what packages need of which nothing is told yet, as `base` tells it of the same releases.
+pub(super) fn fill(packages: &mut [PipPackage], base: &[PipPackage]) {
+    for package in packages.iter_mut().filter(|package| package.requires.is_empty()) {
+        let same = base.iter().find(|of_base| of_base.requirement == package.requirement);
+        package.requires = same.map(|of_base| of_base.requires.clone()).unwrap_or_default();
+    }
+}
