@@ -15,6 +15,28 @@ pub struct Several {
     pub at_once: Option<NonZeroUsize>,
     /// Whether the first that fails ends all others.
     pub fail_fast: bool,
+    /// Those that failed before images of the others were begun.
+    pub failed_before: usize,
+}
+
+impl Several {
+    /// What becomes of all when one of so many fails: nothing, after it was told, or they end with its error.
+    pub(crate) fn passes_over(
+        self,
+        all: usize,
+        role: &Role,
+        error: BuildError,
+        events: &dyn Sink,
+    ) -> Result<BuildError, BuildError> {
+        if self.fail_fast || all == 1 {
+            return Err(error);
+        }
+        events.emit(Event::ImageFailed {
+            image: role.to_string(),
+            error: error.to_string(),
+        });
+        Ok(error)
+    }
 }
 
 /// Carries out attempts to build images, so many at a time; returns what was built in the order of the attempts. One that fails
@@ -27,7 +49,7 @@ pub(super) async fn beside<'a, F>(
 where
     F: Future<Output = (&'a Role, Result<Built, BuildError>)>,
 {
-    let all = attempts.len();
+    let all = attempts.len() + several.failed_before;
     let at_once = several.at_once.map_or(1, NonZeroUsize::get);
     let numbered = attempts
         .enumerate()
@@ -42,13 +64,7 @@ where
             }
             Err(error) => error,
         };
-        if several.fail_fast || all == 1 {
-            return Err(error);
-        }
-        events.emit(Event::ImageFailed {
-            image: role.to_string(),
-            error: error.to_string(),
-        });
+        let error = several.passes_over(all, role, error, events)?;
         failed.push((index, role.clone(), error));
     }
     if failed.is_empty() {
@@ -115,7 +131,7 @@ mod tests {
     fn at_once(number: usize) -> Several {
         Several {
             at_once: NonZeroUsize::new(number),
-            fail_fast: false,
+            ..Several::default()
         }
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::workplace::image_of;
 use super::{Interrupts, WorkflowError, Workplace, freeze, solve};
-use crate::builder::{self, Built, Several};
+use crate::builder::{self, BuildError, Built, Several};
 use crate::event::Event;
 use crate::fault::Explained as _;
 use crate::freeze::Written;
@@ -110,11 +110,26 @@ pub async fn images(
     };
     // Which commits are not named is said of all images, once.
     let doubt = how.doubt.take();
+    let mut unsolved = Vec::new();
     if !workplace.settings.use_frozen {
-        how.built = solve::ahead(workplace, missions, options, &how, interrupts).await?;
-        plan = workplace.plan(missions)?;
+        let ahead = solve::ahead(workplace, missions, options, &how, interrupts).await?;
+        (how.built, unsolved) = (ahead.built, ahead.failed);
+        how.several.failed_before = unsolved.len();
+        let is_solved = |mission: &&MissionName| unsolved.iter().all(|(role, _)| role.mission() != Some(mission));
+        let solved = missions.iter().filter(is_solved).cloned().collect::<Vec<_>>();
+        plan = workplace.plan(&solved)?;
     }
     how.doubt = doubt;
-    let built = solve::carried_out(workplace, &plan, &how, interrupts).await?;
-    Ok(BuiltPlan { plan, built })
+    let built = solve::carried_out(workplace, &plan, &how, interrupts).await;
+    if unsolved.is_empty() {
+        return Ok(BuiltPlan { plan, built: built? });
+    }
+    match built {
+        Err(WorkflowError::Build(BuildError::Several { failed, .. })) => unsolved.extend(failed),
+        built => drop(built?),
+    }
+    Err(WorkflowError::Build(BuildError::Several {
+        all: missions.len(),
+        failed: unsolved,
+    }))
 }

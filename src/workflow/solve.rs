@@ -5,23 +5,32 @@
 
 use super::build::BuildOptions;
 use super::{Interrupts, WorkflowError, Workplace};
-use crate::builder::{self, Built};
+use crate::builder::{self, BuildError, Built};
 use crate::config::Settings;
 use crate::event::Event;
-use crate::freeze::{self, Export};
+use crate::freeze::{self, Export, FreezeError};
 use crate::plan::{BuildPlan, FrozenFile, ImagePlan};
 use crate::reference::{Digest, Hasher, MissionName, Role};
 use crate::spec::frozen::Frozen;
 
-/// Solves the floating specs of `missions` as far as they were not solved here, or all of them `again`. Returns the images
-/// that had to be built for it, from the first of a plan on.
+/// What came of solving floating specs.
+#[derive(Default)]
+pub(super) struct Ahead {
+    /// The images that had to be built for it, from the first of a plan on.
+    pub(super) built: Vec<Built>,
+    /// The missions whose specs were not solved, and why.
+    pub(super) failed: Vec<(Role, BuildError)>,
+}
+
+/// Solves the floating specs of `missions` as far as they were not solved here, or all of them `again`. One mission's that have no
+/// solution do not end the others', unless that is wished.
 pub(super) async fn ahead(
     workplace: &Workplace,
     missions: &[MissionName],
     options: BuildOptions,
     how: &builder::Options,
     interrupts: &Interrupts,
-) -> Result<Vec<Built>, WorkflowError> {
+) -> Result<Ahead, WorkflowError> {
     let again = options.refresh || options.no_cache;
     let mut plan = workplace.plan(missions)?;
     if solve_base(workplace, &plan, again, how, interrupts).await? {
@@ -36,8 +45,9 @@ pub(super) async fn ahead(
     });
     let due = due.collect::<Vec<_>>();
     if due.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Ahead::default());
     }
+    let mut failed = Vec::new();
     let shared = workplace.plan(&[])?;
     let built = carried_out(workplace, &shared, how, interrupts).await?;
     let parent = built.last().expect("a plan holds the common image");
@@ -50,7 +60,15 @@ pub(super) async fn ahead(
         let stop = async {
             interrupts.first().await;
         };
-        let found = freeze::solve(image, parent, engine, how, display.as_ref(), stop).await?;
+        let found = match freeze::solve(image, parent, engine, how, display.as_ref(), stop).await {
+            Err(FreezeError::Build(error)) => {
+                let several = how.several;
+                let error = several.passes_over(missions.len(), &image.role, error, display.as_ref())?;
+                failed.push((image.role.clone(), error));
+                continue;
+            }
+            found => found?,
+        };
         let Some(found) = found else {
             return Err(WorkflowError::Interrupted(interrupts.first().await));
         };
@@ -63,7 +81,7 @@ pub(super) async fn ahead(
             }
         }
     }
-    Ok(built)
+    Ok(Ahead { built, failed })
 }
 
 /// Solves the base environment, if that is due: by building the common image of floating specs, for only an image tells what

@@ -33,6 +33,7 @@ pub async fn execute(global: &Global, arguments: &Arguments) -> Result<(), Failu
         several: Several {
             at_once: arguments.jobs,
             fail_fast: arguments.fail_fast,
+            ..Several::default()
         },
         ..args.options()
     };

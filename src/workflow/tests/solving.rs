@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, m};
+use crate::engine::EngineError;
+use crate::fault::Trouble;
 use crate::image::variable;
 use crate::workflow::{self, BuildOptions, build};
 
@@ -110,6 +112,35 @@ async fn what_only_an_installation_can_tell_floats_and_is_asked_for_once() {
     case.write("missions/m/environments/e/e.pip", "numpy<3\n");
     case.build().await;
     assert_eq!(solved(&case), 2);
+}
+
+#[tokio::test]
+async fn a_mission_whose_specs_have_no_solution_leaves_the_others() {
+    let case = Case::new();
+    case.mission("other");
+    let missions = [m(), "other".parse().unwrap()];
+    let unsolvable = || {
+        case.engine.script_failure(
+            "build",
+            EngineError::Request {
+                action: "solve".to_owned(),
+                reason: "no solution".to_owned(),
+                trouble: Trouble::Request,
+            },
+        );
+    };
+    // The common image is there.
+    workflow::images(&case.workplace, &[], BuildOptions::default(), &case.interrupts)
+        .await
+        .unwrap();
+    unsolvable();
+    let built = workflow::images(&case.workplace, &missions, BuildOptions::default(), &case.interrupts).await;
+    assert_eq!(
+        built.unwrap_err().to_string(),
+        "1 of 2 images were not built: mission m"
+    );
+    let last = case.engine.builds().pop().unwrap();
+    assert_eq!(last.image, "mission other");
 }
 
 #[tokio::test]
