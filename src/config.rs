@@ -74,6 +74,8 @@ pub struct Settings {
     pub site: Site,
     /// How tests are run.
     pub run: RunOptions,
+    /// How long results of tests stand for tests that nothing has changed for; `None`: all tests run.
+    pub carry: Option<Limit>,
     /// How much memory a container of tests may take; `None`: as much as the engine lets it.
     pub container_memory: Option<Size>,
     /// Whether the server of an image is tested.
@@ -278,6 +280,7 @@ pub fn resolve(
         },
         run: RunOptions::of_variables(|name| values.text(name))
             .map_err(|VariableError { name, reason, .. }| values.error(name, reason))?,
+        carry: values.parsed("CARRY_TESTS", quantity::parsed_or_none)?.flatten(),
         container_memory: values.parsed("CONTAINER_MEMORY", quantity::parsed)?,
         test_server: values.switch("TEST_SERVER")?,
         server_timeout: values.parsed("SERVER_TIMEOUT", quantity::parsed)?,

@@ -5,16 +5,17 @@
 
 pub mod redact;
 pub mod seal;
+mod sink;
 mod verdict;
 pub mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::sink::{Fanout, Memory, Sink};
 pub use self::verdict::{Cause, CauseKind, Summary, Verdict};
 use crate::reference::{Digest, TestId};
 
@@ -252,6 +253,9 @@ pub struct RunStarted {
     /// How long expected tests took when they last ran, in seconds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub earlier: BTreeMap<TestId, f64>,
+    /// For each environment the digest of all that its tests rest on: two runs that agree on it test the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grounds: BTreeMap<String, Digest>,
 }
 
 impl RunStarted {
@@ -269,6 +273,7 @@ impl RunStarted {
             selected: None,
             definitions: None,
             earlier: BTreeMap::new(),
+            grounds: BTreeMap::new(),
         }
     }
 }
@@ -308,6 +313,19 @@ pub struct TestFinished {
     /// Which of those that run at a time it was, counted from 1.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub worker: u32,
+    /// The earlier run that it passed in, where it was not run again since nothing that it rests on has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
+}
+
+/// A run whose results stand for tests that were not run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Carried {
+    /// The run's ID.
+    pub run: String,
+    /// When it began.
+    pub at: Timestamp,
 }
 
 fn first() -> u32 {
@@ -332,68 +350,19 @@ impl TestFinished {
             notebook: None,
             attempt: 1,
             worker: 1,
+            carried: None,
         }
+    }
+
+    /// Whether it passed in an earlier run and was not run again.
+    #[must_use]
+    pub fn is_carried(&self) -> bool {
+        self.carried.is_some() && self.verdict == Verdict::Passed
     }
 
     /// Whether it passed only after it had failed.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
         self.verdict == Verdict::Passed && self.attempt > 1
-    }
-}
-
-/// Takes events as they happen. Cheap to call, from any thread; never fails, since nothing that executes could mend it.
-pub trait Sink: Send + Sync {
-    /// Takes one event.
-    fn emit(&self, event: Event);
-
-    /// Takes one event that happened at `at`, and is only read of now. Who keeps no times takes it as any other.
-    fn emit_at(&self, at: Timestamp, event: Event) {
-        let _ = at;
-        self.emit(event);
-    }
-}
-
-/// Hands each event to several sinks in turn.
-pub struct Fanout(pub Vec<Arc<dyn Sink>>);
-
-impl Sink for Fanout {
-    fn emit(&self, event: Event) {
-        if let Some((last, others)) = self.0.split_last() {
-            for sink in others {
-                sink.emit(event.clone());
-            }
-            last.emit(event);
-        }
-    }
-
-    fn emit_at(&self, at: Timestamp, event: Event) {
-        if let Some((last, others)) = self.0.split_last() {
-            for sink in others {
-                sink.emit_at(at, event.clone());
-            }
-            last.emit_at(at, event);
-        }
-    }
-}
-
-/// Keeps every event in memory, for what is derived afterwards and for tests.
-#[derive(Default)]
-pub struct Memory(Mutex<Vec<Event>>);
-
-impl Memory {
-    /// The events so far.
-    #[must_use]
-    pub fn events(&self) -> Vec<Event> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-}
-
-impl Sink for Memory {
-    fn emit(&self, event: Event) {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(event);
     }
 }

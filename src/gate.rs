@@ -32,6 +32,8 @@ pub struct Subject<'a> {
     pub sbom: &'a Path,
     /// The file of its package changes.
     pub changes: &'a Path,
+    /// The file of what it passed.
+    pub evidence: &'a Path,
 }
 
 /// A gate that an image did not pass.
@@ -116,7 +118,8 @@ pub async fn pass(
             .env("FLOE_REFERENCE", subject.reference)
             .env("FLOE_MISSION", subject.mission.as_str())
             .env("FLOE_SBOM", subject.sbom)
-            .env("FLOE_CHANGES", subject.changes);
+            .env("FLOE_CHANGES", subject.changes)
+            .env("FLOE_EVIDENCE", subject.evidence);
         let finished = process::run(command, limit, GRACE_TIMEOUT).await?;
         let (command, words) = (gate.clone(), last_words(&finished.ended.output));
         if finished.timed_out {
@@ -172,6 +175,7 @@ mod tests {
             mission: &mission,
             sbom: &sbom,
             changes: &changes,
+            evidence: &changes,
         };
         let commands = commands.iter().map(|command| (*command).to_owned()).collect::<Vec<_>>();
         pass(&commands, subject, limit, directory.path(), &Memory::default()).await
@@ -183,7 +187,9 @@ mod tests {
     async fn a_gate_sees_the_image_and_its_files() {
         let image = format!("test $FLOE_IMAGE = {}", Digest::of(b"x"));
         let rest = "test \"$FLOE_MISSION $FLOE_REFERENCE $(cat $FLOE_SBOM)\" = 'm floe/m:1 the bill'";
-        asked(&[&image, rest, "test -n $FLOE_CHANGES"], LONG).await.unwrap();
+        asked(&[&image, rest, "test -n $FLOE_CHANGES && test -n $FLOE_EVIDENCE"], LONG)
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

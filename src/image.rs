@@ -4,6 +4,7 @@
 pub mod applet;
 pub mod assembly;
 pub mod label;
+pub mod layer;
 pub mod variable;
 pub mod visit;
 
@@ -62,12 +63,6 @@ pub fn is_read_by_ipython(file: &Path) -> bool {
 #[must_use]
 pub fn program(applet: &str) -> String {
     format!("{PROGRAMS}/{applet}")
-}
-
-/// The directory of one layer of a staged environment, of several that are counted from 0.
-#[must_use]
-pub fn layer(index: usize) -> String {
-    format!("{index:02}")
 }
 
 /// The directory below `conda_dir` that holds all environments but the base environment.

@@ -196,6 +196,31 @@ impl ImagePlan {
         !self.is_frozen() && !self.frozen.is_empty()
     }
 
+    /// The digest of everything that decides the image's content, as far as the parent does not, less the files of environments
+    /// other than this.
+    #[must_use]
+    pub fn surroundings(&self, environment: &EnvironmentName) -> Digest {
+        let mut inputs = Inputs::default();
+        inputs.text(inputs::DOCKERFILE, &self.dockerfile.text);
+        for (name, value) in &self.args {
+            inputs.text(name, value);
+        }
+        let counts = |path: &Path| {
+            let mut below = path.strip_prefix(repository::ENVIRONMENTS).ok()?.components();
+            let (first, rest) = (below.next()?, below.next());
+            // What lies beside the environments is of all of them.
+            Some(rest.is_none() || first.as_os_str() == environment.as_str())
+        };
+        let counts = |path: &Path| counts(path).unwrap_or(true);
+        for (path, digest) in self.files.iter().filter(|(path, _)| counts(path)) {
+            inputs.part(&path.to_string_lossy(), digest);
+        }
+        for (path, mode) in self.modes.iter().filter(|(path, _)| counts(path)) {
+            inputs.mode(&path.to_string_lossy(), *mode);
+        }
+        inputs.digest()
+    }
+
     /// Everything that decides the image's content, `parent` being the ID of the image it extends.
     #[must_use]
     pub fn inputs(&self, parent: &Digest) -> Inputs {

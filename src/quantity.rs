@@ -28,6 +28,14 @@ pub fn parsed<T: FromStr<Err = QuantityError>>(text: &str) -> Result<T, String> 
     text.parse().map_err(|error: QuantityError| error.rule.to_owned())
 }
 
+/// Reads a quantity, or that there is none: `0`.
+pub fn parsed_or_none<T: FromStr<Err = QuantityError>>(text: &str) -> Result<Option<T>, String> {
+    if text.trim() == "0" {
+        return Ok(None);
+    }
+    parsed(text).map(Some).map_err(|rule| format!("{rule}; or 0 for none"))
+}
+
 /// How long something may take; more than nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limit(pub Duration);

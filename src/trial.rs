@@ -1,6 +1,7 @@
 //! One test run of an image, seen from the host: a container is started, what the agent in it says becomes events, and
 //! nothing is left behind however the run ends.
 
+mod beginning;
 mod changes;
 mod container;
 mod interruption;
@@ -14,7 +15,7 @@ mod spread;
 mod stage;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -26,6 +27,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+pub use self::beginning::run_nothing;
+use self::beginning::{begun, start};
 use self::container::request;
 use self::interruption::Interruption;
 pub use self::left::{LeftError, LeftTrial, attend, discard, discard_later, leave};
@@ -37,7 +40,7 @@ pub use self::stage::Stage;
 use self::watch::Watch;
 use crate::engine::{Container, ContainerExit, Containers, EngineError};
 use crate::event::seal::Key;
-use crate::event::{Event, Part, RunStarted, Sink};
+use crate::event::{Event, Part, Sink, TestFinished};
 use crate::image::label::RUN;
 use crate::reference::{Digest, TestId};
 use crate::suite::request::Request;
@@ -70,6 +73,12 @@ pub struct Trial {
     pub reference: String,
     /// The tests that this run should run.
     pub expected: Vec<TestId>,
+    /// Those that do not run again, since they passed before.
+    #[serde(default)]
+    pub carried: Vec<TestFinished>,
+    /// What the tests of environments rest on, as [`crate::event::RunStarted::grounds`] has it.
+    #[serde(default)]
+    pub grounds: BTreeMap<String, Digest>,
     /// Those of them that the mission's files skip.
     pub skips: BTreeSet<TestId>,
     /// Which of several parts this run is.
@@ -124,7 +133,7 @@ pub async fn run(
     events: &dyn Sink,
     (stop, kill): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) -> Result<Ended, EngineError> {
-    events.emit(Event::RunStarted(begun(trial)));
+    start(trial, events);
     if trial.spread.is_some() {
         return spread::run(trial, machines, process, events, (stop, kill)).await;
     }
@@ -260,29 +269,6 @@ async fn hear(
         ended.problem.get_or_insert(changed);
     }
     Ok(ended)
-}
-
-/// The run of a part that holds no test: it begins, and nothing is wrong.
-pub fn run_nothing(trial: &Trial, events: &dyn Sink) -> Ended {
-    events.emit(Event::RunStarted(begun(trial)));
-    events.emit(Event::Note {
-        text: "this part holds no test; the others do".to_owned(),
-    });
-    Ended::default()
-}
-
-fn begun(trial: &Trial) -> RunStarted {
-    let known = trial.request.known.iter();
-    let expected = trial.expected.iter().collect::<BTreeSet<_>>();
-    let earlier = known.filter(|(id, _)| expected.contains(id));
-    RunStarted {
-        earlier: earlier.map(|(id, known)| (id.clone(), known.seconds)).collect(),
-        reference: trial.reference.clone(),
-        part: trial.part,
-        selected: trial.selected.clone(),
-        definitions: trial.definitions.clone(),
-        ..RunStarted::new(&trial.run, &trial.mission, trial.image.clone(), trial.expected.clone())
-    }
 }
 
 /// Turns what the container prints into events until it ends.

@@ -9,6 +9,7 @@ mod all;
 mod attach;
 mod attempt;
 mod build;
+mod carry;
 mod checked;
 mod choose;
 mod cluster;

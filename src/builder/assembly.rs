@@ -17,7 +17,7 @@ use crate::engine::{BuildRequest, Builds, EngineError, Images, LayerPart, NewLay
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
 use crate::image::assembly::{Offer, Offered, Sent, Wanted};
-use crate::image::{label, variable};
+use crate::image::{label, layer, variable};
 use crate::plan::{Assembly, ImagePlan};
 use crate::reference::{Digest, EnvironmentName, ImageTag};
 
@@ -268,7 +268,7 @@ async fn send(offerings: &mut [Offering], there: usize, parts: mpsc::Sender<Laye
     for (offering, first) in offerings.iter_mut().zip(wanted) {
         for (index, layer) in offering.layers.iter().enumerate() {
             let (number, all) = (index + 1, offering.layers.len());
-            let made = format!("floe: environment {}, layer {number} of {all}", offering.environment);
+            let made = layer::assembled(&offering.environment, number, all);
             match &layer.digest {
                 Some(digest) if index < first => {
                     let layer = NewLayer::There(digest.clone());

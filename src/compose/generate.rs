@@ -7,7 +7,7 @@ use tera::{Context, Tera};
 
 use crate::image;
 use crate::image::applet::{ENV_ASSEMBLE, ENV_SOLVE, ENV_STAGE};
-use crate::image::variable;
+use crate::image::{layer, variable};
 use crate::reference::EnvironmentName;
 
 /// One environment: what its stage copies and runs.
@@ -24,7 +24,7 @@ pub struct Stage {
 }
 
 /// Every stage starts from the common image and depends on nothing but its own files, so the builder runs them in
-/// parallel and rebuilds one alone. `env-stage` leaves a normalized tree under `/floe`, or one for each layer.
+/// parallel and rebuilds one alone. `env-stage` leaves a normalized tree, or one for each layer.
 const STAGES: &str = r#"ARG BASE_IMAGE
 {% for stage in stages %}{% if stage.environment != base %}
 FROM ${BASE_IMAGE} AS env-{{ stage.environment | lower }}
@@ -32,10 +32,10 @@ USER root
 {% for copy in stage.copies %}COPY {{ copy | json_encode() }}
 {% endfor %}RUN {{ stage.commands | join(sep=" \
  && ") }} \
- && {{ env_stage }} {{ stage.environment }} /floe{% if stage.trees | length > 1 %} --layers {{ stage.trees | length }}{% endif %}
+ && {{ env_stage }} {{ stage.environment }} {{ stage.staged }}{% if stage.trees | length > 1 %} --layers {{ stage.trees | length }}{% endif %}
 {% endif %}{% endfor %}"#;
 
-/// `COPY --from … /floe/ /` makes of a stage's tree a layer whose digest depends on its content alone. The
+/// `COPY --from … /floe/cal/ /` makes of a stage's tree a layer whose digest depends on its content alone. The
 /// base environment is part of the common image already: what a mission adds to it is installed in place.
 const LAYERS: &str = r#"{% for stage in stages %}{% if stage.environment == base -%}
 {% for copy in stage.copies %}COPY {{ copy | json_encode() }}
@@ -135,6 +135,8 @@ struct Written<'a> {
     /// with blanks; its last element is where the files go.
     copies: Vec<Vec<String>>,
     commands: &'a [String],
+    /// Where its tree is left, or one for each layer.
+    staged: String,
     /// The directories that hold what layers hold.
     trees: Vec<String>,
 }
@@ -152,16 +154,18 @@ impl<'a> Written<'a> {
             files.push(format!("{}/", destination.to_string_lossy().trim_end_matches('/')));
             files
         };
+        let staged = layer::staged(&stage.environment);
         Self {
             environment: &stage.environment,
             copies: copies.into_iter().map(with_destination).collect(),
             commands: &stage.commands,
             trees: match stage.layers {
-                0 | 1 => vec!["/floe".to_owned()],
+                0 | 1 => vec![staged.clone()],
                 several => (0..several)
-                    .map(|index| format!("/floe/{}", image::layer(index)))
+                    .map(|index| format!("{staged}/{}", layer::numbered(index)))
                     .collect(),
             },
+            staged,
         }
     }
 }
@@ -190,22 +194,22 @@ mod tests {
         COPY ["environments/cal/cal.pip","/opt/environments/cal/"]
         RUN /opt/common-scripts/env-clone base cal \
          && /opt/common-scripts/env-update cal \
-         && /opt/common-scripts/env-stage cal /floe --layers 3
+         && /opt/common-scripts/env-stage cal /floe/cal --layers 3
 
         FROM ${BASE_IMAGE} AS env-old
         USER root
         COPY ["environments/Old/Old.pip","/opt/environments/Old/"]
         RUN /opt/common-scripts/env-clone base Old \
          && /opt/common-scripts/env-update Old \
-         && /opt/common-scripts/env-stage Old /floe
+         && /opt/common-scripts/env-stage Old /floe/Old
 
         FROM ${BASE_IMAGE}
         COPY ["environments/base/base.pip","/opt/environments/base/"]
         RUN /opt/common-scripts/env-update base
-        COPY --from=env-cal /floe/00/ /
-        COPY --from=env-cal /floe/01/ /
-        COPY --from=env-cal /floe/02/ /
-        COPY --from=env-old /floe/ /
+        COPY --from=env-cal /floe/cal/00/ /
+        COPY --from=env-cal /floe/cal/01/ /
+        COPY --from=env-cal /floe/cal/02/ /
+        COPY --from=env-old /floe/Old/ /
         "#);
     }
 

@@ -197,13 +197,13 @@ mod tests {
            USER root
            COPY ["environments/cal/cal.pip","/opt/environments/cal/"]
            RUN /opt/common-scripts/env-clone base cal \
-            && /opt/common-scripts/env-stage cal /floe
+            && /opt/common-scripts/env-stage cal /floe/cal
            
            FROM ${BASE_IMAGE}
            # m: cal
            LABEL frozen=1
          6 RUN make me
-         7 COPY --from=env-cal /floe/ /
+         7 COPY --from=env-cal /floe/cal/ /
         "#);
     }
 

@@ -83,7 +83,8 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         about: "Commands that must succeed before an image is pushed, separated by semicolons, e.g. a scanner. Each runs on\n\
                 this machine by sh -c, with FLOE_IMAGE (the image's ID), FLOE_REFERENCE (its tag here), FLOE_MISSION, FLOE_SBOM\n\
-                (a file of SPDX 2.3) and FLOE_CHANGES (a file of JSON: each environment's changes since it was last frozen).\n\
+                (a file of SPDX 2.3), FLOE_CHANGES (a file of JSON: each environment's changes since it was last frozen)\n\
+                and FLOE_EVIDENCE (the statement of the tests that it passed).\n\
                 Write them in single quotes here, which leave these variables to the commands.",
     },
     Setting {
@@ -145,6 +146,12 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         about: "How much memory the tests that run at a time may be expected to take together, e.g. 8G or 80%; what a test\n\
                 takes is known from earlier runs. Empty: what the container may use, or the machine has left.",
+    },
+    Setting {
+        name: "CARRY_TESTS",
+        default: "168h",
+        about: "How long the tests of an environment that passed stand for the same tests: image-test and image-all do not run\n\
+                them again while nothing that they rest on has changed, and say so. 0: all tests run, as with --all-tests.",
     },
     Setting {
         name: "CONTAINER_MEMORY",

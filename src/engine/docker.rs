@@ -13,6 +13,7 @@ mod disk;
 mod error;
 mod export;
 mod extend;
+mod history;
 mod images;
 mod pack;
 mod ssh;

@@ -89,6 +89,8 @@ struct State {
     solving: BTreeSet<Digest>,
     /// What images are saved as, by their IDs; the others the engine pushes itself.
     archives: BTreeMap<Digest, Vec<u8>>,
+    /// What made the layers of images, by their IDs.
+    made: BTreeMap<Digest, Vec<String>>,
     containers: BTreeMap<String, Kept>,
     left: BTreeMap<String, LeftRun>,
     builds_hang: bool,
@@ -193,6 +195,18 @@ impl Fake {
         self.state().failures.entry(method).or_default().push_back(error);
     }
 
+    /// What made the layers of the image `id`, which these are.
+    pub fn script_layers(&self, id: &Digest, layers: &[(&str, &str)]) {
+        let mut state = self.state();
+        let made = layers.iter().map(|(words, _)| (*words).to_owned()).collect();
+        state.made.insert(id.clone(), made);
+        let image = state.images.get_mut(id).expect("there is such an image");
+        image.layers = layers
+            .iter()
+            .map(|(_, content)| Digest::of(content.as_bytes()))
+            .collect();
+    }
+
     /// What the image `id` is saved as.
     pub fn script_export(&self, id: &Digest, archive: Vec<u8>) {
         self.state().archives.insert(id.clone(), archive);
@@ -220,6 +234,10 @@ impl Fake {
 impl Images for Fake {
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
         Ok(self.call("image", reference)?.find(reference).cloned())
+    }
+
+    async fn made_by(&self, image: &Image) -> Result<Vec<String>, EngineError> {
+        Ok(self.state().made.get(&image.id).cloned().unwrap_or_default())
     }
 
     async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError> {

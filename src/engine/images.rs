@@ -102,6 +102,9 @@ pub trait Images: Send + Sync {
     /// The image that `reference` (an ID or a tag) names, if the engine has it.
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError>;
 
+    /// What made each layer of an image, in the engine's words, the lowest first; empty words where it does not say.
+    async fn made_by(&self, image: &Image) -> Result<Vec<String>, EngineError>;
+
     /// All images with this label, whatever its value.
     async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError>;
 

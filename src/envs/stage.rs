@@ -33,7 +33,7 @@ pub fn env_stage(work: Work<'_>, out: &Path, layers: NonZeroUsize) -> Result<(),
     let Work { layout, name, .. } = work;
     let whole = match layers.get() {
         1 => out.to_owned(),
-        several => out.join(image::layer(several - 1)),
+        several => out.join(image::layer::numbered(several - 1)),
     };
     layout.complete(name)?;
     if name.is_base() {

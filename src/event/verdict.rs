@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TestFinished;
+
 /// The outcome of a test. A failing test is an outcome, not an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
@@ -105,6 +107,14 @@ pub struct Summary {
     pub failed: usize,
     /// Tests that were not run, on request.
     pub skipped: usize,
+    /// Tests that passed in an earlier run and were not run again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub carried: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Summary {
@@ -117,11 +127,21 @@ impl Summary {
         }
     }
 
+    /// Counts one more test that ended.
+    pub fn take(&mut self, test: &TestFinished) {
+        if test.is_carried() {
+            self.carried += 1;
+        } else {
+            self.count(&test.verdict);
+        }
+    }
+
     /// Counts the tests of another set, too.
     pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.carried += other.carried;
     }
 
     /// Tests that ran.

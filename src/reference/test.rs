@@ -162,6 +162,12 @@ impl TestId {
         self.owner.strip_prefix(MISSION)
     }
 
+    /// Whether it is a test of this environment itself, and not of a server that starts there.
+    #[must_use]
+    pub fn is_of(&self, environment: &str) -> bool {
+        self.owner == environment && self.kind != TestKind::Server
+    }
+
     /// The test that a server of the image, or of one of its environments, answers when it is asked for `what`: `api`,
     /// `lab` or `kernel`.
     #[must_use]

@@ -12,7 +12,7 @@ pub fn to_json(account: &Account) -> Value {
     let run = |run: &RunStarted| {
         json!({
             "run": run.run, "mission": run.mission, "image": run.image, "reference": run.reference,
-            "part": run.part, "definitions": run.definitions,
+            "part": run.part, "definitions": run.definitions, "grounds": run.grounds,
         })
     };
     let tests = outcome.tests.iter().map(|test| {

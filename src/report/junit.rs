@@ -103,6 +103,9 @@ fn case(test: &TestFinished, attempts: &[Attempt]) -> TestCase {
     if let Some(bytes) = test.peak_memory {
         case.add_property(("peak-memory", bytes.to_string().as_str()));
     }
+    if let Some(earlier) = test.carried.as_ref().filter(|_| test.is_carried()) {
+        case.add_property((XmlString::from("carried-from"), xml(&earlier.run)));
+    }
     if let Some(notebook) = &test.notebook {
         case.add_property((XmlString::from("notebook"), xml(notebook)));
     }

@@ -178,6 +178,7 @@ pub fn counts(outcome: &Outcome) -> String {
         let _ = write!(text, " ({flaky} flaky)");
     }
     for (number, word) in [
+        (summary.carried, "carried"),
         (summary.failed - not_run, "failed"),
         (not_run, "not run"),
         (summary.skipped, "skipped"),

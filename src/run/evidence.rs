@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{TestFinished, Verdict};
@@ -71,6 +72,18 @@ struct TestResult {
     warned_tests: Vec<TestId>,
     #[serde(default)]
     failed_tests: Vec<TestId>,
+    /// Which of those that passed did so in earlier runs and were not run again. The specification knows no such field, and has
+    /// readers pass over what they do not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    carried: Vec<CarriedTests>,
+}
+
+/// Tests that passed in an earlier run, of another image that is the same to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct CarriedTests {
+    url: String,
+    at: Timestamp,
+    tests: Vec<TestId>,
 }
 
 /// What an image must have passed to be pushed, as its mission's files say it now.
@@ -119,6 +132,7 @@ impl Statement {
                 passed_tests: of(|test| test.verdict == Verdict::Passed && !test.is_flaky()),
                 warned_tests: warned,
                 failed_tests: failed,
+                carried: carried(tests),
             },
         }
     }
@@ -172,6 +186,12 @@ impl Statement {
     /// The tests that passed, flaky ones too.
     pub fn tests(&self) -> impl Iterator<Item = &TestId> {
         self.predicate.passed_tests.iter().chain(&self.predicate.warned_tests)
+    }
+
+    /// How many of them passed in an earlier run and were not run again.
+    #[must_use]
+    pub fn carried(&self) -> usize {
+        self.predicate.carried.iter().map(|earlier| earlier.tests.len()).sum()
     }
 
     /// The tests that failed.
@@ -233,6 +253,27 @@ impl Statement {
     }
 }
 
+/// The tests that were carried, by the run that they passed in.
+fn carried(tests: &[TestFinished]) -> Vec<CarriedTests> {
+    let mut runs = Vec::<CarriedTests>::new();
+    for (test, earlier) in tests
+        .iter()
+        .filter(|test| test.is_carried())
+        .filter_map(|test| Some((test, test.carried.as_ref()?)))
+    {
+        let url = format!("runs/{}", earlier.run);
+        match runs.iter_mut().find(|run| run.url == url) {
+            Some(run) => run.tests.push(test.id.clone()),
+            None => runs.push(CarriedTests {
+                url,
+                at: earlier.at,
+                tests: vec![test.id.clone()],
+            }),
+        }
+    }
+    runs
+}
+
 fn hex(id: &Digest) -> String {
     id.as_str().trim_start_matches("sha256:").to_owned()
 }
@@ -240,7 +281,7 @@ fn hex(id: &Digest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Cause, CauseKind};
+    use crate::event::{Carried, Cause, CauseKind};
 
     fn ended(attempt: u32, verdict: Verdict) -> TestFinished {
         TestFinished {
@@ -296,6 +337,27 @@ mod tests {
         assert_eq!(json["predicate"]["result"], "WARNED");
         assert_eq!(json["predicate"]["passedTests"], serde_json::json!(["m::imports::x1"]));
         assert_eq!(json["predicate"]["warnedTests"], serde_json::json!(["m::imports::x2"]));
+    }
+
+    #[test]
+    fn what_was_carried_passed_and_is_named_with_the_run_that_it_passed_in() {
+        let id = Digest::of(b"x");
+        let carried = TestFinished {
+            carried: Some(Carried {
+                run: "earlier".to_owned(),
+                at: Timestamp::UNIX_EPOCH,
+            }),
+            ..TestFinished::new(TestId::import("e", "y"), Verdict::Passed)
+        };
+        let statement = statement(&id, &[ended(1, Verdict::Passed), carried]);
+        assert!(statement.covers(&id));
+        assert_eq!((statement.tests().count(), statement.carried()), (2, 1));
+        let json = serde_json::to_value(&statement).unwrap();
+        let told = serde_json::json!([{
+            "url": "runs/earlier", "at": "1970-01-01T00:00:00Z", "tests": ["e::imports::y"],
+        }]);
+        assert_eq!(json["predicate"]["carried"], told);
+        assert_eq!(serde_json::from_value::<Statement>(json).unwrap(), statement);
     }
 
     #[test]

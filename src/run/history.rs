@@ -1,6 +1,6 @@
 //! What the earlier runs of a mission tell: how long its tests take and how much memory, and which failed last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use memchr::memmem;
 
-use crate::event::{CauseKind, Event, Record, TestFinished, Verdict};
-use crate::reference::{MissionName, TestId};
+use crate::event::{Carried, CauseKind, Event, Record, TestFinished, Verdict};
+use crate::reference::{Digest, MissionName, TestId};
 use crate::run::log;
 use crate::run::outcome::{Outcome, Tally};
 use crate::run::store::{self, LOG};
@@ -70,7 +70,7 @@ pub fn known(state: &State, mission: &MissionName) -> BTreeMap<TestId, Expected>
             break;
         }
         let mut share = 1.0;
-        let _ = each(&state.run(&run).join(LOG), |event| match event {
+        let _ = each(&state.run(&run).join(LOG), |_, event| match event {
             Event::RunStarted(begun) => share = begun.part.map_or(1.0, |part| f64::from(part.of.max(1)).recip()),
             Event::TestFinished(test) if ran(&test) => {
                 known.entry(test.id).or_insert(Expected {
@@ -96,7 +96,7 @@ pub fn failed(state: &State, mission: &MissionName) -> Result<Option<(String, Ve
     for run in ended(state, mission)?.into_iter().take(REMEMBERED) {
         let mut tally = Tally::default();
         let log = state.run(&run).join(LOG);
-        each(&log, |event| tally.take(&event)).map_err(FileError::of(&log))?;
+        each(&log, |_, event| tally.take(&event)).map_err(FileError::of(&log))?;
         let outcome: Outcome = tally.outcome();
         for test in outcome.tests {
             let failed = matches!(test.verdict, Verdict::Failed(_));
@@ -108,7 +108,69 @@ pub fn failed(state: &State, mission: &MissionName) -> Result<Option<(String, Ve
     Ok(last.map(|run| (run, failed.collect())))
 }
 
+/// The latest runs in which the tests of environments passed on these `grounds`, of those that began after `since`: by it they
+/// need not run again. `tests` are all of each environment.
+///
+/// The last run of any of an environment's tests decides: where one failed, was flaky, or something was wrong with the run, no
+/// earlier one counts.
+pub fn passed(
+    state: &State,
+    mission: &MissionName,
+    grounds: &BTreeMap<String, Digest>,
+    tests: &BTreeMap<String, BTreeSet<TestId>>,
+    since: Timestamp,
+) -> Result<BTreeMap<String, Carried>, FileError> {
+    let mut decided = BTreeMap::<String, Option<Carried>>::new();
+    for run in ended(state, mission)?.into_iter().take(REMEMBERED) {
+        if decided.len() == grounds.len() {
+            break;
+        }
+        let (mut tally, mut begun) = (Tally::default(), None);
+        let log = state.run(&run).join(LOG);
+        let read = each(&log, |at, event| {
+            tally.take(&event);
+            if let Event::RunStarted(started) = event {
+                begun = Some((at, started.grounds));
+            }
+        });
+        read.map_err(FileError::of(&log))?;
+        let Some((at, known)) = begun else { continue };
+        if at < since {
+            break;
+        }
+        let outcome: Outcome = tally.outcome();
+        let same = |(owner, ground): &(&String, &Digest)| known.get(*owner) == Some(*ground);
+        for (owner, _) in grounds.iter().filter(same) {
+            let own = outcome
+                .tests
+                .iter()
+                .filter(|test| test.id.is_of(owner) && test.carried.is_none());
+            let own = own.collect::<Vec<_>>();
+            let ids = own.iter().map(|test| test.id.clone()).collect::<BTreeSet<_>>();
+            let all = tests.get(owner).is_some_and(|tests| *tests == ids);
+            let well = outcome.problems.is_empty()
+                && own.iter().all(|test| match test.verdict {
+                    Verdict::Passed => !test.is_flaky(),
+                    Verdict::Skipped { .. } => true,
+                    Verdict::Failed(_) => false,
+                });
+            if own.is_empty() || (well && !all) {
+                continue;
+            }
+            let carried = well.then(|| Carried { run: run.clone(), at });
+            decided.entry(owner.clone()).or_insert(carried);
+        }
+    }
+    let passed = decided
+        .into_iter()
+        .filter_map(|(owner, carried)| Some((owner, carried?)));
+    Ok(passed.collect())
+}
+
 fn ran(test: &TestFinished) -> bool {
+    if test.carried.is_some() {
+        return false;
+    }
     match &test.verdict {
         Verdict::Passed => true,
         Verdict::Failed(cause) => cause.kind != CauseKind::NotRun,
@@ -116,9 +178,9 @@ fn ran(test: &TestFinished) -> bool {
     }
 }
 
-/// Takes each event of a log in turn, without what was printed outside of tests, which may be long. Lines that are no
+/// Takes each event of a log in turn, with its time, without what was printed outside of tests, which may be long. Lines that are no
 /// events are left out: a log may end in the middle of one.
-fn each(log: &Path, mut take: impl FnMut(Event)) -> io::Result<()> {
+fn each(log: &Path, mut take: impl FnMut(Timestamp, Event)) -> io::Result<()> {
     let printed = memmem::Finder::new(br#""event":"output""#);
     let mut reader = BufReader::new(File::open(log)?);
     let mut line = Vec::new();
@@ -128,7 +190,7 @@ fn each(log: &Path, mut take: impl FnMut(Event)) -> io::Result<()> {
         if printed.find(beginning).is_none()
             && let Ok(record) = serde_json::from_slice::<Record>(&line)
         {
-            take(record.event);
+            take(record.at, record.event);
         }
         line.clear();
     }

@@ -13,6 +13,8 @@ impl Trial {
         let request = &self.request;
         Self {
             expected,
+            carried: Vec::new(),
+            grounds: BTreeMap::new(),
             stages: vec![stage],
             request: Request {
                 known,

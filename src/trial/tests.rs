@@ -4,11 +4,13 @@ mod bounds;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::engine::fake::{Fake, Run};
 use crate::engine::{Change, ChangeKind};
 use crate::event::wire::Encoder;
-use crate::event::{Cause, CauseKind, FORMAT, Memory, Record, Summary, TestFinished, Verdict};
+use crate::event::{Carried, Cause, CauseKind, FORMAT, Memory, Record, RunStarted, Summary, Verdict};
 use crate::image::variable::EVENTS;
 
 fn trial(image: &Digest) -> Trial {
@@ -18,6 +20,8 @@ fn trial(image: &Digest) -> Trial {
         image: image.clone(),
         reference: String::new(),
         expected: vec![TestId::import("e", "x"), TestId::of_mission("m")],
+        carried: Vec::new(),
+        grounds: BTreeMap::new(),
         skips: BTreeSet::new(),
         part: None,
         selected: None,
@@ -342,6 +346,20 @@ async fn what_the_host_does_not_expect_counts_for_nothing() {
     ];
     let (_, events) = run_one(&said, 0).await;
     assert_eq!(verdicts(&events), [("e::imports::x".to_owned(), &Verdict::Passed)]);
+}
+
+#[tokio::test]
+async fn no_container_says_that_a_test_passed_in_an_earlier_run() {
+    let carried = Event::TestFinished(TestFinished {
+        carried: Some(Carried {
+            run: "earlier".to_owned(),
+            at: Timestamp::now(),
+        }),
+        ..TestFinished::new(TestId::import("e", "x"), Verdict::Passed)
+    });
+    let (ended, events) = run_one(&[suite(FORMAT), carried], 0).await;
+    assert_eq!(verdicts(&events), []);
+    assert!(ended.problem.unwrap().contains("no agent sends"));
 }
 
 #[tokio::test]

@@ -166,7 +166,10 @@ impl<'a> Watch<'a> {
                 let tests = tests.into_iter().filter(|id| self.expects(id)).collect();
                 Ok(Event::SuiteStarted { format, tests, jobs })
             }
-            Event::TestFinished(test) if self.expects(&test.id) => Ok(Event::TestFinished(self.judged(test))),
+            // Only a host knows of earlier runs.
+            Event::TestFinished(test) if self.expects(&test.id) && test.carried.is_none() => {
+                Ok(Event::TestFinished(self.judged(test)))
+            }
             Event::TestFinished(TestFinished { id, .. })
             | Event::TestStarted { id, .. }
             | Event::TestSlow { id, .. }

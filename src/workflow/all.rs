@@ -42,7 +42,7 @@ pub async fn all(
         let demand = demand(workplace, mission)?;
         let earlier = publish::evidence(&image.role, &image.id, &demand, &workplace.state);
         let tested = earlier.is_err();
-        if let (Ok(statement), true) = (&earlier, asked.is_complete()) {
+        if let (Ok(statement), true) = (&earlier, asked.is_complete() && !asked.all_tests) {
             let run = workplace.state.run(statement.run());
             reached(Milestone::PassedBefore(image, run));
         } else {

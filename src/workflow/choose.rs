@@ -25,6 +25,8 @@ pub struct Asked {
     pub rerun_failed: bool,
     /// How to run them, as far as the call says.
     pub options: RunOptions,
+    /// Whether all run that are asked for, also those that passed before and need not run again.
+    pub all_tests: bool,
     /// Whether an image that is not up to date is refused, and not built.
     pub no_build: bool,
     /// The cluster that they run on, if it is not this machine's engine that runs them.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::carry::Carry;
 use super::observe::sweep;
 use super::test::{Machines, current, ready};
 use super::workplace::image_of;
@@ -60,7 +61,7 @@ async fn one(
     interrupts: &Interrupts,
 ) -> Result<Detached, WorkflowError> {
     let run = history::new_run(&choice.mission);
-    let (trial, machines) = ready(workplace, choice, image, (asked, run)).await?;
+    let (trial, machines) = ready(workplace, choice, image, (asked, run, Carry::default())).await?;
     let Machines::Cluster(cluster) = machines else {
         return Err(WorkflowError::NoCluster);
     };

@@ -1,5 +1,6 @@
 //! An image that floe did not build: the agent and the tests are brought into its container.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -120,6 +121,8 @@ impl ForeignTests {
             stages: self.stages(workplace, image),
             spread: None,
             expected: self.ids.clone(),
+            carried: Vec::new(),
+            grounds: BTreeMap::new(),
             skips: BTreeSet::new(),
             definitions: None,
             limit: request.options.run_timeout.map(|limit| limit.0),

@@ -157,6 +157,8 @@ pub(super) async fn of_image(
         stages: vec![stage],
         spread: None,
         expected: tests,
+        carried: Vec::new(),
+        grounds: BTreeMap::new(),
         skips: BTreeSet::new(),
         definitions: None,
         limit: request.options.run_timeout.map(|limit| limit.0),

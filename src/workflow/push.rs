@@ -141,6 +141,7 @@ async fn pass_gates(
         mission,
         sbom: bill,
         changes: changes.path(),
+        evidence: &workplace.state.evidence(&image.id),
     };
     let limit = settings.gate_timeout.map_or(Duration::MAX, |limit| limit.0);
     gate::pass(

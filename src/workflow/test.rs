@@ -1,8 +1,10 @@
 //! Testing: what a run of a mission's tests is asked for, and what its outcome means for the image.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::carry::{Carry, carry};
 use super::observe::{observe, observe_on};
 use super::workplace::image_of;
 use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
@@ -90,7 +92,8 @@ pub(super) async fn one(
         }
     }
     let run = history::new_run(&choice.mission);
-    let observed = aside(workplace, choice, image, (asked, run.clone()), interrupts).await?;
+    let carry = carry(workplace, choice, image, asked).await?;
+    let observed = observed(workplace, choice, image, (asked, run.clone(), carry), interrupts).await?;
     testify(workplace, (choice, &image.id), asked.is_complete(), &run, &observed)?;
     Ok(observed)
 }
@@ -103,7 +106,17 @@ pub(super) async fn aside(
     (asked, run): (&Asked, String),
     interrupts: &Interrupts,
 ) -> Result<Observed, WorkflowError> {
-    match ready(workplace, choice, image, (asked, run)).await? {
+    observed(workplace, choice, image, (asked, run, Carry::default()), interrupts).await
+}
+
+async fn observed(
+    workplace: &Workplace,
+    choice: &Choice,
+    image: &Built,
+    (asked, run, carry): (&Asked, String, Carry),
+    interrupts: &Interrupts,
+) -> Result<Observed, WorkflowError> {
+    match ready(workplace, choice, image, (asked, run, carry)).await? {
         (trial, Machines::Own) => observe(workplace, &trial, workplace.engine().await?, interrupts).await,
         (trial, Machines::Engines(members)) => {
             let machines = members.iter().map(|member| member as &dyn Containers);
@@ -123,14 +136,18 @@ pub(super) enum Machines {
     Cluster(Arc<dyn LeftRuns>),
 }
 
-/// The trial that a run of this name is, and what runs it.
+/// The trial that a run of this name is, less the tests that are carried, and what runs it.
 pub(super) async fn ready(
     workplace: &Workplace,
     choice: &Choice,
     image: &Built,
-    (asked, run): (&Asked, String),
+    (asked, run, carry): (&Asked, String, Carry),
 ) -> Result<(Trial, Machines), WorkflowError> {
     let mut trial = prepare(workplace, choice, image, asked, run);
+    trial
+        .expected
+        .retain(|id| carry.tests.iter().all(|test| test.id != *id));
+    (trial.carried, trial.grounds) = (carry.tests, carry.grounds);
     let id = image.id.as_str();
     let found = workplace.engine().await?.image(id).await?;
     let found = found.ok_or_else(|| EngineError::Request {
@@ -143,19 +160,19 @@ pub(super) async fn ready(
         let (members, spread) = engines::ready(workplace, &choice.mission, image, on).await?;
         let known = &trial.request.known;
         let shards = on.shards.map_or(members.len(), NonZeroUsize::get);
-        trial.stages = stages(workplace, choice, &found, |tests| {
+        trial.stages = stages(workplace, (choice, &trial.expected), &found, |tests| {
             schedule::divided(&tests, known, shards)
         });
         trial.spread = Some(spread);
         return Ok((trial, Machines::Engines(members)));
     }
     let Some(on) = &asked.cluster else {
-        trial.stages = stages(workplace, choice, &found, |tests| vec![tests]);
+        trial.stages = stages(workplace, (choice, &trial.expected), &found, |tests| vec![tests]);
         return Ok((trial, Machines::Own));
     };
     let cluster = cluster::connect(workplace, on).await?;
     let known = &trial.request.known;
-    trial.stages = stages(workplace, choice, &found, |tests| {
+    trial.stages = stages(workplace, (choice, &trial.expected), &found, |tests| {
         schedule::divided(&tests, known, on.shards.get())
     });
     trial.spread = Some(cluster::brought(workplace, &choice.mission, image, on).await?);
@@ -177,6 +194,8 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked,
         image: image.id.clone(),
         reference: image.reference.to_string(),
         expected: choice.expected.clone(),
+        carried: Vec::new(),
+        grounds: BTreeMap::new(),
         skips: choice.skips(),
         part: choice.selection.part,
         selected: Some(choice.digest()),
@@ -198,7 +217,7 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked,
 /// that may not, one for the server. The mission's script starts the tests of the first part.
 fn stages(
     workplace: &Workplace,
-    choice: &Choice,
+    (choice, expected): (&Choice, &[TestId]),
     image: &Image,
     divided: impl FnOnce(Vec<TestId>) -> Vec<Vec<TestId>>,
 ) -> Vec<Stage> {
@@ -206,7 +225,7 @@ fn stages(
         entrypoint, command, ..
     } = image;
     let script = choice.script.then(|| TestId::of_mission(choice.mission.as_str()));
-    let in_suite = choice.expected.iter();
+    let in_suite = expected.iter();
     let in_suite = in_suite.filter(|id| id.kind != TestKind::Server && Some(*id) != script.as_ref());
     let (isolated, shared) = in_suite.cloned().partition::<Vec<_>, _>(|id| choice.is_isolated(id));
     let parts = if shared.is_empty() {
@@ -214,7 +233,7 @@ fn stages(
     } else {
         divided(shared)
     };
-    let are_all = isolated.is_empty() && parts.len() == 1;
+    let are_all = isolated.is_empty() && parts.len() == 1 && expected.len() == choice.expected.len();
     let mut script = script;
     let together = parts.into_iter().map(|tests| {
         let stage = match script.take() {

@@ -3,6 +3,7 @@
 mod added;
 mod attaching;
 mod building;
+mod carrying;
 mod case;
 mod consoles;
 mod engines;

@@ -1,5 +1,6 @@
 //! Missions from their files to a registry, with the real engine, kernels and registry.
 
+mod carried;
 mod conda;
 mod frozen;
 mod imprint;

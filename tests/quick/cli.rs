@@ -289,7 +289,7 @@ fn a_template_is_rendered_and_a_plain_file_is_not() {
     for part in [
         " AS env-small\n",
         " echo tiny\n",
-        "COPY --from=env-small /floe/ /\n",
+        "COPY --from=env-small /floe/small/ /\n",
         "USER ${NB_UID}\n",
     ] {
         assert!(composed.contains(part), "{part:?} is not in:\n{composed}");

@@ -92,7 +92,7 @@ fn a_directory_of_repo2docker_is_planned_and_composed_at_once() {
     for line in [
         "RUN /opt/common-scripts/apt-install",
         "FROM system AS env-my-binder",
-        "COPY --from=env-my-binder /floe/ /",
+        "COPY --from=env-my-binder /floe/my-binder/ /",
     ] {
         let found = composed.lines().any(|found| {
             let bare = found.split(" --mount=").next().unwrap();

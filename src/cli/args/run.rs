@@ -41,6 +41,9 @@ pub struct RunArgs {
     /// How much memory the tests that run at a time may be expected to take together, e.g. 8G or 80%
     #[arg(long, value_name = "SIZE", hide_short_help = true)]
     memory: Option<MemoryLimit>,
+    /// Run also the tests of environments that passed before and that nothing has changed for
+    #[arg(long, hide_short_help = true)]
+    all_tests: bool,
     /// Begin no more tests once one has failed
     #[arg(long)]
     fail_fast: bool,
@@ -86,6 +89,12 @@ impl SelectionArgs {
 }
 
 impl RunArgs {
+    /// Whether no test is carried from an earlier run.
+    #[must_use]
+    pub fn all_tests(&self) -> bool {
+        self.all_tests
+    }
+
     /// What these options say.
     #[must_use]
     pub fn options(&self) -> RunOptions {

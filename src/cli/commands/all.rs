@@ -35,6 +35,7 @@ pub async fn execute(global: &Global, args: &AllArgs) -> Result<(), Failure> {
     let asked = Asked {
         selection: args.selection.selection(Vec::new()),
         options: args.run.options(),
+        all_tests: args.run.all_tests(),
         ..Asked::default()
     };
     let mut printed = Ok(());

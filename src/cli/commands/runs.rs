@@ -113,6 +113,7 @@ fn row(run: &Earlier) -> [String; 7] {
         (summary.failed, "failed"),
         (run.flaky, "flaky"),
         (summary.skipped, "skipped"),
+        (summary.carried, "carried"),
     ] {
         if number > 0 {
             counts.push(format!("{number} {word}"));

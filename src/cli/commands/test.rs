@@ -202,6 +202,7 @@ impl TestArgs {
             selection: self.selection.selection(filters),
             rerun_failed: self.rerun_failed,
             options: self.run.options(),
+            all_tests: self.run.all_tests(),
             no_build: self.building.no_build,
             cluster: self.cluster.cluster(),
             engines: self.cluster.engines(),

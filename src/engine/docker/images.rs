@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::error::status;
-use super::{Docker, Make, export, extend, stream};
+use super::{Docker, Make, export, extend, history, stream};
 use crate::engine::{Credentials, EngineError, Export, Image, Images, LayerPart, Listed};
 use crate::event::Sink;
 use crate::fault::Trouble;
@@ -29,6 +29,10 @@ impl Images for Docker {
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(self.failed(action(), error)),
         }
+    }
+
+    async fn made_by(&self, image: &Image) -> Result<Vec<String>, EngineError> {
+        history::made_by(self, image).await
     }
 
     async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError> {

@@ -35,11 +35,11 @@ pub(super) fn divide(out: &Path, whole: &Path, prefix: &Path, layers: usize) -> 
     }
     let places = places(&packages, layers);
     for index in 0..layers {
-        let layer = out.join(image::layer(index));
+        let layer = out.join(image::layer::numbered(index));
         fs::create_dir_all(&layer).map_err(io_error(&layer))?;
     }
     for (path, owner) in &moved {
-        let layer = out.join(image::layer(places[*owner]));
+        let layer = out.join(image::layer::numbered(places[*owner]));
         let below = path.strip_prefix(whole).unwrap_or(path);
         let place = layer.join(below);
         make_parents_alike(whole, &layer, below)?;

@@ -41,6 +41,7 @@ pub(super) fn shares(account: &Account) -> Vec<Share> {
         ("failed", summary.failed),
         ("flaky", flaky),
         ("passed", summary.passed - flaky),
+        ("carried", summary.carried),
         ("skipped", summary.skipped),
     ];
     let total = numbers.iter().map(|(_, number)| number).sum::<usize>().max(1);

@@ -54,6 +54,7 @@ impl Ending {
     pub(super) fn of(test: &TestFinished) -> Self {
         let (class, label) = match &test.verdict {
             Verdict::Passed if test.is_flaky() => ("flaky", "FLAKY"),
+            Verdict::Passed if test.is_carried() => ("carried", "CARRIED"),
             Verdict::Passed => ("passed", "PASS"),
             Verdict::Skipped { .. } => ("skipped", "SKIP"),
             Verdict::Failed(cause) => ("failed", cause.kind.label()),

@@ -86,9 +86,10 @@ fn tally(tests: &[&TestFinished]) -> String {
         (number(|test| matches!(test.verdict, Verdict::Failed(_))), "failed"),
         (number(TestFinished::is_flaky), "flaky"),
         (
-            number(|test| test.verdict == Verdict::Passed && !test.is_flaky()),
+            number(|test| test.verdict == Verdict::Passed && !test.is_flaky() && !test.is_carried()),
             "passed",
         ),
+        (number(TestFinished::is_carried), "carried"),
         (
             number(|test| matches!(test.verdict, Verdict::Skipped { .. })),
             "skipped",
@@ -101,12 +102,21 @@ fn tally(tests: &[&TestFinished]) -> String {
         .join(", ")
 }
 
+/// Where a test passed that was not run again.
+fn carried(test: &TestFinished) -> Option<String> {
+    let earlier = test.carried.as_ref().filter(|_| test.is_carried())?;
+    Some(format!(
+        "passed in run {}; nothing has changed for it since",
+        visible(&earlier.run)
+    ))
+}
+
 fn row(test: &TestFinished, anchors: &HashMap<&TestId, String>, executed: &Executed, most: usize) -> Row {
     let passed = test.verdict == Verdict::Passed;
     let ran = match &test.verdict {
         Verdict::Failed(cause) => cause.kind != CauseKind::NotRun,
         Verdict::Skipped { .. } => false,
-        Verdict::Passed => true,
+        Verdict::Passed => !test.is_carried(),
     };
     Row {
         anchor: anchors.get(&test.id).cloned().unwrap_or_default(),
@@ -115,7 +125,7 @@ fn row(test: &TestFinished, anchors: &HashMap<&TestId, String>, executed: &Execu
         remark: match &test.verdict {
             Verdict::Skipped { reason } => visible(reason),
             Verdict::Passed if test.is_flaky() => format!("passed at attempt {}", test.attempt),
-            _ => String::new(),
+            _ => carried(test).unwrap_or_default(),
         },
         time: if ran { duration(test.seconds) } else { String::new() },
         memory: test.peak_memory.map(bytes).unwrap_or_default(),

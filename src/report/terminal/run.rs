@@ -28,6 +28,8 @@ pub(super) struct RunDisplay {
     earlier: BTreeMap<TestId, f64>,
     /// How many tests run at a time.
     jobs: usize,
+    /// The tests that were carried and are not shown yet.
+    carried: Vec<TestFinished>,
 }
 
 impl RunDisplay {
@@ -39,6 +41,16 @@ impl RunDisplay {
             };
         }
         self.tally.take(event);
+        if let Event::TestFinished(test) = event
+            && test.is_carried()
+        {
+            self.carried.push(test.clone());
+            return;
+        }
+        let carried = std::mem::take(&mut self.carried);
+        if !carried.is_empty() {
+            screen.lines(&self::carried(&carried, show));
+        }
         match event {
             Event::RunStarted(begun) => {
                 self.earlier.clone_from(&begun.earlier);
@@ -125,7 +137,8 @@ impl RunDisplay {
     /// less than the longest test. `None` where too little is known, or nearly nothing is left.
     fn left(&self) -> Option<f64> {
         let received = self.tally.received();
-        let open = self.tally.expected().saturating_sub(received.ran() + received.skipped);
+        let ended = received.ran() + received.skipped + received.carried;
+        let open = self.tally.expected().saturating_sub(ended);
         let together = self.earlier.values().sum::<f64>();
         let longest = self.earlier.values().copied().fold(0.0, f64::max);
         #[expect(clippy::cast_precision_loss, reason = "few workers")]
@@ -149,7 +162,7 @@ impl RunDisplay {
 
     fn progress(&self, screen: &Screen) {
         let (received, expected) = (self.tally.received(), self.tally.expected());
-        let done = received.ran() + received.skipped;
+        let done = received.ran() + received.skipped + received.carried;
         let left = self.left().filter(|_| self.jobs > 0);
         screen.update(|model| {
             let running = model.tasks.len();
@@ -192,13 +205,30 @@ fn end(outcome: &Outcome, show: Show, screen: &Screen) {
 
 /// The lines of a run that has ended.
 pub(super) fn ended(outcome: &Outcome, show: Show) -> Vec<String> {
-    let mut lines = outcome
-        .tests
-        .iter()
-        .flat_map(|test| finished(test, show))
-        .collect::<Vec<_>>();
+    let (earlier, now) = outcome.tests.iter().partition::<Vec<_>, _>(|test| test.is_carried());
+    let mut lines = carried(earlier, show);
+    lines.extend(now.into_iter().flat_map(|test| finished(test, show)));
     lines.extend(summary(outcome, show));
     lines
+}
+
+/// A line for the tests of each environment that were carried from each run.
+fn carried<'a>(tests: impl IntoIterator<Item = &'a TestFinished>, show: Show) -> Vec<String> {
+    let mut numbers = BTreeMap::<(&str, &str), usize>::new();
+    for test in tests {
+        let run = test.carried.as_ref().map_or("", |earlier| earlier.run.as_str());
+        *numbers.entry((&test.id.owner, run)).or_default() += 1;
+    }
+    let lines = numbers.into_iter().map(|((owner, run), number)| {
+        let [owner, run] = [owner, run].map(|text| show.untrusted.inline(text));
+        let what = count(number, "test");
+        let text = format!(
+            "{} {owner}: {what} passed in run {run}, and nothing has changed since",
+            no_time()
+        );
+        show.paint.labelled(Ink::Good, "CARRIED", &text)
+    });
+    lines.collect()
 }
 
 /// The lines of a test that ended. One that did not run, with no more to say than why, is left to the summary.

@@ -54,6 +54,7 @@ fn suite_ended(passed: usize, failed: usize, skipped: usize) -> Event {
             passed,
             failed,
             skipped,
+            carried: 0,
         },
     }
 }

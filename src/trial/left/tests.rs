@@ -55,6 +55,8 @@ impl Case {
             image: fake.add_image(image, BTreeMap::new()),
             reference: "floe/m:1".to_owned(),
             expected: vec![id("a"), id("b")],
+            carried: Vec::new(),
+            grounds: BTreeMap::new(),
             skips: BTreeSet::new(),
             part: None,
             selected: None,

@@ -127,6 +127,7 @@ impl<'a> Heard<'a> {
             passed: state.received.passed.saturating_sub(state.sent.passed),
             failed: state.received.failed.saturating_sub(state.sent.failed),
             skipped: state.received.skipped.saturating_sub(state.sent.skipped),
+            ..Summary::default()
         };
         for _ in 0..state.open {
             let summary = std::mem::take(&mut rest);

@@ -80,6 +80,8 @@ impl Case {
             image: id_of_image,
             reference: String::new(),
             expected: tests(&shards.concat()),
+            carried: Vec::new(),
+            grounds: BTreeMap::new(),
             skips: BTreeSet::new(),
             part: None,
             selected: None,

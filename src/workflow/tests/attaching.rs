@@ -1,5 +1,6 @@
 //! Runs that were left to a cluster, and who comes back to them.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::case::{Case, failed, m, numpy, run};
@@ -29,6 +30,8 @@ impl Case {
             image: built.of(&m()).id.clone(),
             reference: built.of(&m()).reference.to_string(),
             expected: choice.expected.clone(),
+            carried: Vec::new(),
+            grounds: BTreeMap::new(),
             skips: BTreeSet::new(),
             part: None,
             selected: Some(choice.digest()),

@@ -10,7 +10,7 @@ use crate::workshop::{Workshop, docker};
 
 /// A mission with two environments that need conflicting versions of one package, on a common image without what makes it
 /// large.
-fn twins() -> Workshop {
+pub fn twins() -> Workshop {
     let repository = Workshop::new();
     for file in ["science.pip", "base-frozen.yml", "base-frozen.lock"] {
         fs::remove_file(repository.path().join("common/common-env").join(file)).unwrap();

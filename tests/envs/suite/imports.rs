@@ -16,6 +16,7 @@ async fn a_broken_import_hides_no_other() {
     assert_eq!(
         run.summary,
         Summary {
+            carried: 0,
             passed: 3,
             failed: 2,
             skipped: 0

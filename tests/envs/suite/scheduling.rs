@@ -45,6 +45,7 @@ async fn every_test_is_announced_and_ends_and_a_summary_comes_last() {
         run.finished(&id.to_string());
     }
     let summary = Summary {
+        carried: 0,
         passed: 1,
         failed: 3,
         skipped: 1,

@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::engine::docker::history::{CREATED, entries};
 use crate::reference::Digest;
-
-/// When such an image says that it was made: the same layers are the same image.
-const CREATED: &str = "1980-01-01T00:00:00Z";
 
 /// What the image takes over of the one that it extends.
 pub(super) struct Beginning {
@@ -57,56 +55,9 @@ impl Beginning {
     }
 }
 
-/// The history of an image in the form of a configuration, the oldest first. The engine does not say which entries have a layer.
-/// Those have that hold something, and where these are not all, nothing more is said than that there are layers.
-fn entries(history: &Value, layers: usize) -> Vec<Value> {
-    let told = history.as_array().into_iter().flatten().rev();
-    let entries = told.map(|entry| {
-        let words = entry["CreatedBy"].as_str().unwrap_or_default();
-        let is_empty = entry["Size"].as_u64() == Some(0) && !makes_a_layer(words);
-        let created = entry["Created"].as_i64().unwrap_or_default();
-        let created = jiff::Timestamp::from_second(created).unwrap_or_default();
-        let mut entry = json!({"created": created.to_string(), "created_by": words, "comment": entry["Comment"]});
-        if is_empty {
-            entry["empty_layer"] = true.into();
-        }
-        entry
-    });
-    let entries = entries.collect::<Vec<_>>();
-    let full = entries.iter().filter(|entry| entry["empty_layer"].is_null()).count();
-    if full == layers {
-        return entries;
-    }
-    vec![json!({"created": CREATED}); layers]
-}
-
-/// Whether an instruction makes a layer, and be it one that holds nothing.
-fn makes_a_layer(words: &str) -> bool {
-    let words = words.trim_start_matches("/bin/sh -c ");
-    let beginnings = ["RUN ", "COPY ", "ADD ", "WORKDIR "];
-    !words.starts_with("#(nop)") && beginnings.iter().any(|beginning| words.starts_with(beginning))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_history_names_as_many_layers_as_there_are() {
-        let history = json!([
-            {"Created": 3, "CreatedBy": "CMD [\"x\"]", "Size": 0, "Comment": ""},
-            {"Created": 2, "CreatedBy": "RUN true", "Size": 0, "Comment": "buildkit"},
-            {"Created": 1, "CreatedBy": "/bin/sh -c #(nop) ADD file in /", "Size": 7, "Comment": ""},
-        ]);
-        let told = entries(&history, 2);
-        let empty = told
-            .iter()
-            .map(|entry| entry["empty_layer"] == true)
-            .collect::<Vec<_>>();
-        assert_eq!(empty, [false, false, true]);
-        assert_eq!(told[0]["created"], "1970-01-01T00:00:01Z");
-        assert_eq!(entries(&history, 3), vec![json!({"created": CREATED}); 3]);
-    }
 
     #[test]
     fn the_configuration_is_that_of_the_parent_with_layers_added() {
