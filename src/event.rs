@@ -30,6 +30,10 @@ pub struct Record {
     /// Its place in its log, counted from 1; 0 where it is in none, or in one of an earlier floe.
     #[serde(default, skip_serializing_if = "is_nowhere")]
     pub number: u64,
+    /// A number that all records of its log have, and those of other logs have not; 0 where it is in none, or in one of an
+    /// earlier floe.
+    #[serde(default, skip_serializing_if = "is_nowhere")]
+    pub log: u64,
     /// The event.
     #[serde(flatten)]
     pub event: Event,
@@ -42,6 +46,7 @@ impl Record {
         Self {
             at: Timestamp::now(),
             number: 0,
+            log: 0,
             event,
         }
     }

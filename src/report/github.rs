@@ -93,6 +93,7 @@ mod tests {
         let record = |event| Record {
             at: Timestamp::UNIX_EPOCH,
             number: 0,
+            log: 0,
             event,
         };
         let end = Event::RunFinished {

@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::event::{Event, FORMAT, Record, Sink};
 use crate::fault::{Explained, Kind};
@@ -57,8 +58,8 @@ impl Explained for LogError {
     }
 }
 
-/// Writes each event as a line of a file, with the time at which it was emitted and its number, so that a line that is lost
-/// later is missed.
+/// Writes each event as a line of a file, with the time at which it was emitted, its number and that of the log, so that a line
+/// that is lost later is missed, and one of another log is not taken for it.
 ///
 /// A failing write (a full disk) stops the log, not the work: what is written stays whole lines, and since the end is
 /// missing, nobody takes the run for one that passed. [`Log::failed`] tells of it.
@@ -72,6 +73,8 @@ pub struct Log {
 #[derive(Debug)]
 struct Written {
     file: File,
+    /// What tells its records from those of other logs.
+    log: u64,
     records: u64,
     last: Timestamp,
 }
@@ -80,6 +83,8 @@ impl Written {
     fn new(file: File) -> Self {
         Self {
             file,
+            // JSON's numbers are exact up to 53 bits.
+            log: u64::from(Uuid::new_v4().as_fields().0) + 1,
             records: 0,
             last: Timestamp::MIN,
         }
@@ -120,6 +125,7 @@ impl Log {
         let record = Record {
             at: at(written.last),
             number: written.records + 1,
+            log: written.log,
             event,
         };
         match append(&mut written.file, &record) {
@@ -242,6 +248,7 @@ mod tests {
         assert_eq!(records.iter().map(|r| r.event.clone()).collect::<Vec<_>>(), events);
         assert!(records[0].at <= records[1].at);
         assert_eq!(records.iter().map(|r| r.number).collect::<Vec<_>>(), [1, 2]);
+        assert!(records[0].log > 0 && records[0].log == records[1].log);
     }
 
     #[test]

@@ -162,6 +162,7 @@ mod tests {
         Record {
             at: Timestamp::from_second(second).unwrap(),
             number: 0,
+            log: 0,
             event,
         }
     }

@@ -190,6 +190,7 @@ fn every_event_and_field_is_in_the_document() {
         let record = Record {
             at: jiff::Timestamp::UNIX_EPOCH,
             number: 0,
+            log: 0,
             event,
         };
         let value = serde_json::to_value(&record).unwrap();

@@ -8,6 +8,7 @@ fn record(text: &str) -> Record {
     Record {
         at: jiff::Timestamp::UNIX_EPOCH,
         number: 0,
+        log: 0,
         event: Event::Warning { text: text.to_owned() },
     }
 }

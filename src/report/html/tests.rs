@@ -98,6 +98,7 @@ fn run(text: &str) -> Vec<Record> {
         .map(|(event, second)| Record {
             at: Timestamp::from_second(second).unwrap(),
             number: 0,
+            log: 0,
             event,
         })
         .collect()
@@ -251,6 +252,7 @@ fn much_output_makes_no_page_that_cannot_be_opened() {
         events.push(Record {
             at: Timestamp::UNIX_EPOCH,
             number: 0,
+            log: 0,
             event: Event::TestFinished(TestFinished {
                 output: "word <&>\n".repeat(16 << 10),
                 ..TestFinished::new(TestId::import("e", &format!("m{number}")), verdict)

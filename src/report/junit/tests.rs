@@ -21,6 +21,7 @@ fn records(events: Vec<Event>) -> Vec<Record> {
     let record = |event| Record {
         at: Timestamp::UNIX_EPOCH,
         number: 0,
+        log: 0,
         event,
     };
     events.into_iter().map(record).collect()

@@ -19,6 +19,7 @@ fn account(events: Vec<Event>) -> Account {
     let record = |event| Record {
         at: Timestamp::UNIX_EPOCH,
         number: 0,
+        log: 0,
         event,
     };
     Account::of(&events.map(record).collect::<Vec<_>>())

@@ -1,6 +1,6 @@
-//! Whether logs are whole: the records of each are numbered, so that one that is lost, doubled or out of its place is missed,
-//! even where what the others say would do without it. Where one log stops early and the end of another follows, the numbers
-//! may fit; the tests of the part that it begins with do not.
+//! Whether logs are whole: the records of each are numbered and say of which log they are, so that one that is lost, doubled or
+//! out of its place is missed, even where what the others say would do without it. Records of an earlier floe do not say of which
+//! log they are: where the end of another one follows, the numbers may fit, and the tests do not.
 
 use std::collections::HashSet;
 
@@ -12,21 +12,24 @@ use crate::reference::TestId;
 /// end is missed elsewhere.
 pub(super) fn problems(records: &[Record]) -> Vec<String> {
     let mut problems = Vec::new();
-    let (mut run, mut last, mut ended, mut whole) = (None, 0, false, true);
+    let (mut run, mut own, mut last, mut ended, mut whole) = (None, 0, 0, false, true);
     for record in records {
         let begun = match &record.event {
             Event::RunStarted(begun) => Some(begun.run.as_str()),
             _ => None,
         };
         if record.number == 1 || (record.number == 0 && begun.is_some()) {
-            (run, ended, whole) = (None, false, true);
-        } else if whole && (ended || record.number != last + u64::from(record.number > 0 || last > 0)) {
+            (run, own, ended, whole) = (None, record.log, false, true);
+        } else if whole
+            && (ended || record.log != own || record.number != last + u64::from(record.number > 0 || last > 0))
+        {
             whole = false;
             let log = run
                 .or(begun)
                 .map_or("a log".to_owned(), |run| format!("the log of {run}"));
             problems.push(match (last, record.number) {
                 _ if ended => format!("{log} goes on after the end of its run"),
+                _ if record.log != own && last > 0 => format!("{log} has a record of another log after record {last}"),
                 (0, number) => format!("{log} begins with record {number}"),
                 (last, 0) => format!("{log} has a record without a number after record {last}"),
                 (last, number) => format!("{log} has record {number} after record {last}"),

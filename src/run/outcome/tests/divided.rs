@@ -38,6 +38,7 @@ fn merged(logs: &[Vec<Event>]) -> Outcome {
     let event = |event: Event| Record {
         at: jiff::Timestamp::UNIX_EPOCH,
         number: 0,
+        log: 0,
         event,
     };
     Outcome::merged(&logs.concat().into_iter().map(event).collect::<Vec<_>>())
@@ -105,6 +106,14 @@ fn a_log_that_stops_early_before_the_end_of_another_does_not_read_as_green() {
     logs.push(end);
     let outcome = whole(&logs);
     assert!(!outcome.passed);
+    let first = "the log of r3 has a record of another log after record 1";
+    assert_eq!(outcome.problems[0], first);
+    // Records of an earlier floe do not say of which log they are.
+    for record in logs.iter_mut().flatten() {
+        record.log = 0;
+    }
+    let outcome = whole(&logs);
+    assert!(!outcome.passed);
     assert_eq!(
         outcome.problems,
         ["the log of r3 has a result of another log: roman::imports::a"]
@@ -170,9 +179,9 @@ fn nothing_but_empty_parts_is_not_green() {
     assert_eq!(outcome.problems, ["no test ran"]);
 }
 
-/// The logs of all parts, as they are written: in each record its number. In `broken`, one test fails.
+/// The logs of all parts, as they are written: in each record its number and that of its log. In `broken`, one test fails.
 fn written(broken: bool) -> Vec<Vec<Record>> {
-    let numbered = |mut events: Vec<Event>| {
+    let numbered = |log: u64, mut events: Vec<Event>| {
         if broken && let Some(place) = events.iter().position(|event| *event == passed("c")) {
             events[place] = failed("c");
             events[place + 1] = suite_ended(0, 1, 0);
@@ -182,11 +191,12 @@ fn written(broken: bool) -> Vec<Vec<Record>> {
         let records = (1..).zip(events).map(|(number, event)| Record {
             at: jiff::Timestamp::UNIX_EPOCH,
             number,
+            log,
             event,
         });
         records.collect::<Vec<_>>()
     };
-    (1..=3).map(|index| numbered(log(part(index)))).collect()
+    (1..=3).map(|index| numbered(index.into(), log(part(index)))).collect()
 }
 
 /// What can become of logs between a job that writes them and the one that reads them.
