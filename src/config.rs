@@ -243,10 +243,7 @@ pub fn resolve(
     Ok(Settings {
         mission: values.parsed("MISSION", named)?,
         use_frozen: values.switch("USE_FROZEN")?,
-        build: BuildSettings {
-            jobs: values.parsed("BUILD_JOBS", number)?,
-            assemble: values.switch("ASSEMBLE_LAYERS")?,
-        },
+        build: BuildSettings::of(&values)?,
         base_image: match values.text("BASE_IMAGE").as_deref() {
             None | Some("debian") => BaseImage::Debian,
             Some(text) => BaseImage::Reference(

@@ -20,6 +20,7 @@ mod make;
 mod modules;
 mod pip;
 mod recorded;
+mod sizes;
 mod solve;
 mod stage;
 mod tree;

@@ -50,6 +50,9 @@ pub struct Summary {
     pub conda: usize,
     /// How many packages are pip's.
     pub pip: usize,
+    /// How many bytes its files take.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub size: Option<u64>,
 }
 
 impl Imprint {
@@ -68,6 +71,7 @@ impl Imprint {
                 python: environment.python().map(str::to_owned),
                 conda: of(Manager::Conda).count(),
                 pip: of(Manager::Pip).count(),
+                size: environment.size,
             }
         };
         Self {

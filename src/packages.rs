@@ -12,6 +12,7 @@ mod listing;
 mod near;
 mod page;
 mod requirement;
+mod sizes;
 mod why;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use links::Links;
 pub use listing::Listing;
 pub use near::near;
 pub use page::{About, Before, page};
+pub use sizes::Sizes;
 pub use why::Why;
 
 /// An environment, and what is known of its packages.
@@ -50,6 +52,9 @@ pub struct Environment {
     /// The lines of spec files that ask for packages, or limit them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub asked: Vec<Asked>,
+    /// How many bytes its files take, where an image says it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub size: Option<u64>,
 }
 
 /// What installed a package.
@@ -103,6 +108,9 @@ pub struct Package {
     /// What it bears beside it, if that is there: conda's `constrains`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub limits: Vec<String>,
+    /// How many bytes its files take, where an image says it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub size: Option<u64>,
 }
 
 impl Package {
@@ -129,6 +137,7 @@ impl Package {
             homepage: None,
             needs: about.map(|about| about.depends.clone()).unwrap_or_default(),
             limits: about.map(|about| about.constrains.clone()).unwrap_or_default(),
+            size: None,
         }
     }
 
@@ -149,6 +158,7 @@ impl Package {
             homepage: None,
             needs: package.requires.clone(),
             limits: Vec::new(),
+            size: None,
         }
     }
 
@@ -165,6 +175,7 @@ impl Package {
             homepage: None,
             needs: Vec::new(),
             limits: Vec::new(),
+            size: None,
         }
     }
 

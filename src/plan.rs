@@ -197,7 +197,7 @@ impl ImagePlan {
     }
 
     /// The digest of everything that decides the image's content, as far as the parent does not, less the files of environments
-    /// other than this.
+    /// other than this and the base environment.
     #[must_use]
     pub fn surroundings(&self, environment: &EnvironmentName) -> Digest {
         let mut inputs = Inputs::default();
@@ -208,8 +208,9 @@ impl ImagePlan {
         let counts = |path: &Path| {
             let mut below = path.strip_prefix(repository::ENVIRONMENTS).ok()?.components();
             let (first, rest) = (below.next()?, below.next());
-            // What lies beside the environments is of all of them.
-            Some(rest.is_none() || first.as_os_str() == environment.as_str())
+            let holder = first.as_os_str();
+            // What lies beside the environments is of all of them, and so is what is added to the base environment in place.
+            Some(rest.is_none() || holder == environment.as_str() || holder == EnvironmentName::base().as_str())
         };
         let counts = |path: &Path| counts(path).unwrap_or(true);
         for (path, digest) in self.files.iter().filter(|(path, _)| counts(path)) {

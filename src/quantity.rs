@@ -36,6 +36,19 @@ pub fn parsed_or_none<T: FromStr<Err = QuantityError>>(text: &str) -> Result<Opt
     parsed(text).map(Some).map_err(|rule| format!("{rule}; or 0 for none"))
 }
 
+/// A size in decimal units: `52.4 MB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    for (size, unit) in UNITS {
+        if bytes >= size {
+            let tenths = bytes / (size / 10);
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
 /// How long something may take; more than nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limit(pub Duration);
@@ -218,6 +231,13 @@ impl<T, F: FnOnce(&str) -> Result<T, QuantityError>> Visitor<'_> for TextOrNumbe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(52_449_999), "52.4 MB");
+        assert_eq!(bytes(u64::MAX), "18446744073.7 GB");
+    }
 
     #[test]
     fn a_time_is_seconds_or_a_number_with_a_unit() {

@@ -145,6 +145,12 @@ impl State {
         self.root.join("packages").join(format!("{mission}.html"))
     }
 
+    /// How large the image of a mission was that was built last.
+    #[must_use]
+    pub fn sizes(&self, mission: &MissionName) -> PathBuf {
+        self.root.join("sizes").join(format!("{mission}.json"))
+    }
+
     /// The directory that holds the `common/` of a repository that has none of its own.
     #[must_use]
     pub fn carried(&self) -> PathBuf {

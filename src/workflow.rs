@@ -42,6 +42,7 @@ mod stages;
 mod status;
 mod test;
 mod watch;
+mod weigh;
 mod workplace;
 
 pub use crate::builder::Several;
@@ -81,6 +82,7 @@ pub use stages::{StageOutlook, stages};
 pub use status::{Behind, StageStatus, Status, status};
 pub use test::{decisive, test};
 pub use watch::watch;
+pub use weigh::{Budget, OverBudget};
 pub use workplace::{Connect, Workplace};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How long it takes until an image holds a frozen environment, and what a change of one package costs, beside the same
-//! environment installed by a stage of the build, and by a Dockerfile that people would write.
+//! environment installed by a stage of the build, and by a Dockerfile that people would write; and what the tests cost after a
+//! change in one environment of ten.
 //!
 //! `scripts/bench layers [--rounds N] [--markdown FILE]`. What each side has kept of packages is warm, and the median of the rounds
 //! counts. What misses its bar makes the run fail.
@@ -9,6 +10,7 @@
 mod measure;
 
 mod mission;
+mod ten;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -19,6 +21,7 @@ use clap::Parser;
 
 use measure::{Bar, Figure, Row, machine, medians, table};
 use mission::{Form, Mission};
+use ten::Ten;
 
 /// Times builds of a frozen environment.
 #[derive(Debug, Parser)]
@@ -50,7 +53,18 @@ fn main() -> io::Result<ExitCode> {
             &mut || [mission.build_again()],
         ],
     );
+    let (memory, sent) = (mission.memory(), mission.sent_changed());
     let what = mission.describe();
+    drop(mission);
+    let ten = Ten::new();
+    let mut round = 0;
+    let [[all], [carried]] = medians(
+        rounds,
+        [&mut || [ten.test_all()], &mut || {
+            round += 1;
+            [ten.test_changed(round)]
+        }],
+    );
     let within = |seconds| Some(Bar::Within(Figure::Time(std::time::Duration::from_secs(seconds))));
     let rows = [
         Row::new(
@@ -77,6 +91,25 @@ fn main() -> io::Result<ExitCode> {
             theirs: None,
             bar: None,
         },
+        Row {
+            what: "  bytes of its push after one package changed".to_owned(),
+            ours: Figure::Memory(sent),
+            theirs: None,
+            // A wheel of 6 kB, and what says what the image is.
+            bar: Some(Bar::Within(Figure::Memory(2 << 20))),
+        },
+        Row {
+            what: "  floe's memory".to_owned(),
+            ours: Figure::Memory(memory),
+            theirs: None,
+            bar: Some(Bar::Within(Figure::Memory(250 << 20))),
+        },
+        Row::new(
+            "the tests after one of ten environments changed",
+            carried,
+            ("all of them", all),
+            Some(Bar::Times(0.2)),
+        ),
     ];
     writeln!(io::stdout(), "{}", table::plain(&rows))?;
     if let (Some(file), Some(page)) = (arguments.markdown, page) {

@@ -1,13 +1,15 @@
 //! A mission of one environment, whose frozen spec is there in two forms that differ in one package.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use world::{Repository, run};
+use world::{LocalRegistry, Repository, run};
 
 use crate::measure::time;
+use crate::measure::usage::watched;
 
 /// Every name of this benchmark's own begins with this.
 const OWN: &str = "bench-layers";
@@ -70,6 +72,8 @@ impl Mission {
             repository: Repository::with_engine(),
             frozen: [const { [const { Vec::new() }; 2] }; 2],
         };
+        let tests = format!("missions/{OWN}/environments/{OWN}/tests/imports");
+        mission.repository.write(&tests, "iniconfig\n");
         mission.frozen = CHANGING.map(|changing| mission.freeze(changing));
         mission
     }
@@ -118,6 +122,41 @@ impl Mission {
         );
         self.repository.write("missions/by-hand/Dockerfile", &text);
         time(&mut self.repository.command(&["build", "by-hand"]))
+    }
+
+    /// How much memory a build takes of an image that the engine has nothing of, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.put(0);
+        forget();
+        let mut build = self.repository.command(&["build", OWN]);
+        watched(build.env("USE_FROZEN", "1")).memory
+    }
+
+    /// How many bytes of layers a push sends after one package has changed.
+    pub fn sent_changed(&self) -> u64 {
+        let registry = LocalRegistry::start();
+        let layers = [0, 1].map(|which| {
+            self.put(which);
+            let address = registry.address("hub");
+            let mut all = self.repository.command(&["all", OWN, "--registry", &address]);
+            let variables = [("USE_FROZEN", "1"), ("LAYER_COMPRESSION", "gzip"), ("TEST_SERVER", "0")];
+            let pushed = run(all.envs(variables));
+            let digest = pushed
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .rsplit('@')
+                .next()
+                .unwrap_or_default();
+            let manifest = registry.manifest(&format!("hub/{OWN}"), digest.trim());
+            let layers = manifest["layers"].as_array().unwrap().iter();
+            layers.map(ToString::to_string).collect::<BTreeSet<_>>()
+        });
+        let sizes = layers[1].difference(&layers[0]).map(|layer| {
+            let layer = serde_json::from_str::<serde_json::Value>(layer).unwrap();
+            layer["size"].as_u64().unwrap()
+        });
+        sizes.sum()
     }
 
     fn build(&self, form: Form) -> Duration {

@@ -2,6 +2,7 @@
 
 pub mod machine;
 pub mod table;
+pub mod usage;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};

@@ -11,7 +11,6 @@ mod image;
 mod imports;
 mod notebooks;
 mod overhead;
-mod usage;
 mod workplace;
 
 use std::io::{self, Write as _};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use super::measure::usage::watched;
 use super::measure::{Bar, Figure, Row};
-use super::usage::watched;
 use super::workplace::{Notebooks, Workplace};
 
 const TESTS: u32 = 1000;

@@ -13,8 +13,9 @@ use clap::{Args, ValueEnum};
 
 use super::output::Manner;
 use super::session::Flag;
+use crate::quantity::Size;
 use crate::reference::MissionName;
-use crate::workflow::{BuildOptions, WorkflowError, Workplace};
+use crate::workflow::{Budget, BuildOptions, WorkflowError, Workplace};
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -140,6 +141,12 @@ pub struct BuildArgs {
     /// Refuse frozen specs whose floating specs have changed since
     #[arg(long)]
     strict: bool,
+    /// Refuse an image that is larger, e.g. 8G, and name its largest packages [default: `SIZE_BUDGET`]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    size_budget: Option<Size>,
+    /// Refuse an image that has grown by more since it was built here before, e.g. 200M [default: `GROWTH_BUDGET`]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    growth_budget: Option<Size>,
 }
 
 impl BuildArgs {
@@ -150,6 +157,10 @@ impl BuildArgs {
             no_cache: self.no_cache,
             refresh: self.refresh,
             strict: self.strict,
+            budget: Some(Budget {
+                size: self.size_budget,
+                growth: self.growth_budget,
+            }),
             ..BuildOptions::default()
         }
     }

@@ -44,6 +44,16 @@ pub const SETTINGS: &[Setting] = &[
                 is new is installed. 0: all of it is installed in a stage of the build, as `floe compose` prints that.",
     },
     Setting {
+        name: "SIZE_BUDGET",
+        default: "",
+        about: "How large the image of a mission may be, e.g. 8G: a larger one is refused once it is built, with its largest packages.",
+    },
+    Setting {
+        name: "GROWTH_BUDGET",
+        default: "",
+        about: "How much larger the image of a mission may become than the one that was built here before, e.g. 200M, likewise.",
+    },
+    Setting {
         name: "REGISTRY",
         default: "",
         about: "Where image-push sends images, e.g. registry.example.org/hub. Empty: images stay on this machine.",

@@ -6,12 +6,24 @@ use std::path::Path;
 
 use super::error::io_error;
 use super::export::env_contents;
+use super::sizes::Sizes;
 use super::stage::STAGED_TIME;
 use super::{EnvsError, Layout, tree};
 use crate::image;
 use crate::imprint::{Build, IMAGE, Imprint, PACKAGES};
-use crate::packages::Environment;
+use crate::packages::{Environment, Package};
 use crate::reference::EnvironmentName;
+
+/// What an environment holds, and how many bytes that takes.
+fn contents(layout: &Layout, name: &EnvironmentName) -> Result<(Vec<Package>, Sizes), EnvsError> {
+    let mut packages = env_contents(layout, name)?;
+    let others = image::environments_below(&layout.conda_dir);
+    let sizes = Sizes::of(&layout.prefix(name), &others)?;
+    for package in &mut packages {
+        package.size = sizes.package(package);
+    }
+    Ok((packages, sizes))
+}
 
 /// Writes what the image is and holds to its place below `out`, with times that do not vary. An environment that cannot be read is
 /// there with the reason.
@@ -21,9 +33,9 @@ pub fn env_imprint(layout: &Layout, build: Option<Build>, out: &Path) -> Result<
     names.sort();
     let mission = build.as_ref().map(|build| build.mission.clone());
     let environments = names.into_iter().map(|name| {
-        let (packages, unknown) = match env_contents(layout, &name) {
-            Ok(packages) => (packages, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+        let (packages, unknown, size) = match contents(layout, &name) {
+            Ok((packages, sizes)) => (packages, None, Some(sizes.all)),
+            Err(error) => (Vec::new(), Some(error.to_string()), None),
         };
         Environment {
             mission: mission.clone(),
@@ -32,6 +44,7 @@ pub fn env_imprint(layout: &Layout, build: Option<Build>, out: &Path) -> Result<
             unknown,
             packages,
             asked: Vec::new(),
+            size,
         }
     });
     let environments = environments.collect::<Vec<_>>();

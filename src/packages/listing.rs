@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Asked, Environment, Links, Package};
+use crate::quantity::bytes;
 use crate::spec::frozen::normalized;
 
 /// The packages of environments, one by one.
@@ -90,6 +91,11 @@ impl<'a> Listing<'a> {
         }
     }
 
+    /// Puts the largest first.
+    pub fn sort_by_size(&mut self) {
+        self.packages.sort_by_key(|row| std::cmp::Reverse(row.package.size));
+    }
+
     /// A line for each, in columns.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -99,6 +105,7 @@ impl<'a> Listing<'a> {
                 row.package.name.clone(),
                 row.package.shown_version().to_owned(),
                 format!("{}{twice}", row.package.manager.word()),
+                row.package.size.map(bytes).unwrap_or_default(),
                 row.environment.clone(),
                 row.why(),
             ]
@@ -141,7 +148,7 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
+        for (cell, width) in row.iter().zip(&widths).filter(|(_, width)| **width > 0) {
             let _ = write!(line, "{cell:width$}  ");
         }
         let _ = writeln!(text, "{}", line.trim_end());

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
 use super::{Environment, Links, Listing, Manager, Package};
+use crate::quantity::bytes;
 use crate::spec::changes::{Changes, Kind};
 use crate::spec::frozen::{CondaPackage, Frozen, PipPackage};
 
@@ -59,6 +60,8 @@ struct Section {
     licensed: bool,
     /// Whether it is known what wants any package.
     explained: bool,
+    /// Whether it is known how large any package is.
+    sized: bool,
     packages: Vec<Row>,
 }
 
@@ -75,6 +78,7 @@ struct Row {
     manager: &'static str,
     version: String,
     license: String,
+    size: String,
     homepage: Option<String>,
     why: String,
 }
@@ -150,6 +154,7 @@ fn section(environment: &Environment, before: Option<&Before>, number: usize) ->
         manager: package.manager.word(),
         version: visible(package.shown_version()),
         license: visible(package.license.as_deref().unwrap_or_default()),
+        size: package.size.map(bytes).unwrap_or_default(),
         homepage: package.homepage.clone().filter(|address| is_of_the_web(address)),
         why: visible(&Listing::row(&links, index, false).why()),
     });
@@ -159,13 +164,19 @@ fn section(environment: &Environment, before: Option<&Before>, number: usize) ->
         anchor: format!("e{number}"),
         name: visible(environment.name.as_str()),
         shared: environment.mission.is_none(),
-        about: python.into_iter().chain(counts).collect::<Vec<_>>().join(", "),
+        about: python
+            .into_iter()
+            .chain(counts)
+            .chain(environment.size.map(bytes))
+            .collect::<Vec<_>>()
+            .join(", "),
         unknown: environment.unknown.as_deref().map(visible),
         twice: (!twice.is_empty()).then(|| visible(&twice.join(", "))),
         since: before.is_some(),
         summary: summary.unwrap_or_default(),
         changes: changes.iter().flat_map(|changes| &changes.0).map(changed).collect(),
         licensed: rows.iter().any(|row| !row.license.is_empty()),
+        sized: rows.iter().any(|row| !row.size.is_empty()),
         explained: rows.iter().any(|row| !row.why.is_empty()),
         packages: rows,
     }

@@ -55,6 +55,7 @@ fn example() -> Environment {
             pip("pyyaml", "6.1", &[]),
             pip("roman-datamodels", "0.20", &["asdf[lz4]>=3,<5"]),
         ],
+        size: None,
         asked: vec![
             line(Manager::Conda, "pandas>=2", 3),
             line(Manager::Pip, "Roman_Datamodels", 1),
@@ -118,6 +119,27 @@ fn what_conda_and_pip_both_claim_is_told_for_both() {
       limited by
         asdf 4.0  >=5
     ");
+}
+
+#[test]
+fn sizes_are_listed_where_they_are_known_and_the_largest_first_if_wanted() {
+    let mut environment = example();
+    let environments = [environment.clone()];
+    assert!(!Listing::of(&environments, &[]).to_text().contains(" B"));
+    for (package, size) in environment.packages.iter_mut().zip([7, 2_000_000, 900]) {
+        package.size = Some(size);
+    }
+    let environments = [environment];
+    let mut listing = Listing::of(&environments, &[]);
+    listing.sort_by_size();
+    let text = listing.to_text();
+    let first = text.lines().take(3).collect::<Vec<_>>();
+    for (line, (name, size)) in first
+        .iter()
+        .zip([("numpy", "2.0 MB"), ("pandas", "900 B"), ("libblas", "7 B")])
+    {
+        assert!(line.starts_with(name) && line.contains(&format!(" {size} ")), "{text}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Times and sizes as people read them.
+//! Times, numbers and long texts as people read them.
 
 /// A duration: `0.081 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`.
 #[must_use]
@@ -23,19 +23,6 @@ pub fn duration(seconds: f64) -> String {
     } else {
         format!("{} h {:02} min", whole / 3600, whole / 60 % 60)
     }
-}
-
-/// A size in decimal units: `52.4 MB`.
-#[must_use]
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-    for (size, unit) in UNITS {
-        if bytes >= size {
-            let tenths = bytes / (size / 10);
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
 }
 
 /// A number with its noun: `1 test`, `2 tests`.
@@ -75,13 +62,6 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), text);
         }
-    }
-
-    #[test]
-    fn sizes_have_one_decimal() {
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(52_449_999), "52.4 MB");
-        assert_eq!(bytes(u64::MAX), "18446744073.7 GB");
     }
 
     #[test]

@@ -4,10 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::amounts::{bytes, count, duration, shortened};
+use super::amounts::{count, duration, shortened};
 use super::location;
 use super::untrusted::Untrusted;
 use crate::event::{Cause, TestFinished};
+use crate::quantity::bytes;
 use crate::run::account::Account;
 
 /// More failures than these are counted, not listed.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use super::weigh::{Budget, weigh};
 use super::workplace::image_of;
 use super::{Interrupts, WorkflowError, Workplace, freeze, solve};
 use crate::builder::{self, BuildError, Built, Several};
@@ -22,6 +23,8 @@ pub struct BuildOptions {
     pub strict: bool,
     /// How several missions are built: as many at a time as the settings say, if it does not.
     pub several: Several,
+    /// How large the images of missions may be; `None` where nobody is to be told how large they are.
+    pub budget: Option<Budget>,
 }
 
 /// The images of a plan, as they were built.
@@ -122,7 +125,11 @@ pub async fn images(
     how.doubt = doubt;
     let built = solve::carried_out(workplace, &plan, &how, interrupts).await;
     if unsolved.is_empty() {
-        return Ok(BuiltPlan { plan, built: built? });
+        let images = BuiltPlan { plan, built: built? };
+        if let Some(budget) = options.budget {
+            weigh(workplace, &images, budget).await?;
+        }
+        return Ok(images);
     }
     match built {
         Err(WorkflowError::Build(BuildError::Several { failed, .. })) => unsolved.extend(failed),

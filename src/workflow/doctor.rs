@@ -15,6 +15,7 @@ use crate::config::BaseImage;
 use crate::engine::Builder;
 use crate::fault::{Explained, Kind};
 use crate::git::{self, Touched};
+use crate::quantity;
 use crate::reference::MissionName;
 use crate::report::amounts;
 
@@ -200,7 +201,7 @@ async fn engine(workplace: &Workplace) -> Vec<Finding> {
 fn disk(subject: &str, directory: &Path) -> Option<Finding> {
     let known = statvfs(directory).ok()?;
     let left = known.f_bavail.saturating_mul(known.f_frsize);
-    let text = format!("{} left at {}", amounts::bytes(left), directory.display());
+    let text = format!("{} left at {}", quantity::bytes(left), directory.display());
     let hint = Some("`floe prune` shows what floe keeps, and frees it");
     Some(if left < TOO_LITTLE {
         Finding {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{AttachError, ConsoleError, Interrupt, Nothing, PackagesError, SpecifyError, StageError};
+use super::{AttachError, ConsoleError, Interrupt, Nothing, OverBudget, PackagesError, SpecifyError, StageError};
 use crate::attest::ProofError;
 use crate::builder::BuildError;
 use crate::deploy::{DeployError, Refusal};
@@ -123,6 +123,9 @@ pub enum WorkflowError {
         /// The frozen spec, relative to the repository.
         path: PathBuf,
     },
+    /// An image is larger than it may be.
+    #[error(transparent)]
+    OverBudget(OverBudget),
     /// Images are to be pushed, and the settings name no registry.
     #[error("REGISTRY is not set, so there is nowhere to push to")]
     NoRegistry,
@@ -225,7 +228,7 @@ impl Explained for WorkflowError {
             | Self::NoUv
             | Self::Since { .. }
             | Self::Mirror(_) => Kind::Invalid,
-            Self::NotInstalled { .. } => Kind::Refused,
+            Self::NotInstalled { .. } | Self::OverBudget(_) => Kind::Refused,
             Self::LogIncomplete { .. } => Kind::Internal,
             _ => self.cause().map_or(Kind::Internal, Explained::kind),
         }
@@ -242,6 +245,10 @@ impl Explained for WorkflowError {
             Self::Stale { path } => format!(
                 "`floe build{} --use-frozen 0` builds from the floating specs and writes it again",
                 mission(path)
+            ),
+            Self::OverBudget(over) => format!(
+                "`floe packages --image {} --by-size` lists all; SIZE_BUDGET and GROWTH_BUDGET allow more",
+                over.id().short()
             ),
             Self::NoRegistry | Self::NothingToPull => {
                 "set REGISTRY in setup-env, or give --registry HOST/PATH".to_owned()

@@ -260,6 +260,7 @@ fn read(
         unknown: None,
         packages: Vec::new(),
         asked,
+        size: None,
     };
     match frozen.map(Frozen::load) {
         Some(Ok(frozen)) => environment.packages = packages::of_frozen(&frozen),

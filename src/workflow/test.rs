@@ -273,7 +273,12 @@ pub(super) fn testify(
     if !complete || observed.account.is_err() {
         return Ok(());
     }
-    if let Some(seconds) = observed.outcome.seconds {
+    // How long all tests take, a run of some does not tell.
+    if let Some(seconds) = observed
+        .outcome
+        .seconds
+        .filter(|_| observed.outcome.summary.carried == 0)
+    {
         workplace
             .state
             .record_duration(&Task::Tests(&choice.mission), seconds)?;

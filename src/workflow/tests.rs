@@ -14,3 +14,4 @@ mod pruning;
 mod refusal;
 mod selection;
 mod solving;
+mod weighing;

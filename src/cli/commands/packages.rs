@@ -22,6 +22,9 @@ pub struct PackagesArgs {
     packages: Vec<String>,
     #[command(flatten)]
     held: Held,
+    /// Put the largest first; how large packages are, an image says
+    #[arg(long, conflicts_with = "html")]
+    by_size: bool,
     /// How to print it
     #[arg(long, default_value = "text")]
     format: Format,
@@ -47,7 +50,10 @@ pub async fn execute(global: &Global, args: &PackagesArgs) -> Result<(), Failure
     if let Some(name) = nowhere {
         return Err(args.held.nowhere(&environments, name));
     }
-    let listing = Listing::of(&environments, &args.packages);
+    let mut listing = Listing::of(&environments, &args.packages);
+    if args.by_size {
+        listing.sort_by_size();
+    }
     let mut reasons = BTreeMap::<&str, Vec<&str>>::new();
     for unknown in &listing.unknown {
         reasons.entry(unknown.reason).or_default().push(&unknown.environment);

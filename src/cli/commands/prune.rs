@@ -16,7 +16,8 @@ use crate::cli::output;
 use crate::cli::questions::{self, Answer};
 use crate::cli::session::Session;
 use crate::quantity::Limit;
-use crate::report::amounts::{bytes, count};
+use crate::quantity::bytes;
+use crate::report::amounts::count;
 use crate::report::untrusted::Untrusted;
 use crate::workflow::{self, Held, HeldKind, Keep};
 

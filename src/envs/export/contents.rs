@@ -47,6 +47,7 @@ pub fn env_contents(layout: &Layout, name: &EnvironmentName) -> Result<Vec<Packa
             homepage: found.homepage.clone(),
             needs: requires(found, &present),
             limits: Vec::new(),
+            size: None,
         });
     }
     conda.sort_by(|a, b| a.name.cmp(&b.name));

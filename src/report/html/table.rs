@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::name::{Ending, Name, visible};
 use crate::event::{CauseKind, TestFinished, Verdict};
+use crate::quantity::bytes;
 use crate::reference::{TestId, TestKind};
-use crate::report::amounts::{bytes, duration, shortened};
+use crate::report::amounts::{duration, shortened};
 use crate::report::executed::Executed;
 use crate::run::account::Account;
 

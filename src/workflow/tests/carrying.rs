@@ -123,11 +123,13 @@ async fn whatever_tests_rest_on_makes_them_run() {
         let path = case.path("missions/m/environments/test");
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     };
-    let changes: [Change<'_>; 6] = [
+    let base = |case: &Case| case.write("missions/m/environments/base/base.pip", "six\n");
+    let changes: [Change<'_>; 7] = [
         ("a file of its tests", &own("1"), LAYERS),
         ("the common image", &nothing, common),
         ("its own layer", &nothing, layer),
         ("a history that does not tell its layers", &nothing, untold),
+        ("what is added to the base environment", &base, LAYERS),
         ("a file beside the environments", &more, LAYERS),
         ("the mission's script, which may do anything", &script, LAYERS),
     ];

@@ -32,6 +32,9 @@ fn an_image_says_what_it_is_in_its_last_layer_which_alone_knows_the_commit() {
         .iter()
         .map(|environment| &environment["name"]);
     assert_eq!(names.collect::<Vec<_>>(), ["base", "small"]);
+    let sizes = told["environments"].as_array().unwrap().iter();
+    let sizes = sizes.map(|environment| environment["size"].as_u64().unwrap());
+    assert!(sizes.clone().min().unwrap() > 10_000_000, "{told}");
     let first = id(&repository);
     let listed = json(
         &repository,
@@ -39,6 +42,8 @@ fn an_image_says_what_it_is_in_its_last_layer_which_alone_knows_the_commit() {
     );
     assert_eq!(listed["packages"][0]["environment"], "tiny/small");
     assert_eq!(listed["packages"][0]["license"], "MIT");
+    let size = listed["packages"][0]["size"].as_u64().unwrap();
+    assert!((5_000..500_000).contains(&size), "{size}");
     let page = repository.path().join("page.html");
     let page = page.to_str().unwrap();
     repository

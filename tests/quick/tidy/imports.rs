@@ -16,7 +16,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("values", &["fault"]),
     ("chart", &["values"]),
     ("spec", &["address", "fault", "image", "reference", "repository"]),
-    ("packages", &["address", "reference", "repository", "spec"]),
+    ("packages", &["address", "quantity", "reference", "repository", "spec"]),
     ("compose", &["fault", "image", "reference"]),
     (
         "config",
@@ -203,7 +203,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("run", &["event", "fault", "reference", "state", "suite"]),
-    ("report", &["event", "fault", "reference", "run"]),
+    ("report", &["event", "fault", "quantity", "reference", "run"]),
     (
         "workflow",
         &[

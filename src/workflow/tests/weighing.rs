@@ -1,0 +1,101 @@
+//! How large images may be.
+
+use super::case::{Case, m};
+use crate::engine::fake::Run;
+use crate::event::Event;
+use crate::fault::{Explained as _, Kind};
+use crate::quantity::Size;
+use crate::workflow::{self, Budget, BuildOptions, WorkflowError};
+
+/// The next image that is asked says that it holds a package of so many bytes.
+fn next_holds(case: &Case, package: u64) {
+    let files = [
+        ("/opt/floe/image.json", r#"{"environments": []}"#.to_owned()),
+        (
+            "/opt/floe/packages.json",
+            format!(
+                r#"[{{"name": "e", "packages": [{{"name": "numpy", "manager": "pip", "version": "1", "size": {package}}}]}}]"#
+            ),
+        ),
+    ];
+    case.engine.script_run(Run {
+        files: files.map(|(path, text)| (path.to_owned(), text.into_bytes())).into(),
+        ..Run::default()
+    });
+}
+
+/// Builds the image of `m`.
+async fn built(case: &Case, budget: Budget) -> Result<(), WorkflowError> {
+    let options = BuildOptions {
+        budget: Some(budget),
+        ..BuildOptions::default()
+    };
+    let images = workflow::images(&case.workplace, &[m()], options, &case.interrupts).await;
+    images.map(|_| ())
+}
+
+fn told(case: &Case) -> Vec<String> {
+    let notes = case.shown.events().into_iter().filter_map(|event| match event {
+        Event::Note { text } => text.strip_prefix("mission m: ").map(str::to_owned),
+        _ => None,
+    });
+    notes.collect()
+}
+
+#[tokio::test]
+async fn what_made_an_image_larger_is_told() {
+    let case = Case::new();
+    next_holds(&case, 4_000_000);
+    built(&case, Budget::default()).await.unwrap();
+    case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
+    next_holds(&case, 6_000_000);
+    built(&case, Budget::default()).await.unwrap();
+    let told = told(&case);
+    assert!(!told[0].contains("before"), "{told:?}");
+    assert!(told[1].contains("before: e/numpy (2.0 MB)"), "{told:?}");
+}
+
+#[tokio::test]
+async fn an_image_beyond_its_budget_is_refused_with_the_packages_as_often_as_it_is_asked_for() {
+    let case = Case::new();
+    let small = Budget {
+        size: Some(Size(1)),
+        growth: None,
+    };
+    for _ in 0..2 {
+        next_holds(&case, 4_000_000);
+        let error = built(&case, small).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused);
+        assert!(
+            error
+                .to_string()
+                .contains("may have 1 B; its largest packages: e/numpy (4.0 MB)"),
+            "{error}"
+        );
+    }
+    next_holds(&case, 4_000_000);
+    built(&case, Budget::default()).await.unwrap();
+    assert!(
+        built(&case, small).await.is_err(),
+        "it was built, and is as large as before"
+    );
+
+    let path = case.workplace.state.sizes(&m());
+    let mut known: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    known["all"] = 0.into();
+    std::fs::write(&path, known.to_string()).unwrap();
+    case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
+    let steady = Budget {
+        size: None,
+        growth: Some(Size(1)),
+    };
+    for _ in 0..2 {
+        next_holds(&case, 6_000_000);
+        let error = built(&case, steady).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused);
+        assert!(
+            error.to_string().contains("may grow by 1 B; most by e/numpy (2.0 MB)"),
+            "{error}"
+        );
+    }
+}
