@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
 use super::error::io_error;
 use super::export::env_contents;
 use super::sizes::Sizes;
@@ -32,7 +34,7 @@ pub fn env_imprint(layout: &Layout, build: Option<Build>, out: &Path) -> Result<
     names.push(EnvironmentName::base());
     names.sort();
     let mission = build.as_ref().map(|build| build.mission.clone());
-    let environments = names.into_iter().map(|name| {
+    let environments = names.into_par_iter().map(|name| {
         let (packages, unknown, size) = match contents(layout, &name) {
             Ok((packages, sizes)) => (packages, None, Some(sizes.all)),
             Err(error) => (Vec::new(), Some(error.to_string()), None),
