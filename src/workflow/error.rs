@@ -125,7 +125,7 @@ pub enum WorkflowError {
     },
     /// An image is larger than it may be.
     #[error(transparent)]
-    OverBudget(OverBudget),
+    OverBudget(#[from] OverBudget),
     /// Images are to be pushed, and the settings name no registry.
     #[error("REGISTRY is not set, so there is nowhere to push to")]
     NoRegistry,

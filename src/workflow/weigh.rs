@@ -7,7 +7,7 @@ use crate::builder::Built;
 use crate::event::Event;
 use crate::packages::Sizes;
 use crate::quantity::{Size, bytes};
-use crate::reference::{Digest, Role};
+use crate::reference::{Digest, MissionName, Role};
 use crate::state;
 
 /// How many packages are named.
@@ -76,50 +76,54 @@ pub(super) async fn weigh(workplace: &Workplace, images: &BuiltPlan, budget: Bud
         growth: budget.growth.or(settings.growth_budget),
     };
     for image in &images.built {
-        if image.role.mission().is_some() {
-            one(workplace, image, budget).await?;
+        if let Some(mission) = image.role.mission() {
+            one(workplace, mission, image, budget).await?;
         }
     }
     Ok(())
 }
 
-async fn one(workplace: &Workplace, image: &Built, budget: Budget) -> Result<(), WorkflowError> {
-    let Some(mission) = image.role.mission() else {
-        return Ok(());
-    };
+async fn one(workplace: &Workplace, mission: &MissionName, image: &Built, budget: Budget) -> Result<(), WorkflowError> {
     let path = workplace.state.sizes(mission);
-    let before = state::read::<Sizes>(&path)?;
-    let (now, before) = match before {
-        Some(same) if same.image == image.id => (same, None),
-        before => (sizes(workplace, image).await?, before),
-    };
-    let growth = before.as_ref().map(|before| now.all.saturating_sub(before.all));
-    let grown = before.as_ref().map(|before| named(&now.grown(before)));
-    if let (Some(growth), Some(grown), Some(most)) = (growth, &grown, budget.growth)
-        && growth > most.0
-    {
-        return Err(WorkflowError::OverBudget(OverBudget::Growth {
-            image: image.role.clone(),
-            id: image.id.clone(),
-            growth,
-            most: most.0,
-            packages: grown.clone(),
-        }));
+    let last = state::read::<Sizes>(&path)?;
+    if let Some(same) = last.as_ref().filter(|last| last.image == image.id) {
+        return Ok(refuse(image, same, None, budget)?);
     }
-    if let Some(most) = budget.size.filter(|most| now.all > most.0) {
-        return Err(WorkflowError::OverBudget(OverBudget::Size {
-            image: image.role.clone(),
-            id: image.id.clone(),
-            size: now.all,
-            most: most.0,
-            packages: named(&now.largest()),
-        }));
-    }
+    let now = sizes(workplace, image).await?;
+    // What is refused is not what a later image is compared with.
+    refuse(image, &now, last.as_ref(), budget)?;
     if image.fresh {
-        let text = format!("{}: {}", image.role, told(&now, before.as_ref()));
+        let text = format!("{}: {}", image.role, told(&now, last.as_ref()));
         workplace.display().emit(Event::Note { text });
     }
     Ok(state::write(&path, &now)?)
+}
+
+/// Refuses an image that is larger than it may be, or has grown more since `before`.
+fn refuse(image: &Built, now: &Sizes, before: Option<&Sizes>, budget: Budget) -> Result<(), OverBudget> {
+    let (role, id) = (image.role.clone(), image.id.clone());
+    if let (Some(before), Some(Size(most))) = (before, budget.growth)
+        && let growth = now.all.saturating_sub(before.all)
+        && growth > most
+    {
+        return Err(OverBudget::Growth {
+            image: role,
+            id,
+            growth,
+            most,
+            packages: named(&now.grown(before)),
+        });
+    }
+    match budget.size {
+        Some(Size(most)) if now.all > most => Err(OverBudget::Size {
+            image: role,
+            id,
+            size: now.all,
+            most,
+            packages: named(&now.largest()),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Asks the image for its sizes. One that says nothing of itself has a size all the same.
