@@ -56,6 +56,8 @@ pub struct Options {
     pub built: Vec<Built>,
     /// How images of several missions are built.
     pub several: Several,
+    /// How many missions this call has given up already, which are not in the plan.
+    pub failed_before: usize,
 }
 
 /// An image of a plan, as it stands.
@@ -104,7 +106,7 @@ pub async fn build(
         let attempt = one(image, parent, edges, state, options, events);
         async { (&image.role, attempt.await) }
     });
-    built.extend(beside(attempts, options.several, events).await?);
+    built.extend(beside(attempts, (options.several, options.failed_before), events).await?);
     Ok(built)
 }
 

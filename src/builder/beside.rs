@@ -15,8 +15,6 @@ pub struct Several {
     pub at_once: Option<NonZeroUsize>,
     /// Whether the first that fails ends all others.
     pub fail_fast: bool,
-    /// Those that failed before images of the others were begun.
-    pub failed_before: usize,
 }
 
 impl Several {
@@ -40,16 +38,17 @@ impl Several {
 }
 
 /// Carries out attempts to build images, so many at a time; returns what was built in the order of the attempts. One that fails
-/// does not end the others, unless that is wished. Of several, each that fails is told when it does.
+/// does not end the others, unless that is wished. Of several, each that fails is told when it does; so many more have
+/// failed before any was begun.
 pub(super) async fn beside<'a, F>(
     attempts: impl ExactSizeIterator<Item = F>,
-    several: Several,
+    (several, failed_before): (Several, usize),
     events: &dyn Sink,
 ) -> Result<Vec<Built>, BuildError>
 where
     F: Future<Output = (&'a Role, Result<Built, BuildError>)>,
 {
-    let all = attempts.len() + several.failed_before;
+    let all = attempts.len() + failed_before;
     let at_once = several.at_once.map_or(1, NonZeroUsize::get);
     let numbered = attempts
         .enumerate()
@@ -124,14 +123,14 @@ mod tests {
             }
         });
         let events = Memory::default();
-        let result = beside(attempts, several, &events).await;
+        let result = beside(attempts, (several, 0), &events).await;
         (result, events.events(), most.into_inner())
     }
 
     fn at_once(number: usize) -> Several {
         Several {
             at_once: NonZeroUsize::new(number),
-            ..Several::default()
+            fail_fast: false,
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::EnvsError;
 use super::error::io_error;
 use super::stage::Owners;
+use super::{EnvsError, tree};
 use crate::packages::{Manager, Package};
 
 /// What the files of an environment take.
@@ -25,14 +25,11 @@ impl Sizes {
         let owners = Owners::read(prefix)?;
         let mut sizes = Self::default();
         let mut seen = HashSet::new();
-        let walk = walkdir::WalkDir::new(prefix).sort_by_file_name().into_iter();
-        for entry in walk.filter_entry(|entry| entry.path() != except) {
-            let failed = |error: walkdir::Error| io_error(prefix)(error.into());
-            let entry = entry.map_err(failed)?;
+        for entry in tree::walk_less(prefix, Some(except))? {
             if !entry.file_type().is_file() {
                 continue;
             }
-            let metadata = entry.metadata().map_err(failed)?;
+            let metadata = entry.path().symlink_metadata().map_err(io_error(entry.path()))?;
             if metadata.nlink() > 1 && !seen.insert((metadata.dev(), metadata.ino())) {
                 continue;
             }

@@ -90,9 +90,14 @@ pub(super) fn copy(from: &Path, to: &Path, change: &impl Change) -> Result<Copie
 
 /// Everything in the tree, its root first.
 pub(super) fn walk(root: &Path) -> Result<Vec<walkdir::DirEntry>, EnvsError> {
-    let entries = walkdir::WalkDir::new(root).sort_by_file_name();
+    walk_less(root, None)
+}
+
+/// The same, less a directory and what is in it.
+pub(super) fn walk_less(root: &Path, less: Option<&Path>) -> Result<Vec<walkdir::DirEntry>, EnvsError> {
+    let entries = walkdir::WalkDir::new(root).sort_by_file_name().into_iter();
     entries
-        .into_iter()
+        .filter_entry(|entry| Some(entry.path()) != less)
         .map(|entry| entry.map_err(|error| walk_error(root, error)))
         .collect()
 }

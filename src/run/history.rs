@@ -178,8 +178,8 @@ fn ran(test: &TestFinished) -> bool {
     }
 }
 
-/// Takes each event of a log in turn, with its time, without what was printed outside of tests, which may be long. Lines that are no
-/// events are left out: a log may end in the middle of one.
+/// Takes each event of a log in turn, with its time, without what was printed outside of tests, which may be long. Lines that
+/// are no events are left out: a log may end in the middle of one.
 fn each(log: &Path, mut take: impl FnMut(Timestamp, Event)) -> io::Result<()> {
     let printed = memmem::Finder::new(br#""event":"output""#);
     let mut reader = BufReader::new(File::open(log)?);

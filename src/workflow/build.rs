@@ -117,7 +117,7 @@ pub async fn images(
     if !workplace.settings.use_frozen {
         let ahead = solve::ahead(workplace, missions, options, &how, interrupts).await?;
         (how.built, unsolved) = (ahead.built, ahead.failed);
-        how.several.failed_before = unsolved.len();
+        how.failed_before = unsolved.len();
         let is_solved = |mission: &&MissionName| unsolved.iter().all(|(role, _)| role.mission() != Some(mission));
         let solved = missions.iter().filter(is_solved).cloned().collect::<Vec<_>>();
         plan = workplace.plan(&solved)?;

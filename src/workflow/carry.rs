@@ -10,10 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Asked, Choice, WorkflowError, Workplace};
-use crate::builder::Built;
-use crate::engine::{EngineError, Image};
+use crate::engine::Image;
 use crate::event::{TestFinished, Verdict};
-use crate::fault::Trouble;
 use crate::image::layer::environment_of;
 use crate::plan::ImagePlan;
 use crate::reference::{Digest, EnvironmentName, Hasher, Role, TestId};
@@ -37,14 +35,10 @@ pub(super) struct Carry {
 pub(super) async fn carry(
     workplace: &Workplace,
     choice: &Choice,
-    image: &Built,
+    image: &Image,
     asked: &Asked,
 ) -> Result<Carry, WorkflowError> {
-    if choice.script {
-        return Ok(Carry::default());
-    }
-    let tests = of_environments(&choice.all);
-    let grounds = grounds(workplace, choice, image, asked, tests.keys()).await?;
+    let grounds = grounds(workplace, choice, image, asked).await?;
     let limit = workplace
         .settings
         .carry
@@ -55,6 +49,7 @@ pub(super) async fn carry(
             tests: Vec::new(),
         });
     };
+    let tests = of_environments(&choice.all);
     let since = Timestamp::now().checked_sub(limit).unwrap_or(Timestamp::MIN);
     let passed = history::passed(&workplace.state, &choice.mission, &grounds, &tests, since)?;
     let defined = choice.defined.tests().iter();
@@ -84,21 +79,17 @@ fn of_environments(all: &[TestId]) -> BTreeMap<String, BTreeSet<TestId>> {
     tests
 }
 
-async fn grounds(
+/// What the tests of each environment rest on, where that is known. It is not where the mission's own script starts them.
+pub(super) async fn grounds(
     workplace: &Workplace,
     choice: &Choice,
-    built: &Built,
+    image: &Image,
     asked: &Asked,
-    environments: impl Iterator<Item = &String>,
 ) -> Result<BTreeMap<String, Digest>, WorkflowError> {
-    let engine = workplace.engine().await?;
-    let image = engine.image(built.id.as_str()).await?;
-    let image = image.ok_or_else(|| EngineError::Request {
-        action: format!("test {}", built.reference),
-        reason: "the image has been removed".to_owned(),
-        trouble: Trouble::Vanished,
-    })?;
-    let made = engine.made_by(&image).await?;
+    if choice.script {
+        return Ok(BTreeMap::new());
+    }
+    let made = workplace.engine().await?.made_by(image).await?;
     let holders = made.iter().map(|words| environment_of(words)).collect::<Vec<_>>();
     let plan = workplace.plan(std::slice::from_ref(&choice.mission))?;
     let role = Role::Mission(choice.mission.clone());
@@ -109,9 +100,10 @@ async fn grounds(
         return Ok(BTreeMap::new());
     };
     let run = how(workplace, asked);
+    let environments = of_environments(&choice.all).into_keys();
     let names = environments.filter_map(|name| name.parse::<EnvironmentName>().ok());
     let grounds = names.filter_map(|name| {
-        let ground = ground(&name, &image, &holders, plan, &run)?;
+        let ground = ground(&name, image, &holders, plan, &run)?;
         Some((name.to_string(), ground))
     });
     Ok(grounds.collect())

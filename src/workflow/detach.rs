@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::carry::Carry;
+use super::carry::{Carry, grounds};
 use super::observe::sweep;
-use super::test::{Machines, current, ready};
+use super::test::{Machines, current, found, ready};
 use super::workplace::image_of;
 use super::{Asked, BuiltPlan, Choice, Interrupts, WorkflowError, Workplace};
 use crate::builder::Built;
@@ -61,7 +61,12 @@ async fn one(
     interrupts: &Interrupts,
 ) -> Result<Detached, WorkflowError> {
     let run = history::new_run(&choice.mission);
-    let (trial, machines) = ready(workplace, choice, image, (asked, run, Carry::default())).await?;
+    // All of them run there; what they rest on is known, so that one that fails is not carried from a run before.
+    let carry = Carry {
+        grounds: grounds(workplace, choice, &found(workplace, image).await?, asked).await?,
+        tests: Vec::new(),
+    };
+    let (trial, machines) = ready(workplace, choice, image, (asked, run, carry)).await?;
     let Machines::Cluster(cluster) = machines else {
         return Err(WorkflowError::NoCluster);
     };

@@ -1,6 +1,6 @@
 //! Testing: what a run of a mission's tests is asked for, and what its outcome means for the image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ pub(super) async fn one(
         }
     }
     let run = history::new_run(&choice.mission);
-    let carry = carry(workplace, choice, image, asked).await?;
+    let carry = carry(workplace, choice, &found(workplace, image).await?, asked).await?;
     let observed = observed(workplace, choice, image, (asked, run.clone(), carry), interrupts).await?;
     testify(workplace, (choice, &image.id), asked.is_complete(), &run, &observed)?;
     Ok(observed)
@@ -144,17 +144,14 @@ pub(super) async fn ready(
     (asked, run, carry): (&Asked, String, Carry),
 ) -> Result<(Trial, Machines), WorkflowError> {
     let mut trial = prepare(workplace, choice, image, asked, run);
-    trial
-        .expected
-        .retain(|id| carry.tests.iter().all(|test| test.id != *id));
+    let carried = carry.tests.iter().map(|test| &test.id).collect::<BTreeSet<_>>();
+    trial.expected.retain(|id| !carried.contains(id));
     (trial.carried, trial.grounds) = (carry.tests, carry.grounds);
-    let id = image.id.as_str();
-    let found = workplace.engine().await?.image(id).await?;
-    let found = found.ok_or_else(|| EngineError::Request {
-        action: format!("test {}", image.reference),
-        reason: "the image has been removed".to_owned(),
-        trouble: Trouble::Vanished,
-    })?;
+    if trial.expected.is_empty() {
+        // Nothing is brought to where nothing runs.
+        return Ok((trial, Machines::Own));
+    }
+    let found = found(workplace, image).await?;
     trial.fixed = image::tested_with(&found.variables);
     if let Some(on) = &asked.engines {
         let (members, spread) = engines::ready(workplace, &choice.mission, image, on).await?;
@@ -177,6 +174,17 @@ pub(super) async fn ready(
     });
     trial.spread = Some(cluster::brought(workplace, &choice.mission, image, on).await?);
     Ok((trial, Machines::Cluster(cluster)))
+}
+
+/// The image as the engine has it.
+pub(super) async fn found(workplace: &Workplace, image: &Built) -> Result<Image, WorkflowError> {
+    let found = workplace.engine().await?.image(image.id.as_str()).await?;
+    let found = found.ok_or_else(|| EngineError::Request {
+        action: format!("test {}", image.reference),
+        reason: "the image has been removed".to_owned(),
+        trouble: Trouble::Vanished,
+    });
+    Ok(found?)
 }
 
 /// What to run, and how.

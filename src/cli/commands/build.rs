@@ -33,7 +33,6 @@ pub async fn execute(global: &Global, arguments: &Arguments) -> Result<(), Failu
         several: Several {
             at_once: arguments.jobs,
             fail_fast: arguments.fail_fast,
-            ..Several::default()
         },
         ..args.options()
     };

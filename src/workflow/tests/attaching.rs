@@ -1,7 +1,6 @@
 //! Runs that were left to a cluster, and who comes back to them.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, failed, m, numpy, run};
 use crate::engine::fake::Run;
@@ -23,7 +22,7 @@ impl Case {
         let built = self.build().await;
         let choice = workflow::choose(&self.workplace, &m(), &Asked::default()).unwrap();
         let image = "r.example/m@sha256:0123456789012345678901234567890123456789012345678901234567890123";
-        self.engine.add_image(image, std::collections::BTreeMap::new());
+        self.engine.add_image(image, BTreeMap::new());
         let trial = Trial {
             run: RUN.to_owned(),
             mission: "m".to_owned(),

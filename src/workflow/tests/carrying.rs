@@ -6,6 +6,7 @@ use super::case::{Case, failed, filtered, m, numpy};
 use crate::event::Verdict;
 use crate::reference::TestId;
 use crate::run::evidence::Statement;
+use crate::suite::options::RunOptions;
 use crate::suite::request::Request;
 use crate::workflow::{Asked, Observed};
 
@@ -21,9 +22,10 @@ fn scipy() -> TestId {
     TestId::import("f", "scipy")
 }
 
-/// A case whose image has the environments `e` and `f`, each of which has passed its test.
+/// A case whose image has the environments `e` and `f`, each of which has passed its test, and something in `base`.
 async fn passed() -> Case {
     let case = Case::new();
+    case.write("missions/m/environments/base/base.pip", "six\n");
     case.write("missions/m/environments/f/f.pip", "scipy\n");
     case.write("missions/m/environments/f/tests/imports", "scipy\n");
     has_layers(&case, &LAYERS).await;
@@ -123,14 +125,18 @@ async fn whatever_tests_rest_on_makes_them_run() {
         let path = case.path("missions/m/environments/test");
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     };
-    let base = |case: &Case| case.write("missions/m/environments/base/base.pip", "six\n");
-    let changes: [Change<'_>; 7] = [
+    let base = |case: &Case| case.write("missions/m/environments/base/base.pip", "six<2\n");
+    let trailer = |case: &Case| case.write("common/Dockerfile.trailer", "USER jovyan\nENV SEEN=1\n");
+    let kernel = |case: &Case| case.write("missions/m/environments/e/kernel.name", "E\n");
+    let changes: [Change<'_>; 9] = [
         ("a file of its tests", &own("1"), LAYERS),
         ("the common image", &nothing, common),
         ("its own layer", &nothing, layer),
         ("a history that does not tell its layers", &nothing, untold),
         ("what is added to the base environment", &base, LAYERS),
         ("a file beside the environments", &more, LAYERS),
+        ("the trailer of all missions", &trailer, LAYERS),
+        ("the name of its kernel", &kernel, LAYERS),
         ("the mission's script, which may do anything", &script, LAYERS),
     ];
     for (what, change, layers) in changes {
@@ -144,14 +150,22 @@ async fn whatever_tests_rest_on_makes_them_run() {
 
 #[tokio::test]
 async fn all_run_that_somebody_asks_for() {
-    let case = passed().await;
     let all = Asked {
         all_tests: true,
         ..Asked::default()
     };
-    for asked in [all, filtered("numpy")] {
-        assert!(tested(&case, &asked).await.1.contains("e"));
+    let hurried = Asked {
+        options: RunOptions {
+            cell_timeout: Some("90s".parse().unwrap()),
+            ..RunOptions::default()
+        },
+        ..Asked::default()
+    };
+    for asked in [all, filtered("numpy"), hurried] {
+        let case = passed().await;
+        assert!(tested(&case, &asked).await.1.contains("e"), "{asked:?}");
     }
+    let case = passed().await;
     for value in ["0", "0.000001"] {
         let workplace = case.with_settings(&[("USE_FROZEN", "0"), ("CARRY_TESTS", value)]);
         let (before, missions) = (case.containers(), [m()]);
