@@ -24,6 +24,7 @@ use crate::engine::{BuildRequest, Builds, Credentials, EngineError, Image, Image
 use crate::event::{Event, Sink};
 use crate::image::{label, variable};
 use crate::imprint::Build;
+use crate::layers::Packing;
 use crate::plan::{Base, BuildPlan, ImagePlan, Inputs};
 use crate::reference::{Digest, ImageTag, MissionName, Role};
 use crate::state::{State, Task};
@@ -54,6 +55,8 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// Images that this call has built already, from the first of the plan on.
     pub built: Vec<Built>,
+    /// How layers are compressed for an engine that keeps them so; `None`: such an engine is given none.
+    pub packing: Option<Packing>,
     /// How images of several missions are built.
     pub several: Several,
     /// How many missions this call has given up already, which are not in the plan.

@@ -12,6 +12,7 @@ use crate::dsse::SigningKey;
 use crate::engine::{Credentials, Images};
 use crate::event::{Event, Sink};
 use crate::fault::{Explained as _, Kind};
+use crate::layers::Packing;
 use crate::reference::{Digest, ImageTag, OwnTag, Role};
 use crate::registry::{Destination, RegistryError};
 use crate::run::evidence::{Demand, Statement};
@@ -19,7 +20,6 @@ use crate::state::State;
 
 pub use self::candidate::{Candidate, agent, candidate};
 pub use self::error::PublishError;
-pub use self::shipping::Packing;
 
 /// What to push where.
 pub struct Request<'a> {

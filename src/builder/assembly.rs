@@ -3,32 +3,28 @@
 //! No builder copies them, and no layer is compared with what lies below it, which takes a builder longer than to write them. The
 //! rest of the image is built on top.
 
+mod passing;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream};
+use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use self::passing::{Because, Offering, Untaken, offered, send};
 use super::{BuildError, Options, Parent, patiently};
-use crate::engine::{BuildRequest, Builds, EngineError, Images, LayerPart, NewLayer};
+use crate::engine::{Below, BuildRequest, Builds, EngineError, Images, LayerForm};
 use crate::event::{Event, Sink};
-use crate::fault::Trouble;
-use crate::image::assembly::{Offer, Offered, Sent, Wanted};
-use crate::image::{label, layer, variable};
+use crate::image::assembly::Offer;
+use crate::image::{label, variable};
+use crate::layers::Packing;
 use crate::plan::{Assembly, ImagePlan};
 use crate::reference::{Digest, EnvironmentName, ImageTag};
 
-/// Bytes of a layer that are passed on at once.
-const PIECE: usize = 256 * 1024;
-
 /// Parts of layers that wait for the engine.
 const WAITING: usize = 16;
-
-/// No line that announces layers is longer, in bytes.
-const LONGEST_LINE: u64 = 1 << 20;
 
 /// What becomes of an attempt to assemble environments.
 enum Outcome {
@@ -51,9 +47,11 @@ pub(super) async fn assembled(
     let Some(assembly) = image.assembly.as_ref() else {
         return Ok(None);
     };
-    if !images.takes_layers().await? {
-        return Ok(None);
-    }
+    let packing = match (images.takes_layers().await?, &options.packing) {
+        (Some(LayerForm::Plain), _) => None,
+        (Some(LayerForm::Packed), Some(packing)) => Some(packing),
+        _ => return Ok(None),
+    };
     let making = image.by(&assembly.layers);
     let request = request(&making);
     let attempt = async || {
@@ -70,6 +68,7 @@ pub(super) async fn assembled(
             parent: &parent.id,
             tag: ImageTag::local("assembled", call),
             assembly,
+            packing,
             images,
             events,
         };
@@ -80,14 +79,17 @@ pub(super) async fn assembled(
             // Steps that nobody listens to any more fail.
             (_, Ok(unable @ Outcome::Unable(..))) => Ok(unable),
             // What came of a build that failed is its doing, unless the engine itself would not take it.
-            (Err(error), Err(taken)) => Err(if taken.is_of_the_connection { error } else { taken.error }),
-            (Err(error), Ok(_)) => Err(error),
-            (Ok(()), Err(taken)) => Err(taken.error),
+            (Err(_), Err(untaken)) if untaken.because == Because::Refused => Err(untaken.error),
+            (Err(error), _) => Err(error),
+            (Ok(()), Err(untaken)) => Err(untaken.error),
             (Ok(()), Ok(outcome)) => Ok(outcome),
         }
     };
     match patiently(&making, &options.retries, events, attempt).await? {
         Outcome::Made(tag, id) => {
+            if let Some(packing) = packing {
+                packing.shelf.tidy()?;
+            }
             let reference = tag.to_string();
             Ok(Some((tag, Parent { reference, id })))
         }
@@ -100,48 +102,16 @@ pub(super) async fn assembled(
     }
 }
 
-/// Layers that could not be taken.
-struct Untaken {
-    error: EngineError,
-    /// Whether they did not arrive as they should, which the build may know more of.
-    is_of_the_connection: bool,
-}
-
-impl From<EngineError> for Untaken {
-    fn from(error: EngineError) -> Self {
-        Self {
-            error,
-            is_of_the_connection: false,
-        }
-    }
-}
-
-fn broken(error: &io::Error) -> Untaken {
-    Untaken {
-        error: EngineError::Request {
-            action: "take the layers of environments".to_owned(),
-            reason: error.to_string(),
-            trouble: Trouble::Lost,
-        },
-        is_of_the_connection: true,
-    }
-}
-
-/// Layers on their way from the steps of a build to the engine.
+/// Layers that an image is to have.
 struct Taking<'a> {
     image: &'a str,
     parent: &'a Digest,
     tag: ImageTag,
     assembly: &'a Assembly,
+    /// How they are compressed, if they are to be.
+    packing: Option<&'a Packing>,
     images: &'a dyn Images,
     events: &'a dyn Sink,
-}
-
-/// The layers of an environment that was offered, and the connection to it.
-struct Offering {
-    environment: EnvironmentName,
-    connection: BufStream<DuplexStream>,
-    layers: Vec<Offered>,
 }
 
 impl Taking<'_> {
@@ -149,13 +119,11 @@ impl Taking<'_> {
         let mut offerings = BTreeMap::new();
         while offerings.len() < self.assembly.environments.len() {
             let Some(connection) = arriving.recv().await else {
-                return Err(broken(&io::ErrorKind::UnexpectedEof.into()));
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             };
-            let mut connection = BufStream::new(connection);
-            let offer = line::<Offer>(&mut connection).await.map_err(|error| broken(&error))?;
-            match offer {
-                Offer::Unable { environment, reason } => return Ok(Outcome::Unable(environment, reason)),
-                Offer::Layers { environment, layers } => {
+            match offered(connection).await? {
+                (Offer::Unable { environment, reason }, _) => return Ok(Outcome::Unable(environment, reason)),
+                (Offer::Layers { environment, layers }, connection) => {
                     let offering = Offering {
                         environment: environment.clone(),
                         connection,
@@ -171,15 +139,21 @@ impl Taking<'_> {
             .iter()
             .filter_map(|environment| offerings.remove(environment))
             .collect::<Vec<_>>();
-        let there = self.there(&offerings).await?;
+        let (there, having) = self.there(&offerings).await?;
         let told = self.told(&offerings, there);
         let (parts, layers) = mpsc::channel(WAITING);
-        let extending = self.images.extend(self.parent, &self.tag, layers);
-        let (sent, extended) = tokio::join!(send(&mut offerings, there, parts), extending);
+        let below = Below {
+            image: self.parent,
+            having: &having,
+        };
+        let extending = self.images.extend(below, &self.tag, layers);
+        let sending = send(&mut offerings, there, self.packing, parts);
+        let (sent, extended) = tokio::join!(sending, extending);
         let made = match (sent, extended) {
             (Ok(()), Ok(id)) => Ok(Outcome::Made(self.tag.clone(), id)),
             (Ok(()), Err(error)) => Err(error.into()),
-            (Err(error), _) => Err(broken(&error)),
+            (Err(untaken), Err(error)) if untaken.because == Because::Unread => Err(error.into()),
+            (Err(untaken), _) => Err(untaken),
         };
         told.ended(
             self.events,
@@ -211,22 +185,24 @@ impl Taking<'_> {
         step
     }
 
-    /// How many of the layers, the lowest first, the engine has on top of the parent.
-    async fn there(&self, offerings: &[Offering]) -> Result<usize, EngineError> {
+    /// How many of the layers, the lowest first, the engine has on top of the parent; and an image that has these.
+    async fn there(&self, offerings: &[Offering]) -> Result<(usize, Digest), EngineError> {
         let parent = self.images.image(self.parent.as_str()).await?;
         let mut chain = parent.map(|image| image.layers).unwrap_or_default();
         let below = chain.len();
         let offered = offerings.iter().flat_map(|offering| &offering.layers);
         chain.extend(offered.map_while(|layer| layer.digest.clone()));
-        let mut most = 0;
+        let (mut most, mut having) = (0, self.parent.clone());
         for listed in self.images.labelled(label::INPUT_DIGEST).await? {
             // One that has gone meanwhile has no layers.
             let image = self.images.image(listed.id.as_str()).await?;
             let layers = image.map(|image| image.layers).unwrap_or_default();
             let shared = layers.iter().zip(&chain).take_while(|(a, b)| a == b).count();
-            most = most.max(shared.saturating_sub(below));
+            if shared.saturating_sub(below) > most {
+                (most, having) = (shared - below, listed.id);
+            }
         }
-        Ok(most)
+        Ok((most, having))
     }
 }
 
@@ -252,83 +228,6 @@ impl Step {
             error,
         });
     }
-}
-
-/// Passes on the layers that are not `there`.
-async fn send(offerings: &mut [Offering], there: usize, parts: mpsc::Sender<LayerPart>) -> io::Result<()> {
-    let mut left = there;
-    let mut wanted = Vec::new();
-    for offering in &mut *offerings {
-        let first = left.min(offering.layers.len());
-        left -= first;
-        let layers = (first..offering.layers.len()).collect();
-        wanted.push(first);
-        say(&mut offering.connection, &Wanted { layers }).await?;
-    }
-    for (offering, first) in offerings.iter_mut().zip(wanted) {
-        for (index, layer) in offering.layers.iter().enumerate() {
-            let (number, all) = (index + 1, offering.layers.len());
-            let made = layer::assembled(&offering.environment, number, all);
-            match &layer.digest {
-                Some(digest) if index < first => {
-                    let layer = NewLayer::There(digest.clone());
-                    pass(&parts, LayerPart::Begin { made, layer }).await?;
-                }
-                _ => one(&mut offering.connection, layer, made, &parts).await?,
-            }
-        }
-    }
-    pass(&parts, LayerPart::Done).await
-}
-
-/// Passes on one layer.
-async fn one(
-    connection: &mut BufStream<DuplexStream>,
-    layer: &Offered,
-    made: String,
-    parts: &mpsc::Sender<LayerPart>,
-) -> io::Result<()> {
-    let begin = LayerPart::Begin {
-        made,
-        layer: NewLayer::Bytes(layer.bytes),
-    };
-    pass(parts, begin).await?;
-    let mut left = layer.bytes;
-    while left > 0 {
-        let mut piece = BytesMut::with_capacity(PIECE);
-        let read = (&mut *connection).take(left).read_buf(&mut piece).await?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        left -= read as u64;
-        pass(parts, LayerPart::Bytes(piece.freeze())).await?;
-    }
-    let Sent { digest } = line(connection).await?;
-    if layer.digest.as_ref().is_some_and(|offered| *offered != digest) {
-        return Err(io::Error::other("a layer is not the one that was offered"));
-    }
-    pass(parts, LayerPart::End(digest)).await
-}
-
-async fn pass(parts: &mpsc::Sender<LayerPart>, part: LayerPart) -> io::Result<()> {
-    let passed = parts.send(part).await;
-    passed.map_err(|_| io::Error::other("the engine takes no more of them"))
-}
-
-async fn line<T: serde::de::DeserializeOwned>(connection: &mut BufStream<DuplexStream>) -> io::Result<T> {
-    let mut text = Vec::new();
-    connection.take(LONGEST_LINE).read_until(b'\n', &mut text).await?;
-    if text.last() != Some(&b'\n') {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(serde_json::from_slice(&text)?)
-}
-
-async fn say(connection: &mut BufStream<DuplexStream>, message: &impl serde::Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(message)?;
-    text.push(b'\n');
-    connection.write_all(&text).await?;
-    connection.flush().await
 }
 
 #[cfg(test)]

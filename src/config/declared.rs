@@ -69,7 +69,8 @@ pub const SETTINGS: &[Setting] = &[
         default: "engine",
         about: "How image-push compresses layers. engine: the engine pushes, and knows what it has pushed before. gzip: floe pushes,\n\
                 sooner where nothing was pushed from here; every engine pulls it. zstd: the same, made more than twice and unpacked\n\
-                four times as fast, and smaller; containerd, Podman and Docker from 23 on pull it, earlier Docker does not.",
+                four times as fast, and smaller; containerd, Podman and Docker from 23 on pull it, earlier Docker does not.\n\
+                What a build puts together for containerd's image store is compressed in the same way; for engine, by gzip.",
     },
     Setting {
         name: "SIGNING_KEY",

@@ -16,17 +16,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::{
-    BuildRequest, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError, Export,
-    Image, Images, LayerPart, LeftRun, Listed,
+    Below, BuildRequest, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError,
+    Export, Image, Images, LayerForm, LayerPart, LeftRun, Listed,
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference, ImageTag};
 
 pub use builds::Handing;
+use containers::Kept;
 
 /// An engine in memory. An image it has no script for is built, imported, pushed or run with success.
 #[derive(Default)]
@@ -82,6 +83,8 @@ struct State {
     failures: BTreeMap<&'static str, VecDeque<EngineError>>,
     /// What the steps of the next performances hand over.
     performances: VecDeque<Vec<Handing>>,
+    /// Whether it takes layers compressed.
+    packs: bool,
     runs: VecDeque<Run>,
     /// What the next images hold that solve specs.
     solutions: VecDeque<Run>,
@@ -94,38 +97,6 @@ struct State {
     containers: BTreeMap<String, Kept>,
     left: BTreeMap<String, LeftRun>,
     builds_hang: bool,
-}
-
-struct Kept {
-    run: Run,
-    output: Vec<u8>,
-    farewell: Vec<u8>,
-    labels: BTreeMap<String, String>,
-    environment: BTreeMap<String, String>,
-    exit: watch::Sender<Option<ContainerExit>>,
-}
-
-/// The end of a container that was asked to.
-const TERMINATED: ContainerExit = ContainerExit {
-    code: 143,
-    out_of_memory: false,
-};
-
-/// The end of a container that was killed.
-const KILLED: ContainerExit = ContainerExit {
-    code: 137,
-    out_of_memory: false,
-};
-
-impl Kept {
-    /// Ends the container, unless it has ended already.
-    fn end(&self, how: ContainerExit) {
-        self.exit.send_if_modified(|exit| {
-            let running = exit.is_none();
-            exit.get_or_insert(how);
-            running
-        });
-    }
 }
 
 impl Fake {
@@ -302,17 +273,23 @@ impl Images for Fake {
         }))
     }
 
-    async fn takes_layers(&self) -> Result<bool, EngineError> {
-        Ok(!self.state().performances.is_empty())
+    async fn takes_layers(&self) -> Result<Option<LayerForm>, EngineError> {
+        let state = self.state();
+        let form = if state.packs {
+            LayerForm::Packed
+        } else {
+            LayerForm::Plain
+        };
+        Ok(Some(form).filter(|_| !state.performances.is_empty()))
     }
 
     async fn extend(
         &self,
-        parent: &Digest,
+        below: Below<'_>,
         tag: &ImageTag,
         layers: mpsc::Receiver<LayerPart>,
     ) -> Result<Digest, EngineError> {
-        layers::extend(self, parent, tag, layers).await
+        layers::extend(self, below, tag, layers).await
     }
 
     async fn push(&self, tag: &ImageTag, _: Option<Credentials>, _: &dyn Sink) -> Result<Digest, EngineError> {

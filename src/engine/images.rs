@@ -69,6 +69,24 @@ pub enum Credentials {
 /// An archive of an image, as it comes from the engine.
 pub type Export = BoxStream<'static, Result<Bytes, EngineError>>;
 
+/// The form in which an engine takes layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerForm {
+    /// As they are: it keeps their files.
+    Plain,
+    /// Compressed: it keeps what it was given, and pushes that.
+    Packed,
+}
+
+/// What layers are to lie on.
+#[derive(Debug, Clone, Copy)]
+pub struct Below<'a> {
+    /// The image.
+    pub image: &'a Digest,
+    /// An image that has all layers of that one, and on top of them those that are said to be there.
+    pub having: &'a Digest,
+}
+
 /// Layers on their way to an engine, in parts, the lowest layer first.
 #[derive(Debug)]
 pub enum LayerPart {
@@ -79,9 +97,9 @@ pub enum LayerPart {
         /// What there is of it.
         layer: NewLayer,
     },
-    /// Some of the bytes of its archive.
+    /// Some of its bytes.
     Bytes(Bytes),
-    /// The layer ends; the digest of its archive.
+    /// The layer ends; the digest of its archive before it was compressed.
     End(Digest),
     /// There is no other layer. Without it, whoever sends them has given up.
     Done,
@@ -93,7 +111,16 @@ pub enum NewLayer {
     /// The engine has it on top of those before it. Nothing follows.
     There(Digest),
     /// Its archive has so many bytes, which follow.
-    Bytes(u64),
+    Plain(u64),
+    /// Its compressed archive follows.
+    Packed {
+        /// What it is, as registries call it.
+        media_type: &'static str,
+        /// The digest of its bytes.
+        digest: Digest,
+        /// How many there are.
+        size: u64,
+    },
 }
 
 /// What keeps images.
@@ -131,13 +158,13 @@ pub trait Images: Send + Sync {
     /// it, since that is quicker.
     async fn export(&self, id: &Digest) -> Result<Option<Export>, EngineError>;
 
-    /// Whether it takes layers on top of an image that it has.
-    async fn takes_layers(&self) -> Result<bool, EngineError>;
+    /// The form in which it takes layers on top of an image that it has; `None` where it takes none.
+    async fn takes_layers(&self) -> Result<Option<LayerForm>, EngineError>;
 
-    /// Makes an image of the image `parent` and layers on top of it.
+    /// Makes an image of an image and layers on top of it, in the form that [`Self::takes_layers`] says.
     async fn extend(
         &self,
-        parent: &Digest,
+        below: Below<'_>,
         tag: &ImageTag,
         layers: mpsc::Receiver<LayerPart>,
     ) -> Result<Digest, EngineError>;

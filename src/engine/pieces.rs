@@ -3,7 +3,13 @@
 use std::io::{self, Read};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
+
+use super::{EngineError, Export};
+
+/// How many pieces of an archive wait to be read.
+const WAITING: usize = 64;
 
 /// Reads the pieces that arrive on a channel. An error in it ends the reading.
 pub struct Pieces {
@@ -18,6 +24,36 @@ impl Pieces {
         Self {
             arriving,
             piece: Bytes::new(),
+        }
+    }
+
+    /// Has `read` read an archive on a thread of its own, until either has enough. Returns what `read` returns.
+    pub async fn of<T: Send + 'static>(
+        mut archive: Export,
+        read: impl FnOnce(Self) -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (sender, arriving) = mpsc::channel(WAITING);
+        let reading = tokio::task::spawn_blocking(move || read(Self::new(arriving)));
+        while let Some(piece) = archive.next().await {
+            match piece {
+                Ok(piece) => {
+                    // A reader that is gone has stopped for a reason, which it returns.
+                    if sender.send(Ok(piece)).await.is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    // A cut archive must not look like a whole one to the reader.
+                    let _ = sender.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
+                    return Err(error);
+                }
+            }
+        }
+        drop((archive, sender));
+        match reading.await {
+            Ok(read) => Ok(read),
+            // What is not cancelled ends by itself.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 }

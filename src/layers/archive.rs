@@ -5,27 +5,19 @@
 //! layer is told by the digest of its content, and so is the configuration.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
-use super::blocks::Blocks;
-use super::{Compression, Known, Packed, Shelf};
-use crate::reference::{Digest, Hasher};
+use super::packing::packed;
+use super::{Compression, Known, Shelf};
+use crate::reference::Digest;
 use crate::state::FileError;
-
-/// Bytes that are read at once.
-const PIECE: usize = 1 << 20;
 
 /// Smaller layers are compressed even where they look known: that takes no time.
 const LITTLE: u64 = 4 << 20;
 
 /// No configuration is longer, in bytes.
 const LONGEST_CONFIGURATION: u64 = 16 << 20;
-
-/// How often it is told how far a layer is, in bytes.
-const STEP: u64 = 16 << 20;
 
 /// What is wanted of an archive.
 #[derive(Debug, Clone)]
@@ -99,76 +91,13 @@ pub fn unpacked(
             done,
             total: size,
         };
-        let file = shelf.begin()?;
-        let (layer, packed, file) = packed(&mut entry, wanted.compression, file, |done| told(step(done)))?;
-        if left.remove(&layer) {
-            let known = shelf.keep(&layer, wanted.compression, (packed, size), file)?;
+        let packed = packed(&mut entry, wanted.compression, shelf, |done| told(step(done)))?;
+        if left.remove(&packed.layer) {
+            let (layer, known) = packed.keep(shelf)?;
             told(Told::Layer(layer, known));
         }
     }
     Ok(())
-}
-
-/// Compresses a layer. Returns the digest of its content, what it came to, and where that is.
-fn packed(
-    layer: &mut impl Read,
-    compression: Compression,
-    file: NamedTempFile,
-    mut told: impl FnMut(u64),
-) -> Result<(Digest, Packed, NamedTempFile), FileError> {
-    let path = file.path().to_owned();
-    let failed = FileError::of(&path);
-    let out = Counted {
-        file,
-        hasher: Hasher::default(),
-        size: 0,
-    };
-    let mut blocks = Blocks::new(compression, out).map_err(&failed)?;
-    let (mut hasher, mut done, mut next) = (Hasher::default(), 0, 0);
-    let mut piece = vec![0; PIECE];
-    loop {
-        let read = layer.read(&mut piece).map_err(&failed)?;
-        if done >= next || read == 0 {
-            told(done);
-            next = done + STEP;
-        }
-        if read == 0 {
-            break;
-        }
-        hasher.raw(&piece[..read]);
-        blocks.write_all(&piece[..read]).map_err(&failed)?;
-        done += read as u64;
-    }
-    let Counted {
-        file,
-        hasher: of_packed,
-        size,
-    } = blocks.finish().map_err(&failed)?;
-    let packed = Packed {
-        digest: of_packed.finish(),
-        size,
-    };
-    Ok((hasher.finish(), packed, file))
-}
-
-/// A file with the digest and the number of what was written to it.
-struct Counted {
-    file: NamedTempFile,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.raw(&bytes[..written]);
-        self.size += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 /// The digest that a file of the archive is named by.

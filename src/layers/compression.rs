@@ -12,6 +12,17 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// What OCI calls a layer that is compressed so.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+}
+
 impl FromStr for Compression {
     type Err = String;
 

@@ -5,13 +5,14 @@
 //! what one of them loses of the other's knowledge costs time only.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use super::packing::packed;
 use super::{Compression, Packed};
 use crate::reference::Digest;
 use crate::state::{self, FileError};
@@ -78,6 +79,11 @@ impl Shelf {
     pub fn open_unseen(&self, digest: &Digest) -> Result<File, FileError> {
         let path = self.blob(digest);
         File::open(&path).map_err(FileError::of(&path))
+    }
+
+    /// Compresses a layer, and keeps that. Returns the digest of its content, and what it is known by.
+    pub fn pack(&self, mut layer: impl Read, compression: Compression) -> Result<(Digest, Known), FileError> {
+        packed(&mut layer, compression, self, |_| ())?.keep(self)
     }
 
     /// Where it is.

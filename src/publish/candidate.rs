@@ -13,16 +13,17 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use super::{PAUSES, Packing, PublishError, Shipment, arrived};
+use super::{PAUSES, PublishError, Shipment, arrived};
 use crate::engine::{Credentials, Images};
 use crate::event::Sink;
+use crate::layers::{self, Packing};
 use crate::reference::{Digest, ImageReference, ImageTag};
 use crate::registry::{Artifact, Content, Destination, Registry};
 use crate::state::FileError;
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const LAYER: &str = layers::Compression::Gzip.media_type();
 
 /// Nobody: what copies a file needs no right to anything else.
 const NOBODY: &str = "65534:65534";

@@ -11,33 +11,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{PublishError, Shipment};
-use crate::engine::{EngineError, Export, Images, Pieces};
+use crate::engine::{Export, Images, Pieces};
 use crate::event::{Event, Sink};
-use crate::layers::{Compression, Known, Packed, Shelf, Told, Wanted, unpacked};
+use crate::layers::{Known, Packed, Packing, Told, Wanted, unpacked};
 use crate::reference::{Digest, ImageReference};
 use crate::registry::{Assembled, Blob, Destination};
-use crate::state::FileError;
 
 /// How many layers are asked for, or sent, at a time.
 const AT_A_TIME: usize = 4;
-
-/// How many pieces of an archive wait to be read.
-const WAITING: usize = 64;
-
-/// How layers are pushed.
-#[derive(Debug, Clone)]
-pub struct Packing {
-    /// How they are compressed.
-    pub compression: Compression,
-    /// Where they are kept.
-    pub shelf: Shelf,
-}
 
 /// What is carried where.
 struct Voyage<'a> {
@@ -184,23 +170,15 @@ impl Voyage<'_> {
 
     /// Reads an archive, and sends the layers that are wanted of it while the next ones are read.
     async fn unload(&self, archive: Export, wanted: &Wanted) -> Result<Unloaded, PublishError> {
-        let (sender, arriving) = mpsc::channel(WAITING);
         let (told, telling) = mpsc::unbounded_channel();
         let (kept, wanted) = (self.packing.shelf.clone(), wanted.clone());
-        let reading = tokio::task::spawn_blocking(move || {
-            unpacked(Pieces::new(arriving), &wanted, &kept, |what| {
+        let reading = Pieces::of(archive, move |archive| {
+            unpacked(archive, &wanted, &kept, |what| {
                 // Who listens no more has failed, and ends the reading.
                 let _ = told.send(what);
             })
         });
-        let read = async {
-            fed(archive, sender).await?;
-            let read = reading.await.map_err(|error| FileError {
-                path: self.packing.shelf.directory().to_owned(),
-                source: std::io::Error::other(error),
-            })?;
-            Ok::<_, PublishError>(read?)
-        };
+        let read = async { Ok::<_, PublishError>(reading.await??) };
         let mut unloaded = Unloaded::default();
         let mut layers = Vec::new();
         let configuration = &mut unloaded.configuration;
@@ -279,26 +257,6 @@ impl Voyage<'_> {
             total,
         });
     }
-}
-
-/// Hands an archive to what reads it, until either has enough.
-async fn fed(mut archive: Export, sender: mpsc::Sender<std::io::Result<Bytes>>) -> Result<(), EngineError> {
-    while let Some(piece) = archive.next().await {
-        match piece {
-            Ok(piece) => {
-                // A reader that is gone has stopped for a reason, which it returns.
-                if sender.send(Ok(piece)).await.is_err() {
-                    break;
-                }
-            }
-            Err(error) => {
-                // A cut archive must not look like a whole one to the reader.
-                let _ = sender.send(Err(std::io::ErrorKind::ConnectionAborted.into())).await;
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

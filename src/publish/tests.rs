@@ -11,7 +11,7 @@ use crate::engine::EngineError;
 use crate::engine::fake::Fake;
 use crate::event::{Memory, TestFinished, Verdict};
 use crate::fault::Trouble;
-use crate::layers::{Compression, Shelf};
+use crate::layers::{Compression, Packing, Shelf};
 use crate::reference::{ImageReference, TestId};
 use crate::registry::{Artifact, Assembled, Attached, Blob, Layers, Manifest, Referrer, Registry, RegistryError};
 

@@ -85,7 +85,7 @@ impl Assembled {
             Compression::Zstd => (
                 MANIFEST,
                 "application/vnd.oci.image.config.v1+json",
-                "application/vnd.oci.image.layer.v1.tar+zstd",
+                self.compression.media_type(),
             ),
         };
         let part = |media_type: &str, packed: &Packed| Descriptor {

@@ -15,6 +15,7 @@ use crate::engine::{Credentials, Engine, EngineError, EngineName, JobSettings, L
 use crate::event::Sink;
 use crate::event::redact::{Hidden, Redacted};
 use crate::git::{self, Touched};
+use crate::layers::{Compression, Packing, Shelf};
 use crate::memo::Memo;
 use crate::plan::{self, BuildPlan, Solved};
 use crate::reference::{MissionName, RegistryHost};
@@ -173,6 +174,10 @@ impl Workplace {
             mounts: site::mounts(&self.settings.site)?,
             proxies: site::proxies(&self.settings.site),
             retries: builder::RETRY_INTERVALS.to_vec(),
+            packing: Some(Packing {
+                compression: self.settings.compression.unwrap_or(Compression::Gzip),
+                shelf: Shelf::at(self.state.layers()),
+            }),
             ..builder::Options::default()
         })
     }

@@ -1,6 +1,7 @@
 //! Engines other than this machine's own, and other ways to one: what a person does in a day holds at each of them.
 
 mod day;
+mod layers;
 mod mission;
 mod podman;
 mod second;

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use world::{Ended, LocalRegistry, notebook};
 
+pub use self::frozen::twins;
+
 use crate::workshop::{Workshop, containers, docker};
 
 /// A repository with the mission `tiny` in the generated form: one environment, an import, a notebook, a test script.

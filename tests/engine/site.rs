@@ -100,7 +100,8 @@ impl Drop for Site {
     }
 }
 
-fn docker(engine: &Reach) -> Command {
+/// A call of Docker's own client at an engine.
+pub fn docker(engine: &Reach) -> Command {
     let mut command = Command::new("docker");
     command.envs(engine.iter().cloned());
     command

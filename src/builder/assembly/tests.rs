@@ -8,11 +8,22 @@ use crate::compose::{self, Mounts, Source, Stage};
 use crate::context::Context;
 use crate::engine::fake::{Fake, Handing};
 use crate::event::Memory;
+use crate::fault::Trouble;
+use crate::layers::{Compression, Shelf};
 use crate::plan::Assembly;
 use crate::reference::Role;
 
 /// Assembles the environments `a` and `b` on top of an image that the engine has.
 async fn assembled_by(fake: &Fake, events: &Memory) -> Result<Option<(ImageTag, Parent)>, BuildError> {
+    packed_by(fake, None, events).await
+}
+
+/// The same with layers that an engine may keep compressed.
+async fn packed_by(
+    fake: &Fake,
+    packing: Option<Packing>,
+    events: &Memory,
+) -> Result<Option<(ImageTag, Parent)>, BuildError> {
     let stage = |name: &str| Stage {
         environment: name.parse().unwrap(),
         files: Vec::new(),
@@ -47,6 +58,7 @@ async fn assembled_by(fake: &Fake, events: &Memory) -> Result<Option<(ImageTag, 
     };
     let options = Options {
         retries: vec![Duration::ZERO],
+        packing,
         ..Options::default()
     };
     assembled(&image, &parent, request, (fake, fake), &options, events).await
@@ -70,6 +82,14 @@ fn extensions(fake: &Fake) -> Vec<String> {
     let calls = fake.calls().into_iter();
     let extensions = calls.filter_map(|call| Some(call.strip_prefix("extend ")?.split_once(" by ")?.1.to_owned()));
     extensions.collect()
+}
+
+/// The layers that steps were asked for.
+fn handed_over(fake: &Fake) -> Vec<String> {
+    let calls = fake.calls().into_iter();
+    calls
+        .filter_map(|call| Some(call.strip_prefix("hand over ")?.to_owned()))
+        .collect()
 }
 
 #[tokio::test]
@@ -132,4 +152,64 @@ async fn an_environment_that_cannot_be_assembled_is_said_and_left_to_the_builder
         .any(|event| matches!(event, Event::Note { text } if text == "a is installed as a whole: it has no lock"));
     assert!(noted);
     assert_eq!(extensions(&fake), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_engine_that_keeps_layers_compressed_is_given_them_so_and_each_is_compressed_once() {
+    let (fake, events, directory) = (Fake::new(), Memory::default(), tempfile::tempdir().unwrap());
+    fake.packs_layers();
+    let packing = || {
+        Some(Packing {
+            compression: Compression::Gzip,
+            shelf: Shelf::at(directory.path().to_owned()),
+        })
+    };
+    let build = async |handings: Vec<Handing>| {
+        fake.script_performance(handings);
+        packed_by(&fake, packing(), &events).await.unwrap().unwrap();
+        fake.label_all(label::INPUT_DIGEST);
+    };
+    build(vec![handing("a", &["a1", "a2"]), handing("b", &["b1"])]).await;
+    build(vec![handing("a", &["=a1", "changed"]), handing("b", &["=b1"])]).await;
+    assert_eq!(extensions(&fake), ["a1, a2, b1", "there, changed, b1"]);
+    // What lies on a changed layer is sent again. Who made it is not asked for it.
+    assert_eq!(handed_over(&fake), ["a1", "a2", "b1", "changed"]);
+
+    let known = packing()
+        .unwrap()
+        .shelf
+        .known(&Digest::of(b"b1"), Compression::Gzip)
+        .unwrap();
+    let blob = directory
+        .path()
+        .join("blobs")
+        .join(known.packed.digest.as_str().trim_start_matches("sha256:"));
+    std::fs::write(blob, "damaged").unwrap();
+    build(vec![handing("a", &["other"]), handing("b", &["=b1"])]).await;
+    assert_eq!(handed_over(&fake)[4..], ["other", "b1"]);
+}
+
+#[tokio::test]
+async fn where_nothing_says_how_an_engine_is_given_them_the_builder_makes_them() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    fake.packs_layers();
+    fake.script_performance(vec![handing("a", &["a1"]), handing("b", &["b1"])]);
+    assert!(assembled_by(&fake, &events).await.unwrap().is_none());
+    assert_eq!(extensions(&fake), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_engine_that_takes_no_more_of_them_is_what_is_said() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    let full = || EngineError::Request {
+        action: "load layers".to_owned(),
+        reason: "no space left on device".to_owned(),
+        trouble: Trouble::NoSpace,
+    };
+    for _ in 0..2 {
+        fake.script_failure("take", full());
+        fake.script_performance(vec![handing("a", &["a1"]), handing("b", &["b1"])]);
+    }
+    let error = assembled_by(&fake, &events).await.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("no space left on device"), "{error}");
 }

@@ -24,6 +24,11 @@ pub(super) async fn export(docker: &Docker, id: &Digest) -> Result<Option<Export
     if docker.make == Make::Podman || !docker.transport.is_local() || keeps_compressed(docker).await? {
         return Ok(None);
     }
+    save(docker, id).await.map(Some)
+}
+
+/// Saves an image, whoever pushes it.
+pub(super) async fn save(docker: &Docker, id: &Digest) -> Result<Export, EngineError> {
     let action = format!("save {id}");
     // bollard's client ends what takes longer than an answer may.
     let answer = docker
@@ -44,7 +49,7 @@ pub(super) async fn export(docker: &Docker, id: &Digest) -> Result<Option<Export
         reason: error.to_string(),
         trouble: Trouble::Lost,
     });
-    Ok(Some(pieces.boxed()))
+    Ok(pieces.boxed())
 }
 
 /// Whether the engine keeps layers as they are sent.

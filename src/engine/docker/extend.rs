@@ -1,10 +1,12 @@
 //! Images of another one and layers on top of it, by `docker load`.
 //!
-//! Docker's classic store takes an archive that names layers and does not hold them, as long as it has them where they are
-//! named. The archive is sent while its layers arrive; its configuration and the list of its layers come last.
+//! The engine takes an archive that names layers and does not hold them, as long as it has them: Docker's classic store, by
+//! the place where they are named in an archive of Docker's own form; containerd's, by the digests by which the manifest of an OCI
+//! layout names them. The archive is sent while its layers arrive; what they are layers of comes last.
 
 mod archive;
 mod beginning;
+mod manifest;
 
 use std::io;
 
@@ -19,30 +21,36 @@ use tokio::task::JoinHandle;
 
 use self::archive::{Archive, Filled};
 use self::beginning::Beginning;
-use super::Docker;
 use super::stream::Lines;
 use super::transport::message;
-use crate::engine::{EngineError, Images as _, LayerPart};
+use super::{Docker, export};
+use crate::engine::{Below, EngineError, Images as _, LayerPart};
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageTag};
 
 /// Pieces of the archive that wait to be sent.
 const WAITING: usize = 16;
 
-/// Makes an image of `parent` and `layers` on top of it.
+/// Makes an image of another one and `layers` on top of it.
 ///
 /// The engine unpacks an archive when it has all of it. So layers are sent in several archives, each that of an image on top of
 /// the one before it: while one is unpacked, the next is sent, except for its list of layers, without which nothing of it is
 /// looked at.
 pub(super) async fn extend(
     docker: &Docker,
-    parent: &Digest,
+    below: Below<'_>,
     tag: &ImageTag,
     mut layers: mpsc::Receiver<LayerPart>,
 ) -> Result<Digest, EngineError> {
+    let parent = below.image;
     let inspected = get(docker, &format!("/images/{parent}/json")).await?;
     let history = get(docker, &format!("/images/{parent}/history")).await?;
-    let mut beginning = Beginning::read(&inspected, &history);
+    let known = if export::keeps_compressed(docker).await? {
+        manifest::layers_of(docker, below.having).await?
+    } else {
+        Vec::new()
+    };
+    let mut beginning = Beginning::read(&inspected, &history, known);
     let mut between = Vec::new();
     let mut before = None;
     let made = loop {

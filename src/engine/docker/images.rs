@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::error::status;
 use super::{Docker, Make, export, extend, history, stream};
-use crate::engine::{Credentials, EngineError, Export, Image, Images, LayerPart, Listed};
+use crate::engine::{Below, Credentials, EngineError, Export, Image, Images, LayerForm, LayerPart, Listed};
 use crate::event::Sink;
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -89,17 +89,21 @@ impl Images for Docker {
         export::export(self, id).await
     }
 
-    async fn takes_layers(&self) -> Result<bool, EngineError> {
-        Ok(self.make == Make::Docker && !export::keeps_compressed(self).await?)
+    async fn takes_layers(&self) -> Result<Option<LayerForm>, EngineError> {
+        if self.make == Make::Podman {
+            return Ok(None);
+        }
+        let packed = export::keeps_compressed(self).await?;
+        Ok(Some(if packed { LayerForm::Packed } else { LayerForm::Plain }))
     }
 
     async fn extend(
         &self,
-        parent: &Digest,
+        below: Below<'_>,
         tag: &ImageTag,
         layers: mpsc::Receiver<LayerPart>,
     ) -> Result<Digest, EngineError> {
-        extend::extend(self, parent, tag, layers).await
+        extend::extend(self, below, tag, layers).await
     }
 
     async fn push(

@@ -25,7 +25,7 @@ pub struct Handing {
 }
 
 impl Handing {
-    async fn carry_out(self, connection: DuplexStream) -> Option<()> {
+    async fn carry_out(self, fake: &Fake, connection: DuplexStream) -> Option<()> {
         let Self {
             environment,
             layers,
@@ -46,6 +46,7 @@ impl Handing {
         let wanted = serde_json::from_str::<Wanted>(&answer).ok()?;
         for index in wanted.layers {
             let bytes = &layers[index].0;
+            drop(fake.call("hand over", &String::from_utf8_lossy(bytes)).ok()?);
             if breaks {
                 connection.write_all(&bytes[..bytes.len() / 2]).await.ok()?;
                 connection.flush().await.ok()?;
@@ -112,7 +113,7 @@ impl Builds for Fake {
         for handing in handings {
             let (ours, theirs) = duplex(1 << 10);
             let _ = connections.send(theirs).await;
-            steps.push(handing.carry_out(ours));
+            steps.push(handing.carry_out(self, ours));
         }
         drop(connections);
         join_all(steps).await;

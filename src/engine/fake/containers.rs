@@ -1,17 +1,51 @@
 //! Containers in memory, which do what a test has written down for them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
-use super::{Fake, KILLED, Kept, TERMINATED, refused};
+use super::{Fake, Run, refused};
 use crate::engine::{Change, Container, ContainerExit, ContainerRequest, Containers, EngineError, Found, Wanted};
 use crate::event::wire::Encoder;
 use crate::event::{Event, Record};
 use crate::image::label::{OWNER, RUN};
 use crate::image::variable::EVENTS;
+
+/// A container.
+pub(super) struct Kept {
+    pub run: Run,
+    pub output: Vec<u8>,
+    pub farewell: Vec<u8>,
+    pub labels: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
+    pub exit: watch::Sender<Option<ContainerExit>>,
+}
+
+/// The end of a container that was asked to.
+const TERMINATED: ContainerExit = ContainerExit {
+    code: 143,
+    out_of_memory: false,
+};
+
+/// The end of a container that was killed.
+const KILLED: ContainerExit = ContainerExit {
+    code: 137,
+    out_of_memory: false,
+};
+
+impl Kept {
+    /// Ends the container, unless it has ended already.
+    pub fn end(&self, how: ContainerExit) {
+        self.exit.send_if_modified(|exit| {
+            let running = exit.is_none();
+            exit.get_or_insert(how);
+            running
+        });
+    }
+}
 
 #[async_trait]
 impl Containers for Fake {

@@ -14,6 +14,7 @@ use crate::engine::Image;
 use crate::engine::fake::Fake;
 use crate::event::Memory;
 use crate::fault::{Explained as _, Trouble};
+use crate::layers::{Compression, Shelf};
 use crate::reference::ImageTag;
 use crate::registry::{Artifact, Attached, Layers, Manifest, Referrer, Registry, RegistryError};
 

@@ -115,6 +115,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "fault",
             "image",
             "imprint",
+            "layers",
             "plan",
             "reference",
             "repository",

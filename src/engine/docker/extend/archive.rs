@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::beginning::Beginning;
+use super::beginning::{Beginning, MANIFEST};
 use crate::engine::{LayerPart, NewLayer};
 use crate::reference::{Digest, ImageTag};
 
@@ -15,6 +15,15 @@ const BLOCK: usize = 512;
 
 /// Bytes of layers from which on the others go into another archive.
 const ENOUGH: u64 = 128 << 20;
+
+/// What an index of manifests is called.
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Where containerd reads what an image is called.
+const NAME: &str = "io.containerd.image.name";
+
+/// What marks an OCI layout.
+const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// What an archive was filled with.
 #[derive(PartialEq, Eq)]
@@ -46,21 +55,33 @@ impl Archive {
         beginning: &mut Beginning,
         layers: &mut mpsc::Receiver<LayerPart>,
     ) -> Option<Filled> {
-        let (mut size, mut said) = (0, String::new());
+        let (mut size, mut said, mut name) = (0, String::new(), None);
         while self.bytes < ENOUGH {
             match layers.recv().await {
                 Some(LayerPart::Begin { made, layer }) => match layer {
-                    NewLayer::There(digest) => beginning.add(digest, &made),
-                    NewLayer::Bytes(bytes) => {
+                    NewLayer::There(digest) => beginning.add_known(digest, &made),
+                    NewLayer::Plain(bytes) => {
                         self.header(&path(beginning.len()), bytes).await?;
-                        (size, said) = (bytes, made);
+                        (size, said, name) = (bytes, made, None);
+                    }
+                    NewLayer::Packed {
+                        media_type,
+                        digest,
+                        size: bytes,
+                    } => {
+                        self.header(&blob(&digest), bytes).await?;
+                        let named = json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes});
+                        (size, said, name) = (bytes, made, Some(named));
                     }
                 },
                 Some(LayerPart::Bytes(piece)) => self.send(piece).await?,
                 Some(LayerPart::End(digest)) => {
                     self.pad(size).await?;
                     self.bytes += size;
-                    beginning.add(digest, &said);
+                    match name.take() {
+                        Some(name) => beginning.add_named(digest, &said, name),
+                        None => beginning.add(digest, &said),
+                    }
                 }
                 Some(LayerPart::Done) => return Some(Filled::Last),
                 None => return Some(Filled::Abandoned),
@@ -78,14 +99,40 @@ impl Archive {
     /// image. If nobody reads it any more, that is known by the answer.
     pub(super) async fn end(&mut self, beginning: &Beginning, tag: Option<&ImageTag>) -> Digest {
         let configuration = beginning.configuration();
+        let id = match beginning.manifest(&configuration) {
+            Some(manifest) => self.layout(configuration, manifest, tag).await,
+            None => self.list(configuration, beginning.len(), tag).await,
+        };
+        let _ = self.send(Bytes::from_static(&[0; 2 * BLOCK])).await;
+        id
+    }
+
+    /// Ends it in Docker's own form.
+    async fn list(&mut self, configuration: Vec<u8>, layers: usize, tag: Option<&ImageTag>) -> Digest {
         let id = Digest::of(&configuration);
-        let name = format!("{}.json", id.as_str().trim_start_matches("sha256:"));
+        let name = format!("{}.json", hex(&id));
         let tags = tag.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let paths = (0..beginning.len()).map(path).collect::<Vec<_>>();
+        let paths = (0..layers).map(path).collect::<Vec<_>>();
         let list = json!([{"Config": name, "RepoTags": tags, "Layers": paths}]);
         let _ = self.file(&name, configuration).await;
         let _ = self.file("manifest.json", list.to_string().into_bytes()).await;
-        let _ = self.send(Bytes::from_static(&[0; 2 * BLOCK])).await;
+        id
+    }
+
+    /// Ends it as an OCI layout.
+    async fn layout(&mut self, configuration: Vec<u8>, manifest: Vec<u8>, tag: Option<&ImageTag>) -> Digest {
+        let id = Digest::of(&manifest);
+        let mut named = json!({"mediaType": MANIFEST, "digest": id.as_str(), "size": manifest.len()});
+        if let Some(tag) = tag {
+            // containerd's names are whole.
+            let whole = tag.reference().beside(&format!(":{}", tag.tag));
+            named["annotations"] = json!({NAME: whole.as_str()});
+        }
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [named]});
+        let _ = self.file(&blob(&Digest::of(&configuration)), configuration).await;
+        let _ = self.file(&blob(&id), manifest).await;
+        let _ = self.file("index.json", index.to_string().into_bytes()).await;
+        let _ = self.file("oci-layout", LAYOUT.into()).await;
         id
     }
 
@@ -122,7 +169,16 @@ impl Archive {
     }
 }
 
-/// What a layer is called in an archive.
+/// What something is called in an OCI layout.
+fn blob(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", hex(digest))
+}
+
+fn hex(digest: &Digest) -> &str {
+    digest.as_str().trim_start_matches("sha256:")
+}
+
+/// What a layer is called in an archive of Docker's own form.
 fn path(index: usize) -> String {
     format!("{index}/layer.tar")
 }

@@ -1,0 +1,270 @@
+//! Layers on their way from the steps of a build to the engine: those that it lacks, in the form in which it takes them.
+
+use std::fs::File;
+use std::io::{self, Seek as _};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream};
+use tokio::sync::mpsc;
+
+use crate::engine::{EngineError, LayerPart, NewLayer, Pieces};
+use crate::fault::Trouble;
+use crate::image::assembly::{Offer, Offered, Sent, Wanted};
+use crate::image::layer;
+use crate::layers::{Compression, Known, Packing};
+use crate::reference::{Digest, EnvironmentName};
+use crate::state::FileError;
+
+/// Bytes of a layer that are passed on at once.
+const PIECE: usize = 256 * 1024;
+
+/// Pieces that wait to be compressed.
+const WAITING: usize = 16;
+
+/// No line that announces layers is longer, in bytes.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// The layers of an environment that was offered, and the connection to it.
+pub(super) struct Offering {
+    pub environment: EnvironmentName,
+    pub connection: BufStream<DuplexStream>,
+    pub layers: Vec<Offered>,
+}
+
+/// Layers that were not taken.
+pub(super) struct Untaken {
+    pub error: EngineError,
+    pub because: Because,
+}
+
+/// Why layers were not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Because {
+    /// They did not arrive as they should, which the build may know more of.
+    Broken,
+    /// The engine reads no more of them, and knows why.
+    Unread,
+    /// The engine would not take them, or this machine not keep them.
+    Refused,
+}
+
+impl Untaken {
+    fn new(because: Because, reason: String) -> Self {
+        let error = EngineError::Request {
+            action: "take the layers of environments".to_owned(),
+            reason,
+            trouble: Trouble::Lost,
+        };
+        Self { error, because }
+    }
+}
+
+impl From<io::Error> for Untaken {
+    fn from(error: io::Error) -> Self {
+        Self::new(Because::Broken, error.to_string())
+    }
+}
+
+impl From<EngineError> for Untaken {
+    fn from(error: EngineError) -> Self {
+        Self {
+            error,
+            because: Because::Refused,
+        }
+    }
+}
+
+impl From<FileError> for Untaken {
+    fn from(FileError { path, source }: FileError) -> Self {
+        EngineError::File { path, source }.into()
+    }
+}
+
+/// Reads what a step of the build offers.
+pub(super) async fn offered(connection: DuplexStream) -> io::Result<(Offer, BufStream<DuplexStream>)> {
+    let mut connection = BufStream::new(connection);
+    let offer = line(&mut connection).await?;
+    Ok((offer, connection))
+}
+
+/// What becomes of a layer.
+enum Way {
+    /// The engine has it.
+    There(Digest),
+    /// It is kept here as the engine takes it.
+    Kept(Digest, Known, File),
+    /// The step hands it over.
+    Wanted,
+}
+
+/// Passes on the layers that are not `there`, compressed where that is asked for.
+pub(super) async fn send(
+    offerings: &mut [Offering],
+    there: usize,
+    packing: Option<&Packing>,
+    parts: mpsc::Sender<LayerPart>,
+) -> Result<(), Untaken> {
+    let mut left = there;
+    let mut ways = Vec::new();
+    for offering in &mut *offerings {
+        let mut own = Vec::new();
+        for layer in &offering.layers {
+            own.push(match (&layer.digest, packing) {
+                (Some(digest), _) if left > 0 => Way::There(digest.clone()),
+                (Some(digest), Some(packing)) => kept(packing, digest).await,
+                _ => Way::Wanted,
+            });
+            left = left.saturating_sub(1);
+        }
+        let wanted = own.iter().enumerate().filter(|(_, way)| matches!(way, Way::Wanted));
+        let layers = wanted.map(|(index, _)| index).collect();
+        say(&mut offering.connection, &Wanted { layers }).await?;
+        ways.push(own);
+    }
+    for (offering, ways) in offerings.iter_mut().zip(ways) {
+        let all = offering.layers.len();
+        for (number, (layer, way)) in (1..).zip(offering.layers.iter().zip(ways)) {
+            let made = layer::assembled(&offering.environment, number, all);
+            let connection = &mut offering.connection;
+            match (way, packing) {
+                (Way::There(digest), _) => {
+                    let layer = NewLayer::There(digest);
+                    pass(&parts, LayerPart::Begin { made, layer }).await?;
+                }
+                (Way::Kept(digest, known, file), Some(packing)) => {
+                    pass_packed((digest, known), packing.compression, file, made, &parts).await?;
+                }
+                (_, Some(packing)) => {
+                    let (digest, known) = packed(connection, layer, packing).await?;
+                    let file = packing.shelf.open_unseen(&known.packed.digest)?;
+                    pass_packed((digest, known), packing.compression, file, made, &parts).await?;
+                }
+                (_, None) => {
+                    let begin = LayerPart::Begin {
+                        made,
+                        layer: NewLayer::Plain(layer.bytes),
+                    };
+                    pass(&parts, begin).await?;
+                    pieces(connection, layer.bytes, async |piece| {
+                        pass(&parts, LayerPart::Bytes(piece)).await
+                    })
+                    .await?;
+                    let digest = ended(connection, layer).await?;
+                    pass(&parts, LayerPart::End(digest)).await?;
+                }
+            }
+        }
+    }
+    pass(&parts, LayerPart::Done).await
+}
+
+/// The way of a layer with this content: it may be kept from an earlier build.
+async fn kept(packing: &Packing, layer: &Digest) -> Way {
+    let Packing { compression, shelf } = packing.clone();
+    let digest = layer.clone();
+    let found = tokio::task::spawn_blocking(move || {
+        let known = shelf.known(&digest, compression)?;
+        let mut file = shelf.open(&known.packed.digest)?;
+        file.rewind().ok()?;
+        Some(Way::Kept(digest, known, file))
+    });
+    found.await.ok().flatten().unwrap_or(Way::Wanted)
+}
+
+/// Has a layer that a step hands over compressed.
+async fn packed(
+    connection: &mut BufStream<DuplexStream>,
+    layer: &Offered,
+    packing: &Packing,
+) -> Result<(Digest, Known), Untaken> {
+    let (sender, arriving) = mpsc::channel(WAITING);
+    let Packing { compression, shelf } = packing.clone();
+    let packing = tokio::task::spawn_blocking(move || shelf.pack(Pieces::new(arriving), compression));
+    let read = pieces(connection, layer.bytes, async |piece| {
+        // Who takes no more of it has failed, and says why.
+        let _ = sender.send(Ok(piece)).await;
+        Ok(())
+    });
+    let read = read.await;
+    if read.is_err() {
+        // A cut layer must not be kept for a whole one.
+        let _ = sender.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
+    }
+    drop(sender);
+    let packed = packing.await.map_err(io::Error::other)?;
+    read?;
+    let (digest, known) = packed?;
+    if ended(connection, layer).await? != digest {
+        return Err(io::Error::other("a layer is not the one that was sent").into());
+    }
+    Ok((digest, known))
+}
+
+/// Passes on a layer that is compressed.
+async fn pass_packed(
+    (digest, known): (Digest, Known),
+    compression: Compression,
+    file: File,
+    made: String,
+    parts: &mpsc::Sender<LayerPart>,
+) -> Result<(), Untaken> {
+    let layer = NewLayer::Packed {
+        media_type: compression.media_type(),
+        digest: known.packed.digest,
+        size: known.packed.size,
+    };
+    pass(parts, LayerPart::Begin { made, layer }).await?;
+    let mut file = tokio::fs::File::from_std(file);
+    pieces(&mut file, known.packed.size, async |piece| {
+        pass(parts, LayerPart::Bytes(piece)).await
+    })
+    .await?;
+    pass(parts, LayerPart::End(digest)).await
+}
+
+/// Reads so many bytes, and hands them on piece by piece.
+async fn pieces(
+    from: &mut (impl AsyncRead + Unpin),
+    bytes: u64,
+    mut on: impl AsyncFnMut(Bytes) -> Result<(), Untaken>,
+) -> Result<(), Untaken> {
+    let mut from = from.take(bytes);
+    while from.limit() > 0 {
+        let mut piece = BytesMut::with_capacity(PIECE);
+        if from.read_buf(&mut piece).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        on(piece.freeze()).await?;
+    }
+    Ok(())
+}
+
+/// What a step says at the end of a layer: the digest of its content, which is the one that it offered.
+async fn ended(connection: &mut BufStream<DuplexStream>, layer: &Offered) -> io::Result<Digest> {
+    let Sent { digest } = line(connection).await?;
+    if layer.digest.as_ref().is_some_and(|offered| *offered != digest) {
+        return Err(io::Error::other("a layer is not the one that was offered"));
+    }
+    Ok(digest)
+}
+
+async fn pass(parts: &mpsc::Sender<LayerPart>, part: LayerPart) -> Result<(), Untaken> {
+    let passed = parts.send(part).await;
+    passed.map_err(|_| Untaken::new(Because::Unread, "the engine takes no more of them".to_owned()))
+}
+
+async fn line<T: serde::de::DeserializeOwned>(connection: &mut BufStream<DuplexStream>) -> io::Result<T> {
+    let mut text = Vec::new();
+    connection.take(LONGEST_LINE).read_until(b'\n', &mut text).await?;
+    if text.last() != Some(&b'\n') {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&text)?)
+}
+
+async fn say(connection: &mut BufStream<DuplexStream>, message: &impl serde::Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec(message)?;
+    text.push(b'\n');
+    connection.write_all(&text).await?;
+    connection.flush().await
+}

@@ -1,0 +1,107 @@
+//! Layers of environments at engines that keep them in different ways.
+
+mod long {
+    use serde_json::Value;
+    use world::{Ended, LocalRegistry, run};
+
+    use crate::engines::second::Second;
+    use crate::missions::twins;
+    use crate::site::{Reach, docker};
+    use crate::workshop::Workshop;
+
+    /// A repository at an engine.
+    struct Place<'a> {
+        repository: &'a Workshop,
+        engine: Reach,
+    }
+
+    impl Place<'_> {
+        fn floe(&self, words: &[&str], frozen: &str) -> Ended {
+            let mut command = self.repository.command(words);
+            command.args(["--use-frozen", frozen]).envs(self.engine.iter().cloned());
+            Ended::of(command.output().unwrap()).expect(0)
+        }
+
+        fn docker(&self, words: &[&str]) -> String {
+            run(docker(&self.engine).args(words))
+        }
+
+        /// The frozen image.
+        fn image(&self) -> String {
+            let image = self.floe(&["image", "twins", "--format", "json"], "1").stdout;
+            let image = serde_json::from_str::<Value>(&image).unwrap();
+            image["reference"].as_str().unwrap().to_owned()
+        }
+
+        fn layers(&self, image: &str) -> Vec<String> {
+            let layers = self.docker(&["image", "inspect", "--format", "{{json .RootFS.Layers}}", image]);
+            serde_json::from_str(&layers).unwrap()
+        }
+
+        /// The layers of the environments in the frozen image: as many as its history says, on top of the common image.
+        fn of_environments(&self) -> Vec<String> {
+            let image = self.image();
+            let all = self.layers(&image);
+            let history = self.docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", &image]);
+            let number = history.matches("floe: environment ").count();
+            let commons = self.docker(&["images", "--quiet", "floe/common"]);
+            let below = commons.lines().map(|common| self.layers(common));
+            let below = below
+                .filter(|common| all.starts_with(common))
+                .map(|common| common.len());
+            let start = below.max().unwrap();
+            all[start..start + number].to_vec()
+        }
+    }
+
+    #[test]
+    #[ignore = "builds everything at three engines"]
+    fn the_layers_of_environments_are_the_same_in_every_store_of_docker() {
+        let repository = twins();
+        let own = Place {
+            repository: &repository,
+            engine: Reach::new(),
+        };
+        own.floe(&["build", "twins"], "0").says(&["layers of packages, "]);
+        let expected = own.of_environments();
+        assert!(expected.len() > 4, "{expected:?}");
+        let seconds = ["classic", "containerd"].map(Second::borrow);
+        let places = seconds.each_ref().map(|second| Place {
+            repository: &repository,
+            engine: second.reach("unix"),
+        });
+        for place in &places {
+            place.floe(&["build", "twins"], "1").says(&["layers of packages, "]);
+            assert_eq!(place.of_environments(), expected);
+        }
+
+        // What containerd keeps compressed is what it pushes, and runs when it is pulled.
+        let (containerd, registry) = (&places[1], LocalRegistry::start());
+        containerd.floe(&["test", "twins"], "1");
+        let pushed = containerd.floe(&["push", "twins", "--registry", &registry.address("hub")], "1");
+        let reference = pushed.stdout.trim();
+        let manifest = registry.manifest("hub/twins", reference.split_once('@').unwrap().1);
+        for layer in manifest["layers"].as_array().unwrap() {
+            let media_type = layer["mediaType"].as_str().unwrap();
+            assert!(media_type.ends_with("gzip"), "{media_type}");
+        }
+        for place in &places {
+            place.docker(&["pull", reference]);
+            for environment in ["older", "newer"] {
+                let python = format!("/opt/conda/envs/{environment}/bin/python");
+                place.docker(&["run", "--rm", reference, "uv", "pip", "check", "--python", &python]);
+            }
+        }
+
+        // One package of one environment: the others stay where they are.
+        repository.write("missions/twins/environments/newer/newer.pip", "iniconfig==2.0.0\nsix\n");
+        own.floe(&["build", "twins"], "0");
+        for place in [&own, containerd] {
+            let built = place.floe(&["build", "twins"], "1");
+            assert!(!built.stderr.contains(" as a whole"), "{}", built.stderr);
+        }
+        let now = own.of_environments();
+        assert_eq!(now.iter().filter(|layer| !expected.contains(layer)).count(), 1);
+        assert_eq!(containerd.of_environments(), now);
+    }
+}
