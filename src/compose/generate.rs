@@ -70,15 +70,16 @@ USER root
 {% endfor %}ARG {{ assembly }}
 ARG {{ anew }}
 RUN --mount=type=ssh {{ floe }} applet {{ env_assemble }} {{ stage.environment }} --layers {{ stage.trees | length }} \
- && touch {{ handed_over }}
+ && mkdir -p {{ handed_over }} && touch {{ handed_over }}/{{ stage.environment }}
 {% endfor %}
 FROM scratch
-{% for stage in stages %}COPY --from=env-{{ stage.environment | lower }} {{ handed_over }} /{{ stage.environment }}
+{% for stage in stages %}COPY --from=env-{{ stage.environment | lower }} {{ handed_over }}/{{ stage.environment }} /
 {% endfor -%}
 ";
 
-/// The empty file that a stage leaves that has handed its layers over.
-const HANDED_OVER: &str = "/handed-over";
+/// The directory of the empty file that a stage leaves that has handed its layers over: one of its own, since builders read
+/// the whole directory that holds what they copy.
+const HANDED_OVER: &str = "/floe-handed-over";
 
 /// The Dockerfile whose steps hand the layers of the environments over to the host.
 pub(super) fn assembled(stages: &[Stage]) -> String {
