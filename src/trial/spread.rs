@@ -181,9 +181,11 @@ impl Shard<'_> {
             if left_of_limit() == Some(Duration::ZERO) {
                 return Ok(self.overdue());
             }
+            // What runs already is heard, whatever ends it.
+            let running = self.begun.filter(|_| attempt == 1);
             let lane = tokio::select! {
                 biased;
-                () = stop.clone() => return Ok(Ended { stopped: true, ..Ended::default() }),
+                () = stop.clone(), if running.is_none() => return Ok(Ended { stopped: true, ..Ended::default() }),
                 lane = queue.lane(self.place, &lost_by) => lane,
                 () = passed(left_of_limit()) => return Ok(self.overdue()),
             };
@@ -197,7 +199,7 @@ impl Shard<'_> {
             let until = (stop.clone(), kill.clone());
             let containers = machines[lane.machine];
             let of = (&part.stages[0], left_of_limit());
-            let ended = match self.begun.filter(|_| attempt == 1) {
+            let ended = match running {
                 Some(running) => hear(&part, of, running, containers, &heard, until).await,
                 None => run_stage(&part, of, containers, process, &heard, until).await,
             };

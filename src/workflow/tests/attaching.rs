@@ -196,11 +196,15 @@ async fn who_leaves_again_leaves_the_run_as_it_was_and_hears_all_of_it_the_next_
 }
 
 #[tokio::test]
-async fn a_run_that_is_ended_leaves_nothing_and_says_nothing_of_the_image() {
+async fn a_run_that_is_ended_is_heard_before_leaves_nothing_and_says_nothing_of_the_image() {
     let case = Case::new();
     case.next_run_passes();
     case.test(&Asked::default()).await.unwrap();
-    case.leave(endless()).await;
+    case.leave(Run {
+        said: passing().said,
+        ..endless()
+    })
+    .await;
     let cancel = AttachOptions {
         cancel: true,
         ..AttachOptions::default()
@@ -209,6 +213,7 @@ async fn a_run_that_is_ended_leaves_nothing_and_says_nothing_of_the_image() {
         panic!("it was left");
     };
     assert!(matches!(observed.end, End::Interrupted(_)));
+    assert_eq!(observed.outcome.summary.passed, 1, "{:?}", observed.outcome);
     assert!(case.has_evidence().await);
     case.assert_nothing_is_left().await;
     assert_eq!(case.standing(), Standing::Failed);

@@ -88,17 +88,17 @@ impl Namespace {
         }
     }
 
-    /// Waits until the tests of so many pods run.
+    /// Waits until the tests of so many pods have begun.
     pub fn wait_for_tests(&self, pods: usize) {
         let began = Instant::now();
-        let started = "{.items[*].status.containerStatuses[*].state.running.startedAt}";
+        let state = "{.items[*].status.containerStatuses[*].state";
+        let output = format!("jsonpath={state}.running.startedAt}} {state}.terminated.startedAt}}");
         loop {
-            let output = format!("jsonpath={started}");
-            let running = self.kubectl(&["get", "pods", "--output", &output]);
-            if running.split_whitespace().count() >= pods {
+            let begun = self.kubectl(&["get", "pods", "--output", &output]);
+            if begun.split_whitespace().count() >= pods {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_mins(2), "no tests run: {running}");
+            assert!(began.elapsed() < Duration::from_mins(2), "no tests run: {begun}");
             std::thread::sleep(Duration::from_millis(200));
         }
     }
