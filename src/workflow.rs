@@ -82,7 +82,7 @@ pub use stages::{StageOutlook, stages};
 pub use status::{Behind, StageStatus, Status, status};
 pub use test::{decisive, test};
 pub use watch::watch;
-pub use weigh::{Budget, OverBudget};
+pub use weigh::{Budget, OverBudget, layers};
 pub use workplace::{Connect, Workplace};
 
 #[cfg(test)]

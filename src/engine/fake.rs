@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Below, BuildRequest, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError,
-    Export, Image, Images, LayerForm, LayerPart, LeftRun, Listed,
+    Export, Image, Images, Layer, LayerForm, LayerPart, LeftRun, Listed,
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
@@ -92,8 +92,8 @@ struct State {
     solving: BTreeSet<Digest>,
     /// What images are saved as, by their IDs; the others the engine pushes itself.
     archives: BTreeMap<Digest, Vec<u8>>,
-    /// What made the layers of images, by their IDs.
-    made: BTreeMap<Digest, Vec<String>>,
+    /// The layers of images, by their IDs.
+    layers: BTreeMap<Digest, Vec<Layer>>,
     containers: BTreeMap<String, Kept>,
     left: BTreeMap<String, LeftRun>,
     builds_hang: bool,
@@ -166,16 +166,18 @@ impl Fake {
         self.state().failures.entry(method).or_default().push_back(error);
     }
 
-    /// What made the layers of the image `id`, which these are.
+    /// The layers of the image `id`, by what made them and what they hold.
     pub fn script_layers(&self, id: &Digest, layers: &[(&str, &str)]) {
+        let layers = layers.iter().map(|(words, content)| Layer {
+            digest: Digest::of(content.as_bytes()),
+            made: (*words).to_owned(),
+            size: content.len() as u64,
+        });
+        let layers = layers.collect::<Vec<_>>();
         let mut state = self.state();
-        let made = layers.iter().map(|(words, _)| (*words).to_owned()).collect();
-        state.made.insert(id.clone(), made);
         let image = state.images.get_mut(id).expect("there is such an image");
-        image.layers = layers
-            .iter()
-            .map(|(_, content)| Digest::of(content.as_bytes()))
-            .collect();
+        image.layers = layers.iter().map(|layer| layer.digest.clone()).collect();
+        state.layers.insert(id.clone(), layers);
     }
 
     /// What the image `id` is saved as.
@@ -207,8 +209,8 @@ impl Images for Fake {
         Ok(self.call("image", reference)?.find(reference).cloned())
     }
 
-    async fn made_by(&self, image: &Image) -> Result<Vec<String>, EngineError> {
-        Ok(self.state().made.get(&image.id).cloned().unwrap_or_default())
+    async fn layers(&self, image: &Image) -> Result<Vec<Layer>, EngineError> {
+        Ok(self.state().layers.get(&image.id).cloned().unwrap_or_default())
     }
 
     async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError> {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::EngineError;
@@ -37,7 +38,18 @@ pub struct Image {
     pub architecture: String,
     /// The operating system, e.g. `linux`.
     pub os: String,
-    /// Bytes on disk.
+    /// Bytes on disk, as the engine counts them: where it keeps images as containerd does, those of the compressed layers.
+    pub size: u64,
+}
+
+/// A layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// The digest of its uncompressed content.
+    pub digest: Digest,
+    /// What made it, in the engine's words; empty where it does not say.
+    pub made: String,
+    /// The bytes of its files; 0 where the engine does not say.
     pub size: u64,
 }
 
@@ -129,8 +141,8 @@ pub trait Images: Send + Sync {
     /// The image that `reference` (an ID or a tag) names, if the engine has it.
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError>;
 
-    /// What made each layer of an image, in the engine's words, the lowest first; empty words where it does not say.
-    async fn made_by(&self, image: &Image) -> Result<Vec<String>, EngineError>;
+    /// The layers of an image, the lowest first.
+    async fn layers(&self, image: &Image) -> Result<Vec<Layer>, EngineError>;
 
     /// All images with this label, whatever its value.
     async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError>;

@@ -89,8 +89,9 @@ pub(super) async fn grounds(
     if choice.script {
         return Ok(BTreeMap::new());
     }
-    let made = workplace.engine().await?.made_by(image).await?;
-    let holders = made.iter().map(|words| environment_of(words)).collect::<Vec<_>>();
+    let layers = workplace.engine().await?.layers(image).await?;
+    let holders = layers.iter().map(|layer| environment_of(&layer.made));
+    let holders = holders.collect::<Vec<_>>();
     let plan = workplace.plan(std::slice::from_ref(&choice.mission))?;
     let role = Role::Mission(choice.mission.clone());
     let (Some(plan), true) = (

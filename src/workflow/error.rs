@@ -202,7 +202,7 @@ pub enum WorkflowError {
     #[error(transparent)]
     Packages(#[from] PackagesError),
     /// A build was interrupted, and what it had begun is undone.
-    #[error("interrupted; nothing was left half-built")]
+    #[error("interrupted; nothing was left half-done")]
     Interrupted(Interrupt),
 }
 

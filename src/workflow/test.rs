@@ -180,7 +180,7 @@ pub(super) async fn ready(
 pub(super) async fn found(workplace: &Workplace, image: &Built) -> Result<Image, WorkflowError> {
     let found = workplace.engine().await?.image(image.id.as_str()).await?;
     let found = found.ok_or_else(|| EngineError::Request {
-        action: format!("test {}", image.reference),
+        action: format!("look at {}", image.reference),
         reason: "the image has been removed".to_owned(),
         trouble: Trouble::Vanished,
     });

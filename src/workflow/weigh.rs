@@ -2,8 +2,10 @@
 
 use std::cmp::Ordering;
 
+use super::test::found;
 use super::{BuiltPlan, WorkflowError, Workplace, packages};
 use crate::builder::Built;
+use crate::engine::{Engine, Image, Layer};
 use crate::event::Event;
 use crate::packages::Sizes;
 use crate::quantity::{Size, bytes};
@@ -129,14 +131,28 @@ fn refuse(image: &Built, now: &Sizes, before: Option<&Sizes>, budget: Budget) ->
 /// Asks the image for its sizes. One that says nothing of itself has a size all the same.
 async fn sizes(workplace: &Workplace, image: &Built) -> Result<Sizes, WorkflowError> {
     let engine = workplace.engine().await?;
-    let found = engine.image(image.id.as_str()).await?;
-    let all = found.map_or(0, |image| image.size);
+    let all = match engine.image(image.id.as_str()).await? {
+        Some(image) => unpacked(engine, &image).await?,
+        None => 0,
+    };
     let environments = match packages::told(workplace, image.id.as_str()).await {
         Ok((_, environments)) => environments,
         Err(WorkflowError::Packages(_)) => Vec::new(),
         Err(error) => return Err(error),
     };
     Ok(Sizes::of(image.id.clone(), all, &environments))
+}
+
+/// The layers of an image, the lowest first.
+pub async fn layers(workplace: &Workplace, image: &Built) -> Result<Vec<Layer>, WorkflowError> {
+    let found = found(workplace, image).await?;
+    Ok(workplace.engine().await?.layers(&found).await?)
+}
+
+/// The bytes of an image on the disk of a machine that runs it, whether its engine counts these or those that it has compressed.
+async fn unpacked(engine: &dyn Engine, image: &Image) -> Result<u64, WorkflowError> {
+    let layers = engine.layers(image).await?;
+    Ok(layers.iter().map(|layer| layer.size).sum::<u64>().max(image.size))
 }
 
 /// `3.1 GB; 120.3 MB more than before: cal/scipy (80.1 MB), cal/numpy (40.2 MB)`.

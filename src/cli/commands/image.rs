@@ -7,7 +7,13 @@ use crate::cli::args::{Format, Global};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
+use crate::engine::Layer;
+use crate::image::layer::environment_of;
+use crate::quantity::bytes;
 use crate::workflow::{self, BuiltPlan};
+
+/// Characters of an instruction that are shown.
+const WIDEST: usize = 100;
 
 /// Print the reference and ID of a mission's built image
 #[derive(Debug, Args)]
@@ -17,9 +23,12 @@ pub struct ImageArgs {
     /// Print what the image says of itself, as JSON: mission, commit, inputs and environments
     #[arg(long)]
     info: bool,
+    /// Print its layers, the lowest first: how large each is, and what it holds
+    #[arg(long, conflicts_with = "info")]
+    layers: bool,
     /// Print the references alone, a line each, of the base, the images that it extends, and the image itself: those that
     /// `docker save` must take along for `floe test --no-build` to find the image up to date elsewhere
-    #[arg(long, conflicts_with_all = ["info", "format"])]
+    #[arg(long, conflicts_with_all = ["info", "layers", "format"])]
     with_parents: bool,
     /// How to print it
     #[arg(long, default_value = "text")]
@@ -44,6 +53,13 @@ pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
         let (imprint, _) = workflow::told(&session.workplace, image.id.as_str()).await?;
         return output::result(&output::json(&imprint)?);
     }
+    if args.layers {
+        let layers = workflow::layers(&session.workplace, image).await?;
+        return output::result(&match args.format {
+            Format::Text => output::visible(&layers.iter().map(line).collect::<String>()),
+            Format::Json => output::json(&layers)?,
+        });
+    }
     output::result(&match args.format {
         Format::Text => format!("{} {}\n", image.reference, image.id),
         Format::Json => {
@@ -55,4 +71,50 @@ pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
             format!("{value:#}\n")
         }
     })
+}
+
+/// A layer as people read it: an environment's by its name, and any other by the instruction that made it.
+fn line(layer: &Layer) -> String {
+    let made = match environment_of(&layer.made) {
+        Some(environment) => format!("environment {environment}"),
+        None => instruction(&layer.made).chars().take(WIDEST).collect(),
+    };
+    format!("{:>9}  {}  {made}\n", bytes(layer.size), layer.digest.short())
+}
+
+/// What a shell ran, without the arguments of the build; or what else made a layer.
+fn instruction(made: &str) -> &str {
+    let words = made.trim_end_matches(" # buildkit");
+    let words = words.split_once("/bin/sh -c ").map_or(words, |(_, words)| words);
+    words.trim_start_matches("#(nop) ").trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::Digest;
+
+    #[test]
+    fn a_layer_is_called_by_what_it_holds_or_by_what_made_it() {
+        let lines = [
+            ("floe: environment cal, layer 3 of 40", "environment cal"),
+            ("COPY /floe/cal/03/ / # buildkit", "environment cal"),
+            (
+                "RUN |2 A=1 B=2 /bin/sh -c apt-install nano # buildkit",
+                "apt-install nano",
+            ),
+            ("/bin/sh -c #(nop) ADD file:1 in / ", "ADD file:1 in /"),
+            ("COPY a/ /b/ # buildkit", "COPY a/ /b/"),
+            ("", ""),
+        ];
+        for (made, called) in lines {
+            let layer = Layer {
+                digest: Digest::of(b"x"),
+                made: made.to_owned(),
+                size: 12_300_000,
+            };
+            let expected = format!("  12.3 MB  {}  {called}\n", layer.digest.short());
+            assert_eq!(line(&layer), expected);
+        }
+    }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Docker;
-use crate::engine::{EngineError, Image};
+use crate::engine::{EngineError, Image, Layer};
+use crate::reference::Digest;
 
 /// When an image says that it was made whose layers alone decide what it is: the same layers are the same image.
 pub(super) const CREATED: &str = "1980-01-01T00:00:00Z";
@@ -11,15 +12,27 @@ pub(super) const CREATED: &str = "1980-01-01T00:00:00Z";
 /// Marks an entry that made no layer.
 const EMPTY: &str = "empty_layer";
 
-/// What made each layer of an image, in words, the lowest first.
-pub(super) async fn made_by(docker: &Docker, image: &Image) -> Result<Vec<String>, EngineError> {
+/// The layers of an image, with what its history says of them.
+pub(super) async fn layers(docker: &Docker, image: &Image) -> Result<Vec<Layer>, EngineError> {
     let told = docker.api.image_history(image.id.as_str()).await;
     let told = told.map_err(|error| docker.failed(format!("ask for the history of {}", image.id), error))?;
     let told = serde_json::to_value(told).unwrap_or_default();
-    let entries = entries(&told, image.layers.len()).into_iter();
-    let full = entries.filter(|entry| entry[EMPTY].is_null());
-    let words = full.map(|entry| entry["created_by"].as_str().unwrap_or_default().to_owned());
-    Ok(words.collect())
+    Ok(told_of(&image.layers, &told))
+}
+
+fn told_of(layers: &[Digest], history: &Value) -> Vec<Layer> {
+    let told = history.as_array().into_iter().flatten().rev();
+    let full = told.filter(|entry| has_a_layer(entry)).collect::<Vec<_>>();
+    let is_known = full.len() == layers.len();
+    let layers = layers.iter().enumerate().map(|(index, digest)| {
+        let entry = full.get(index).filter(|_| is_known);
+        Layer {
+            digest: digest.clone(),
+            made: entry.map(|entry| words_of(entry).to_owned()).unwrap_or_default(),
+            size: entry.and_then(|entry| entry["Size"].as_u64()).unwrap_or_default(),
+        }
+    });
+    layers.collect()
 }
 
 /// The history of an image in the form of a configuration, the oldest first. The engine does not say which entries have a layer.
@@ -27,15 +40,17 @@ pub(super) async fn made_by(docker: &Docker, image: &Image) -> Result<Vec<String
 pub(super) fn entries(history: &Value, layers: usize) -> Vec<Value> {
     let told = history.as_array().into_iter().flatten().rev();
     let entries = told.map(|entry| {
-        let words = entry["CreatedBy"].as_str().unwrap_or_default();
-        let is_empty = entry["Size"].as_u64() == Some(0) && !makes_a_layer(words);
         let created = entry["Created"].as_i64().unwrap_or_default();
         let created = jiff::Timestamp::from_second(created).unwrap_or_default();
-        let mut entry = json!({"created": created.to_string(), "created_by": words, "comment": entry["Comment"]});
-        if is_empty {
-            entry[EMPTY] = true.into();
+        let mut written = json!({
+            "created": created.to_string(),
+            "created_by": words_of(entry),
+            "comment": entry["Comment"],
+        });
+        if !has_a_layer(entry) {
+            written[EMPTY] = true.into();
         }
-        entry
+        written
     });
     let entries = entries.collect::<Vec<_>>();
     let full = entries.iter().filter(|entry| entry[EMPTY].is_null()).count();
@@ -43,6 +58,14 @@ pub(super) fn entries(history: &Value, layers: usize) -> Vec<Value> {
         return entries;
     }
     vec![json!({"created": CREATED}); layers]
+}
+
+fn words_of(entry: &Value) -> &str {
+    entry["CreatedBy"].as_str().unwrap_or_default()
+}
+
+fn has_a_layer(entry: &Value) -> bool {
+    entry["Size"].as_u64() != Some(0) || makes_a_layer(words_of(entry))
 }
 
 /// Whether an instruction makes a layer, and be it one that holds nothing.
@@ -71,5 +94,15 @@ mod tests {
         assert_eq!(empty, [false, false, true]);
         assert_eq!(told[0]["created"], "1970-01-01T00:00:01Z");
         assert_eq!(entries(&history, 3), vec![json!({"created": CREATED}); 3]);
+
+        let digests = ["a", "b", "c"].map(|text| Digest::of(text.as_bytes()));
+        let told = told_of(&digests[..2], &history);
+        let told = told.iter().map(|layer| (layer.made.as_str(), layer.size));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [("/bin/sh -c #(nop) ADD file in /", 7), ("RUN true", 0)]
+        );
+        let untold = told_of(&digests, &history);
+        assert!(untold.iter().all(|layer| layer.made.is_empty() && layer.size == 0));
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::error::status;
 use super::{Docker, Make, export, extend, history, stream};
-use crate::engine::{Below, Credentials, EngineError, Export, Image, Images, LayerForm, LayerPart, Listed};
+use crate::engine::{Below, Credentials, EngineError, Export, Image, Images, Layer, LayerForm, LayerPart, Listed};
 use crate::event::Sink;
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -31,8 +31,8 @@ impl Images for Docker {
         }
     }
 
-    async fn made_by(&self, image: &Image) -> Result<Vec<String>, EngineError> {
-        history::made_by(self, image).await
+    async fn layers(&self, image: &Image) -> Result<Vec<Layer>, EngineError> {
+        history::layers(self, image).await
     }
 
     async fn labelled(&self, label: &str) -> Result<Vec<Listed>, EngineError> {

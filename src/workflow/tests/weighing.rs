@@ -99,3 +99,19 @@ async fn an_image_beyond_its_budget_is_refused_with_the_packages_as_often_as_it_
         );
     }
 }
+
+#[tokio::test]
+async fn an_image_weighs_what_its_files_take_also_where_its_engine_counts_what_it_has_compressed() {
+    let case = Case::new();
+    let id = case.build().await.of(&m()).id.clone();
+    let files = "x".repeat(2_000_000);
+    case.engine
+        .script_layers(&id, &[("COPY a /", &files), ("COPY b /", "b")]);
+    next_holds(&case, 1);
+    let budget = Budget {
+        size: Some(Size(1_000_000)),
+        growth: None,
+    };
+    let error = built(&case, budget).await.unwrap_err();
+    assert!(error.to_string().contains("has 2.0 MB"), "{error}");
+}

@@ -94,11 +94,11 @@ impl Namespace {
         let state = "{.items[*].status.containerStatuses[*].state";
         let output = format!("jsonpath={state}.running.startedAt}} {state}.terminated.startedAt}}");
         loop {
-            let begun = self.kubectl(&["get", "pods", "--output", &output]);
-            if begun.split_whitespace().count() >= pods {
+            let times = self.kubectl(&["get", "pods", "--output", &output]);
+            if times.split_whitespace().count() >= pods {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_mins(2), "no tests run: {begun}");
+            assert!(began.elapsed() < Duration::from_mins(2), "no tests run: {times}");
             std::thread::sleep(Duration::from_millis(200));
         }
     }

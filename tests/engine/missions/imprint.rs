@@ -44,6 +44,15 @@ fn an_image_says_what_it_is_in_its_last_layer_which_alone_knows_the_commit() {
     assert_eq!(listed["packages"][0]["license"], "MIT");
     let size = listed["packages"][0]["size"].as_u64().unwrap();
     assert!((5_000..500_000).contains(&size), "{size}");
+    let listed = json(&repository, &["image", "tiny", "--layers", "--format", "json"]);
+    let listed = listed.as_array().unwrap();
+    let digests = listed.iter().map(|layer| layer["digest"].as_str().unwrap().to_owned());
+    assert_eq!(digests.collect::<Vec<_>>(), layers(&first));
+    let sizes = listed.iter().map(|layer| layer["size"].as_u64().unwrap());
+    assert_eq!(
+        sizes.sum::<u64>().to_string(),
+        docker(&["image", "inspect", "--format", "{{.Size}}", &first])
+    );
     let page = repository.path().join("page.html");
     let page = page.to_str().unwrap();
     repository
