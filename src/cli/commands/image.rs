@@ -77,16 +77,21 @@ pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
 fn line(layer: &Layer) -> String {
     let made = match environment_of(&layer.made) {
         Some(environment) => format!("environment {environment}"),
-        None => instruction(&layer.made).chars().take(WIDEST).collect(),
+        None => instruction(&layer.made),
     };
     format!("{:>9}  {}  {made}\n", bytes(layer.size), layer.digest.short())
 }
 
-/// What a shell ran, without the arguments of the build; or what else made a layer.
-fn instruction(made: &str) -> &str {
+/// What a shell ran, without the arguments of the build; or what else made a layer. On one line, and cut where it is long.
+fn instruction(made: &str) -> String {
     let words = made.trim_end_matches(" # buildkit");
     let words = words.split_once("/bin/sh -c ").map_or(words, |(_, words)| words);
-    words.trim_start_matches("#(nop) ").trim()
+    let words = words.trim_start_matches("#(nop) ").split_whitespace();
+    let line = words.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WIDEST) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +110,7 @@ mod tests {
             ),
             ("/bin/sh -c #(nop) ADD file:1 in / ", "ADD file:1 in /"),
             ("COPY a/ /b/ # buildkit", "COPY a/ /b/"),
+            ("/bin/sh -c a \\\n    b", "a \\ b"),
             ("", ""),
         ];
         for (made, called) in lines {
