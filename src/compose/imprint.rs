@@ -12,7 +12,7 @@ use crate::image::variable;
 const FINISHED: &str = "floe-finished";
 
 /// Where it is written in that stage. Builders read the whole directory that holds what they copy, which the root would be.
-const STAGED: &str = "/floe-imprint/root";
+const STAGED: &str = "/floe-imprint/files";
 
 /// What the stage is called that writes what the image says.
 const STAGE: &str = "floe-imprint";
@@ -58,7 +58,7 @@ mod tests {
         let (line, text, rest) = of("ARG BASE_IMAGE\nFROM a AS b\nRUN x\nfrom \\\n  ${BASE_IMAGE}\nUSER me\n").unwrap();
         assert_eq!((line, text.as_str()), (4, "  ${BASE_IMAGE} AS floe-finished"));
         assert!(
-            rest.ends_with("\nFROM floe-finished\nCOPY --from=floe-imprint /floe-imprint/root/ /\n"),
+            rest.ends_with("\nFROM floe-finished\nCOPY --from=floe-imprint /floe-imprint/files/ /\n"),
             "{rest}"
         );
         let (line, text, rest) = of("FROM --platform=linux/amd64 x:1 as mine\n").unwrap();

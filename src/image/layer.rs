@@ -51,7 +51,7 @@ mod tests {
         for other in [
             "",
             "RUN env-create roman-cal",
-            "COPY /floe-imprint/root/ / # buildkit",
+            "COPY /floe-imprint/files/ / # buildkit",
             "COPY environments/ /opt/environments/ # buildkit",
             "floe: environment ",
             "COPY /floe/../ /",
