@@ -19,7 +19,7 @@ pub use self::bill::bill;
 pub use self::error::ProofError;
 use crate::dsse::{ENVELOPE_MEDIA_TYPE, Envelope, KeyError, PublicKey, SigningKey};
 use crate::fault::Trouble;
-use crate::reference::{Digest, ImageReference};
+use crate::reference::{Digest, ImageReference, media_type};
 use crate::registry::{Artifact, Content, Registry, RegistryError};
 use crate::run::evidence::{STATEMENT_MEDIA_TYPE, Statement, TEST_RESULT};
 
@@ -372,7 +372,7 @@ fn configuration(layers: &[Content]) -> Content {
         "rootfs": {"type": "layers", "diff_ids": layers.iter().map(Content::digest).collect::<Vec<_>>()},
         "config": {},
     });
-    Content::new("application/vnd.oci.image.config.v1+json", config.to_string())
+    Content::new(media_type::CONFIGURATION, config.to_string())
 }
 
 #[cfg(test)]

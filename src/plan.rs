@@ -35,7 +35,7 @@ use crate::repository::{self, Repository};
 const AGENT: &str = "common-scripts/floe";
 
 /// Where an image holds what it has solved: see [`ImagePlan::solving`].
-pub const SOLVED: &str = "/floe-solved";
+pub const SOLVED: &str = "/floe-solved/specs";
 
 /// Everything that is to be built.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 
 mod digest;
 mod image;
+pub mod media_type;
 mod stage;
 mod tag;
 mod test;

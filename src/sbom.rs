@@ -126,7 +126,7 @@ struct Relationship {
 /// Never: it consists of strings.
 #[must_use]
 pub fn document(contents: &Contents<'_>) -> Vec<u8> {
-    let hex = contents.id.as_str().trim_start_matches("sha256:");
+    let hex = contents.id.hex();
     let image = Package {
         primary_package_purpose: Some("CONTAINER"),
         checksums: sha256(Some(hex)),

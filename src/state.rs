@@ -96,14 +96,14 @@ impl State {
     /// The file that holds the evidence for the image `id`.
     #[must_use]
     pub fn evidence(&self, id: &Digest) -> PathBuf {
-        let hex = id.as_str().trim_start_matches("sha256:");
+        let hex = id.hex();
         self.root.join("evidence").join(format!("{hex}.json"))
     }
 
     /// The file that holds what the last check of a stage with an image said.
     #[must_use]
     pub fn check(&self, deployment: &str, stage: &str, digest: &Digest) -> PathBuf {
-        let hex = digest.as_str().trim_start_matches("sha256:");
+        let hex = digest.hex();
         let directory = self.root.join("checks").join(deployment).join(stage);
         directory.join(format!("{hex}.json"))
     }
@@ -160,7 +160,7 @@ impl State {
     /// The file that holds the bill of materials of the image `id`, in a version of its form.
     #[must_use]
     pub fn bill(&self, id: &Digest, format: u32) -> PathBuf {
-        let hex = id.as_str().trim_start_matches("sha256:");
+        let hex = id.hex();
         self.root.join("bills").join(format!("{hex}-{format}.spdx.json"))
     }
 

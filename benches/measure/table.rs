@@ -37,9 +37,11 @@ pub fn plain(rows: &[Row]) -> String {
 
 /// A section of a page, about the benchmark `name`.
 pub fn markdown(name: &str, rows: &[Row], machine: &[String], rounds: usize) -> String {
-    let mut text = format!(
-        "## {name}\n\nWritten by `scripts/bench {name} --markdown`. Each figure is the median of {rounds} rounds.\n\n"
-    );
+    let rounds = match rounds {
+        1 => "that of 1 round".to_owned(),
+        rounds => format!("the median of {rounds} rounds"),
+    };
+    let mut text = format!("## {name}\n\nWritten by `scripts/bench {name} --markdown`. Each figure is {rounds}.\n\n");
     for line in machine {
         let _ = writeln!(text, "- {line}");
     }

@@ -50,7 +50,7 @@ pub(super) fn statement(image: &ImageReference, sbom: &[u8]) -> Option<Vec<u8>> 
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{
             "name": format!("{}/{}", image.registry(), image.repository()),
-            "digest": {"sha256": digest.as_str().trim_start_matches("sha256:")},
+            "digest": {"sha256": digest.hex()},
         }],
         "predicateType": SPDX,
         "predicate": sbom,
@@ -82,7 +82,7 @@ struct Sha256 {
 fn signed(envelope: &Envelope, key: &PublicKey, digest: &Digest) -> Option<Bytes> {
     let text = envelope.payload(STATEMENT_MEDIA_TYPE)?;
     let statement = serde_json::from_slice::<Statement<'_>>(&text).ok()?;
-    let hex = digest.as_str().trim_start_matches("sha256:");
+    let hex = digest.hex();
     let is_ours = statement.subject.iter().any(|subject| subject.digest.sha256 == hex);
     let is_bill = statement.predicate_type.starts_with("https://spdx.dev/Document");
     let counts = is_ours && is_bill && envelope.is_signed_by(key);

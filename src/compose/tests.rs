@@ -156,3 +156,28 @@ fn a_mission_that_begins_no_stage_is_at_fault_and_not_the_trailer_after_it() {
     let refused = composed.staged(body.file().unwrap()).unwrap_err().to_string();
     assert!(refused.starts_with("missions/m/Dockerfile.custom: "), "{refused}");
 }
+
+#[test]
+fn nothing_is_copied_out_of_the_root_of_a_stage_which_builders_would_read_whole() {
+    let stages = ["base", "cal", "old"].map(|name| Stage {
+        environment: name.parse().unwrap(),
+        files: Vec::new(),
+        commands: vec!["true".to_owned()],
+        layers: if name == "cal" { 3 } else { 1 },
+    });
+    let (layers, rest) = assembled("m", &stages, &trailer(), &Mounts::default()).unwrap();
+    let solved = solved(&stages, crate::plan::SOLVED, &Mounts::default());
+    let whole = mission("m", &Body::Generated(stages.to_vec()), &trailer(), &Mounts::default());
+    for composed in [layers, rest, solved, whole] {
+        let copies = composed
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix("COPY --from="));
+        let sources = copies.map(|words| Path::new(words.split(' ').nth(1).unwrap()));
+        let sources = sources.collect::<Vec<_>>();
+        assert!(!sources.is_empty(), "{}", composed.text);
+        for source in sources {
+            assert_ne!(source.parent(), Some(Path::new("/")), "{}", composed.text);
+        }
+    }
+}

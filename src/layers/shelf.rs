@@ -188,17 +188,13 @@ impl Shelf {
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
-        self.directory.join("blobs").join(hex(digest))
+        self.directory.join("blobs").join(digest.hex())
     }
 
     fn knowledge(&self, layer: &Digest, compression: Compression) -> PathBuf {
-        let name = format!("{}-{compression}.json", hex(layer));
+        let name = format!("{}-{compression}.json", layer.hex());
         self.directory.join("known").join(name)
     }
-}
-
-fn hex(digest: &Digest) -> &str {
-    digest.as_str().trim_start_matches("sha256:")
 }
 
 fn persist(file: NamedTempFile, path: &Path) -> Result<(), FileError> {

@@ -17,11 +17,10 @@ use super::{PAUSES, PublishError, Shipment, arrived};
 use crate::engine::{Credentials, Images};
 use crate::event::Sink;
 use crate::layers::{self, Packing};
+use crate::reference::media_type::CONFIGURATION;
 use crate::reference::{Digest, ImageReference, ImageTag};
 use crate::registry::{Artifact, Content, Destination, Registry};
 use crate::state::FileError;
-
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 const LAYER: &str = layers::Compression::Gzip.media_type();
 
@@ -126,7 +125,7 @@ fn configuration(archive: &[u8]) -> Content {
         "config": {"Entrypoint": ["/floe", "applet"], "User": NOBODY},
         "rootfs": {"type": "layers", "diff_ids": [Digest::of(archive)]},
     });
-    Content::new(CONFIG, config.to_string())
+    Content::new(CONFIGURATION, config.to_string())
 }
 
 fn compressed(archive: &[u8]) -> io::Result<Vec<u8>> {

@@ -58,7 +58,13 @@ impl Digest {
     /// The first 12 hexadecimal digits: enough for people and tags.
     #[must_use]
     pub fn short(&self) -> &str {
-        &self.0["sha256:".len()..][..Self::SHORT]
+        &self.hex()[..Self::SHORT]
+    }
+
+    /// Its 64 hexadecimal digits, without the name of the algorithm.
+    #[must_use]
+    pub fn hex(&self) -> &str {
+        &self.0["sha256:".len()..]
     }
 }
 

@@ -7,12 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::reference::Digest;
-
-/// The media type of a manifest.
-pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// The media type of a list of manifests.
-pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+use crate::reference::media_type::MANIFEST;
 
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 

@@ -14,7 +14,7 @@ use reqwest::header::RANGE;
 use reqwest::{Body, Method};
 use tokio::sync::watch;
 
-use super::artifact::{Descriptor, Form, MANIFEST};
+use super::artifact::{Descriptor, Form};
 use super::blobs::{BYTES, end, place, upload};
 use super::identity::Access;
 use super::remote::Remote;
@@ -22,6 +22,7 @@ use super::requests::{Fault, Request};
 use super::{Registry, RegistryError};
 use crate::fault::Trouble;
 use crate::layers::{Compression, Packed};
+use crate::reference::media_type::{CONFIGURATION, MANIFEST};
 use crate::reference::{Digest, ImageReference};
 
 /// Bytes that are read at once.
@@ -82,11 +83,7 @@ impl Assembled {
                 "application/vnd.docker.container.image.v1+json",
                 "application/vnd.docker.image.rootfs.diff.tar.gzip",
             ),
-            Compression::Zstd => (
-                MANIFEST,
-                "application/vnd.oci.image.config.v1+json",
-                self.compression.media_type(),
-            ),
+            Compression::Zstd => (MANIFEST, CONFIGURATION, self.compression.media_type()),
         };
         let part = |media_type: &str, packed: &Packed| Descriptor {
             media_type: media_type.to_owned(),

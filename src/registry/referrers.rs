@@ -10,11 +10,12 @@ use reqwest::header::{HeaderMap, LINK};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::artifact::{Descriptor, INDEX, MANIFEST};
+use super::artifact::Descriptor;
 use super::remote::{Remote, unclear};
 use super::requests::Request;
 use super::{Artifact, Attached, Referrer, RegistryError};
 use crate::fault::Trouble;
+use crate::reference::media_type::{INDEX, MANIFEST};
 use crate::reference::{Digest, ImageReference};
 
 /// Statuses of registries that keep no such list.

@@ -10,13 +10,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
-use super::artifact::{Descriptor, Form, INDEX, MANIFEST};
+use super::artifact::{Descriptor, Form};
 use super::blobs::{place, upload};
 use super::identity::Access;
 use super::requests::{Fault, Request, Requests};
 use super::{Artifact, Attached, Content, Manifest, Referrer, Registry, RegistryError, referrers};
 use crate::engine::Credentials;
 use crate::fault::{Kind, Trouble};
+use crate::reference::media_type::{INDEX, MANIFEST};
 use crate::reference::{Digest, ImageReference, ImageTag, RegistryHost};
 
 /// The forms of a manifest: of one image, and of one for several platforms.

@@ -117,7 +117,9 @@ impl Statement {
             kind: STATEMENT.to_owned(),
             subject: vec![Resource {
                 name: name.to_owned(),
-                digest: Sha256 { sha256: hex(id) },
+                digest: Sha256 {
+                    sha256: id.hex().to_owned(),
+                },
             }],
             predicate_type: TEST_RESULT.to_owned(),
             predicate: TestResult {
@@ -125,7 +127,7 @@ impl Statement {
                 configuration: vec![Resource {
                     name: DEFINITIONS.to_owned(),
                     digest: Sha256 {
-                        sha256: hex(definitions),
+                        sha256: definitions.hex().to_owned(),
                     },
                 }],
                 url: format!("runs/{run}"),
@@ -142,7 +144,9 @@ impl Statement {
     pub fn pushed_as(mut self, name: &str, manifest: &Digest) -> Self {
         let manifest = Resource {
             name: name.to_owned(),
-            digest: Sha256 { sha256: hex(manifest) },
+            digest: Sha256 {
+                sha256: manifest.hex().to_owned(),
+            },
         };
         self.subject.retain(|subject| subject.digest != manifest.digest);
         self.subject.insert(0, manifest);
@@ -158,7 +162,7 @@ impl Statement {
     /// Whether this is about the image `id`, by the digest of its configuration or of its manifest.
     #[must_use]
     pub fn is_of(&self, id: &Digest) -> bool {
-        self.subject.iter().any(|subject| subject.digest.sha256 == hex(id))
+        self.subject.iter().any(|subject| subject.digest.sha256 == id.hex())
     }
 
     /// Whether this is about test results at all.
@@ -211,7 +215,7 @@ impl Statement {
     #[must_use]
     pub fn rests_on(&self, definitions: &Digest) -> bool {
         let mut configuration = self.predicate.configuration.iter();
-        configuration.any(|part| part.name == DEFINITIONS && part.digest.sha256 == hex(definitions))
+        configuration.any(|part| part.name == DEFINITIONS && part.digest.sha256 == definitions.hex())
     }
 
     /// Those of `tests` that the statement does not say to have passed.
@@ -272,10 +276,6 @@ fn carried(tests: &[TestFinished]) -> Vec<CarriedTests> {
         }
     }
     runs
-}
-
-fn hex(id: &Digest) -> String {
-    id.as_str().trim_start_matches("sha256:").to_owned()
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use super::{
 use crate::builder::Built;
 use crate::compose;
 use crate::context::Context;
-use crate::engine::{BuildRequest, EngineError};
-use crate::fault::Trouble;
+use crate::engine::BuildRequest;
 use crate::image::label;
 use crate::reference::MissionName;
 use crate::run::history;
@@ -66,14 +65,7 @@ async fn with(
     interrupts: &Interrupts,
 ) -> Result<Built, WorkflowError> {
     let engine = workplace.engine().await?;
-    let found = engine
-        .image(image.id.as_str())
-        .await?
-        .ok_or_else(|| EngineError::Request {
-            action: format!("add to {}", image.reference),
-            reason: "the image has been removed".to_owned(),
-            trouble: Trouble::Vanished,
-        })?;
+    let found = workplace.image(image).await?;
     let scratch = tempfile::tempdir().map_err(FileError::of(&std::env::temp_dir()))?;
     let list = format!("try.{kind}");
     let path = scratch.path().join(&list);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::carry::{Carry, grounds};
 use super::observe::sweep;
-use super::test::{Machines, current, found, ready};
+use super::test::{Machines, current, ready};
 use super::workplace::image_of;
 use super::{Asked, BuiltPlan, Choice, Interrupts, WorkflowError, Workplace};
 use crate::builder::Built;
@@ -63,7 +63,7 @@ async fn one(
     let run = history::new_run(&choice.mission);
     // All of them run there; what they rest on is known, so that one that fails is not carried from a run before.
     let carry = Carry {
-        grounds: grounds(workplace, choice, &found(workplace, image).await?, asked).await?,
+        grounds: grounds(workplace, choice, &workplace.image(image).await?, asked).await?,
         tests: Vec::new(),
     };
     let (trial, machines) = ready(workplace, choice, image, (asked, run, carry)).await?;

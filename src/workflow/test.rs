@@ -10,9 +10,8 @@ use super::workplace::image_of;
 use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
 use super::{cluster, engines};
 use crate::builder::{BuildError, Built};
-use crate::engine::{Containers, EngineError, Image, LeftRuns, Member};
+use crate::engine::{Containers, Image, LeftRuns, Member};
 use crate::event::Event;
-use crate::fault::Trouble;
 use crate::image;
 use crate::reference::{Digest, ImageTag, MissionName, TestId, TestKind};
 use crate::run::evidence::Statement;
@@ -92,7 +91,7 @@ pub(super) async fn one(
         }
     }
     let run = history::new_run(&choice.mission);
-    let carry = carry(workplace, choice, &found(workplace, image).await?, asked).await?;
+    let carry = carry(workplace, choice, &workplace.image(image).await?, asked).await?;
     let observed = observed(workplace, choice, image, (asked, run.clone(), carry), interrupts).await?;
     testify(workplace, (choice, &image.id), asked.is_complete(), &run, &observed)?;
     Ok(observed)
@@ -151,7 +150,7 @@ pub(super) async fn ready(
         // Nothing is brought to where nothing runs.
         return Ok((trial, Machines::Own));
     }
-    let found = found(workplace, image).await?;
+    let found = workplace.image(image).await?;
     trial.fixed = image::tested_with(&found.variables);
     if let Some(on) = &asked.engines {
         let (members, spread) = engines::ready(workplace, &choice.mission, image, on).await?;
@@ -174,17 +173,6 @@ pub(super) async fn ready(
     });
     trial.spread = Some(cluster::brought(workplace, &choice.mission, image, on).await?);
     Ok((trial, Machines::Cluster(cluster)))
-}
-
-/// The image as the engine has it.
-pub(super) async fn found(workplace: &Workplace, image: &Built) -> Result<Image, WorkflowError> {
-    let found = workplace.engine().await?.image(image.id.as_str()).await?;
-    let found = found.ok_or_else(|| EngineError::Request {
-        action: format!("look at {}", image.reference),
-        reason: "the image has been removed".to_owned(),
-        trouble: Trouble::Vanished,
-    });
-    Ok(found?)
 }
 
 /// What to run, and how.

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use super::test::found;
 use super::{BuiltPlan, WorkflowError, Workplace, packages};
 use crate::builder::Built;
 use crate::engine::{Engine, Image, Layer};
@@ -145,7 +144,7 @@ async fn sizes(workplace: &Workplace, image: &Built) -> Result<Sizes, WorkflowEr
 
 /// The layers of an image, the lowest first.
 pub async fn layers(workplace: &Workplace, image: &Built) -> Result<Vec<Layer>, WorkflowError> {
-    let found = found(workplace, image).await?;
+    let found = workplace.image(image).await?;
     Ok(workplace.engine().await?.layers(&found).await?)
 }
 

@@ -11,9 +11,10 @@ use super::WorkflowError;
 use crate::builder::{self, Built, site};
 use crate::compose::{Mounts, Renderer};
 use crate::config::Settings;
-use crate::engine::{Credentials, Engine, EngineError, EngineName, JobSettings, LeftRuns};
+use crate::engine::{Credentials, Engine, EngineError, EngineName, Image, JobSettings, LeftRuns};
 use crate::event::Sink;
 use crate::event::redact::{Hidden, Redacted};
+use crate::fault::Trouble;
 use crate::git::{self, Touched};
 use crate::layers::{Compression, Packing, Shelf};
 use crate::memo::Memo;
@@ -86,6 +87,17 @@ impl Workplace {
             return Ok(vec![self.mission(None)?]);
         }
         named.iter().map(|name| Ok(name.parse()?)).collect()
+    }
+
+    /// An image that was built, as the engine has it.
+    pub(super) async fn image(&self, image: &Built) -> Result<Image, WorkflowError> {
+        let found = self.engine().await?.image(image.id.as_str()).await?;
+        let found = found.ok_or_else(|| EngineError::Request {
+            action: format!("look at {}", image.reference),
+            reason: "the image has been removed".to_owned(),
+            trouble: Trouble::Vanished,
+        });
+        Ok(found?)
     }
 
     /// Plans the images of `missions`. Floating specs count as they were last solved here, if they were.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use world::{Ended, LocalRegistry, notebook};
 
-pub use self::frozen::twins;
+pub use self::frozen::{layers_of, twins};
 
 use crate::workshop::{Workshop, containers, docker};
 

@@ -11,7 +11,7 @@ use crate::engine::{EngineError, LayerPart, NewLayer, Pieces};
 use crate::fault::Trouble;
 use crate::image::assembly::{Offer, Offered, Sent, Wanted};
 use crate::image::layer;
-use crate::layers::{Compression, Known, Packing};
+use crate::layers::{Packed, Packing};
 use crate::reference::{Digest, EnvironmentName};
 use crate::state::FileError;
 
@@ -87,14 +87,25 @@ pub(super) async fn offered(connection: DuplexStream) -> io::Result<(Offer, BufS
     Ok((offer, connection))
 }
 
-/// What becomes of a layer.
-enum Way {
+/// The way of a layer to the engine.
+enum Way<'a> {
     /// The engine has it.
     There(Digest),
-    /// It is kept here as the engine takes it.
-    Kept(Digest, Known, File),
-    /// The step hands it over.
-    Wanted,
+    /// It is at hand as the engine takes it.
+    Ready(Ready),
+    /// The step hands it over, and it is compressed.
+    Pack(&'a Packing),
+    /// The step hands it over as the engine takes it.
+    Plain,
+}
+
+/// A layer that is compressed.
+struct Ready {
+    /// The digest of its content.
+    layer: Digest,
+    packed: Packed,
+    media_type: &'static str,
+    file: File,
 }
 
 /// Passes on the layers that are not `there`, compressed where that is asked for.
@@ -109,14 +120,11 @@ pub(super) async fn send(
     for offering in &mut *offerings {
         let mut own = Vec::new();
         for layer in &offering.layers {
-            own.push(match (&layer.digest, packing) {
-                (Some(digest), _) if left > 0 => Way::There(digest.clone()),
-                (Some(digest), Some(packing)) => kept(packing, digest).await,
-                _ => Way::Wanted,
-            });
+            own.push(way(layer, left > 0, packing).await);
             left = left.saturating_sub(1);
         }
-        let wanted = own.iter().enumerate().filter(|(_, way)| matches!(way, Way::Wanted));
+        let wanted = own.iter().enumerate();
+        let wanted = wanted.filter(|(_, way)| matches!(way, Way::Pack(_) | Way::Plain));
         let layers = wanted.map(|(index, _)| index).collect();
         say(&mut offering.connection, &Wanted { layers }).await?;
         ways.push(own);
@@ -125,67 +133,93 @@ pub(super) async fn send(
         let all = offering.layers.len();
         for (number, (layer, way)) in (1..).zip(offering.layers.iter().zip(ways)) {
             let made = layer::assembled(&offering.environment, number, all);
-            let connection = &mut offering.connection;
-            match (way, packing) {
-                (Way::There(digest), _) => {
-                    let layer = NewLayer::There(digest);
-                    pass(&parts, LayerPart::Begin { made, layer }).await?;
-                }
-                (Way::Kept(digest, known, file), Some(packing)) => {
-                    pass_packed((digest, known), packing.compression, file, made, &parts).await?;
-                }
-                (_, Some(packing)) => {
-                    let (digest, known) = packed(connection, layer, packing).await?;
-                    let file = packing.shelf.open_unseen(&known.packed.digest)?;
-                    pass_packed((digest, known), packing.compression, file, made, &parts).await?;
-                }
-                (_, None) => {
-                    let begin = LayerPart::Begin {
-                        made,
-                        layer: NewLayer::Plain(layer.bytes),
-                    };
-                    pass(&parts, begin).await?;
-                    pieces(connection, layer.bytes, async |piece| {
-                        pass(&parts, LayerPart::Bytes(piece)).await
-                    })
-                    .await?;
-                    let digest = ended(connection, layer).await?;
-                    pass(&parts, LayerPart::End(digest)).await?;
-                }
-            }
+            one(&mut offering.connection, layer, (way, made), &parts).await?;
         }
     }
     pass(&parts, LayerPart::Done).await
 }
 
-/// The way of a layer with this content: it may be kept from an earlier build.
-async fn kept(packing: &Packing, layer: &Digest) -> Way {
-    let Packing { compression, shelf } = packing.clone();
-    let digest = layer.clone();
+/// How a layer is to get to the engine. It may be kept from an earlier build.
+async fn way<'a>(layer: &Offered, is_there: bool, packing: Option<&'a Packing>) -> Way<'a> {
+    match (&layer.digest, packing) {
+        (Some(digest), _) if is_there => Way::There(digest.clone()),
+        (Some(digest), Some(packing)) => kept(packing, digest).await.map_or(Way::Pack(packing), Way::Ready),
+        (None, Some(packing)) => Way::Pack(packing),
+        (_, None) => Way::Plain,
+    }
+}
+
+/// Passes on one layer.
+async fn one(
+    connection: &mut BufStream<DuplexStream>,
+    layer: &Offered,
+    (way, made): (Way<'_>, String),
+    parts: &mpsc::Sender<LayerPart>,
+) -> Result<(), Untaken> {
+    let ready = match way {
+        Way::There(digest) => {
+            let layer = NewLayer::There(digest);
+            return pass(parts, LayerPart::Begin { made, layer }).await;
+        }
+        Way::Plain => {
+            let plain = NewLayer::Plain(layer.bytes);
+            pass(parts, LayerPart::Begin { made, layer: plain }).await?;
+            pieces(connection, layer.bytes, async |piece| {
+                pass(parts, LayerPart::Bytes(piece)).await
+            })
+            .await?;
+            return pass(parts, LayerPart::End(ended(connection, layer).await?)).await;
+        }
+        Way::Ready(ready) => ready,
+        Way::Pack(packing) => pack(connection, layer, packing).await?,
+    };
+    let size = ready.packed.size;
+    let packed = NewLayer::Packed {
+        media_type: ready.media_type,
+        digest: ready.packed.digest,
+        size,
+    };
+    pass(parts, LayerPart::Begin { made, layer: packed }).await?;
+    let mut file = tokio::fs::File::from_std(ready.file);
+    pieces(&mut file, size, async |piece| {
+        pass(parts, LayerPart::Bytes(piece)).await
+    })
+    .await?;
+    pass(parts, LayerPart::End(ready.layer)).await
+}
+
+/// The layer with this content, if it is kept from an earlier build.
+async fn kept(packing: &Packing, layer: &Digest) -> Option<Ready> {
+    let (Packing { compression, shelf }, layer) = (packing.clone(), layer.clone());
     let found = tokio::task::spawn_blocking(move || {
-        let known = shelf.known(&digest, compression)?;
-        let mut file = shelf.open(&known.packed.digest)?;
+        let packed = shelf.known(&layer, compression)?.packed;
+        let mut file = shelf.open(&packed.digest)?;
         file.rewind().ok()?;
-        Some(Way::Kept(digest, known, file))
+        Some(Ready {
+            layer,
+            packed,
+            media_type: compression.media_type(),
+            file,
+        })
     });
-    found.await.ok().flatten().unwrap_or(Way::Wanted)
+    found.await.ok().flatten()
 }
 
 /// Has a layer that a step hands over compressed.
-async fn packed(
+async fn pack(
     connection: &mut BufStream<DuplexStream>,
-    layer: &Offered,
-    packing: &Packing,
-) -> Result<(Digest, Known), Untaken> {
+    offered: &Offered,
+    Packing { compression, shelf }: &Packing,
+) -> Result<Ready, Untaken> {
     let (sender, arriving) = mpsc::channel(WAITING);
-    let Packing { compression, shelf } = packing.clone();
-    let packing = tokio::task::spawn_blocking(move || shelf.pack(Pieces::new(arriving), compression));
-    let read = pieces(connection, layer.bytes, async |piece| {
+    let (compression, place) = (*compression, shelf.clone());
+    let packing = tokio::task::spawn_blocking(move || place.pack(Pieces::new(arriving), compression));
+    let read = pieces(connection, offered.bytes, async |piece| {
         // Who takes no more of it has failed, and says why.
         let _ = sender.send(Ok(piece)).await;
         Ok(())
-    });
-    let read = read.await;
+    })
+    .await;
     if read.is_err() {
         // A cut layer must not be kept for a whole one.
         let _ = sender.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
@@ -193,33 +227,16 @@ async fn packed(
     drop(sender);
     let packed = packing.await.map_err(io::Error::other)?;
     read?;
-    let (digest, known) = packed?;
-    if ended(connection, layer).await? != digest {
+    let (layer, known) = packed?;
+    if ended(connection, offered).await? != layer {
         return Err(io::Error::other("a layer is not the one that was sent").into());
     }
-    Ok((digest, known))
-}
-
-/// Passes on a layer that is compressed.
-async fn pass_packed(
-    (digest, known): (Digest, Known),
-    compression: Compression,
-    file: File,
-    made: String,
-    parts: &mpsc::Sender<LayerPart>,
-) -> Result<(), Untaken> {
-    let layer = NewLayer::Packed {
+    Ok(Ready {
+        layer,
+        file: shelf.open_unseen(&known.packed.digest)?,
+        packed: known.packed,
         media_type: compression.media_type(),
-        digest: known.packed.digest,
-        size: known.packed.size,
-    };
-    pass(parts, LayerPart::Begin { made, layer }).await?;
-    let mut file = tokio::fs::File::from_std(file);
-    pieces(&mut file, known.packed.size, async |piece| {
-        pass(parts, LayerPart::Bytes(piece)).await
     })
-    .await?;
-    pass(parts, LayerPart::End(digest)).await
 }
 
 /// Reads so many bytes, and hands them on piece by piece.

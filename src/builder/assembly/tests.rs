@@ -180,10 +180,7 @@ async fn an_engine_that_keeps_layers_compressed_is_given_them_so_and_each_is_com
         .shelf
         .known(&Digest::of(b"b1"), Compression::Gzip)
         .unwrap();
-    let blob = directory
-        .path()
-        .join("blobs")
-        .join(known.packed.digest.as_str().trim_start_matches("sha256:"));
+    let blob = directory.path().join("blobs").join(known.packed.digest.hex());
     std::fs::write(blob, "damaged").unwrap();
     build(vec![handing("a", &["other"]), handing("b", &["=b1"])]).await;
     assert_eq!(handed_over(&fake)[4..], ["other", "b1"]);

@@ -110,7 +110,7 @@ impl Store {
     }
 
     fn path(&self, key: &Digest, extension: &str) -> PathBuf {
-        let digits = key.as_str().trim_start_matches("sha256:");
+        let digits = key.hex();
         let (start, rest) = digits.split_at(2);
         self.0.join(start).join(rest).with_extension(extension)
     }

@@ -134,7 +134,7 @@ impl Cache {
     }
 
     fn entry(&self, key: &Digest) -> PathBuf {
-        let digits = key.as_str().trim_start_matches("sha256:");
+        let digits = key.hex();
         let (start, rest) = digits.split_at(2);
         self.directory.join(start).join(rest)
     }

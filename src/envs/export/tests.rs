@@ -45,13 +45,13 @@ impl Written {
     fn conda(&self, name: &str, version: &str, files: &[&str]) {
         let record = serde_json::json!({
             "name": name, "version": version, "build": "h1_0", "build_number": 0, "subdir": "linux-64", "depends": [],
-            "sha256": Digest::of(name.as_bytes()).as_str().trim_start_matches("sha256:"),
+            "sha256": Digest::of(name.as_bytes()).hex(),
             "fn": format!("{name}-{version}-h1_0.conda"), "channel": "conda-forge",
             "url": format!("https://u:p@conda.anaconda.org/t/token/conda-forge/linux-64/{name}-{version}-h1_0.conda"),
             "files": files,
             "paths_data": {"paths_version": 1, "paths": files.iter().map(|file| serde_json::json!({
                 "_path": file, "path_type": "hardlink",
-                "sha256": Digest::of(b"of conda").as_str().trim_start_matches("sha256:"),
+                "sha256": Digest::of(b"of conda").hex(),
             })).collect::<Vec<_>>()},
         });
         self.write(&format!("conda-meta/{name}-{version}-h1_0.json"), &record.to_string());

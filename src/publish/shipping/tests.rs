@@ -172,7 +172,7 @@ impl Case {
             header.set_size(content.len() as u64);
             archive.append_data(&mut header, name, content).unwrap();
         };
-        let hex = id.as_str().trim_start_matches("sha256:");
+        let hex = id.hex();
         // The engine's own order has nothing to do with that of the layers.
         for (index, layer) in layers.iter().enumerate().rev() {
             add(&format!("{index}/layer.tar"), layer);

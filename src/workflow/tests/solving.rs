@@ -6,6 +6,7 @@ use super::case::{Case, m};
 use crate::engine::EngineError;
 use crate::fault::Trouble;
 use crate::image::variable;
+use crate::plan;
 use crate::workflow::{self, BuildOptions, build};
 
 const FROZEN: &str = "missions/m/environments/e/e-frozen.yml";
@@ -14,7 +15,7 @@ const FROZEN: &str = "missions/m/environments/e/e-frozen.yml";
 fn next_solution_holds(case: &Case, version: &str) {
     let text = format!("name: e\ndependencies:\n  - python=3.11.2\n  - pip:\n      - numpy=={version}\n");
     case.engine.script_solution(BTreeMap::from([(
-        "/floe-solved/e-frozen.yml".to_owned(),
+        format!("{}/e-frozen.yml", plan::SOLVED),
         text.into_bytes(),
     )]));
 }

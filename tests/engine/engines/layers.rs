@@ -1,11 +1,10 @@
 //! Layers of environments at engines that keep them in different ways.
 
 mod long {
-    use serde_json::Value;
     use world::{Ended, LocalRegistry, run};
 
     use crate::engines::second::Second;
-    use crate::missions::twins;
+    use crate::missions::{layers_of, twins};
     use crate::site::{Reach, docker};
     use crate::workshop::Workshop;
 
@@ -26,31 +25,13 @@ mod long {
             run(docker(&self.engine).args(words))
         }
 
-        /// The frozen image.
-        fn image(&self) -> String {
-            let image = self.floe(&["image", "twins", "--format", "json"], "1").stdout;
-            let image = serde_json::from_str::<Value>(&image).unwrap();
-            image["reference"].as_str().unwrap().to_owned()
-        }
-
-        fn layers(&self, image: &str) -> Vec<String> {
-            let layers = self.docker(&["image", "inspect", "--format", "{{json .RootFS.Layers}}", image]);
-            serde_json::from_str(&layers).unwrap()
-        }
-
-        /// The layers of the environments in the frozen image: as many as its history says, on top of the common image.
+        /// The layers of the environments in the frozen image.
         fn of_environments(&self) -> Vec<String> {
-            let image = self.image();
-            let all = self.layers(&image);
-            let history = self.docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", &image]);
-            let number = history.matches("floe: environment ").count();
-            let commons = self.docker(&["images", "--quiet", "floe/common"]);
-            let below = commons.lines().map(|common| self.layers(common));
-            let below = below
-                .filter(|common| all.starts_with(common))
-                .map(|common| common.len());
-            let start = below.max().unwrap();
-            all[start..start + number].to_vec()
+            let listed = self
+                .floe(&["image", "twins", "--layers", "--format", "json"], "1")
+                .stdout;
+            let layers = ["newer", "older"].map(|environment| layers_of(environment, &listed));
+            layers.concat()
         }
     }
 

@@ -88,11 +88,21 @@ impl Namespace {
         }
     }
 
-    /// Waits until the tests of so many pods have begun.
+    /// Waits until the tests of so many pods run.
     pub fn wait_for_tests(&self, pods: usize) {
+        self.wait_for(pods, &["running"]);
+    }
+
+    /// Waits until the tests of so many pods have begun, of which some may have ended.
+    pub fn wait_for_begun(&self, pods: usize) {
+        self.wait_for(pods, &["running", "terminated"]);
+    }
+
+    fn wait_for(&self, pods: usize, states: &[&str]) {
         let began = Instant::now();
-        let state = "{.items[*].status.containerStatuses[*].state";
-        let output = format!("jsonpath={state}.running.startedAt}} {state}.terminated.startedAt}}");
+        let path = |state: &&str| format!("{{.items[*].status.containerStatuses[*].state.{state}.startedAt}}");
+        let paths = states.iter().map(path).collect::<Vec<_>>();
+        let output = format!("jsonpath={}", paths.join(" "));
         loop {
             let times = self.kubectl(&["get", "pods", "--output", &output]);
             if times.split_whitespace().count() >= pods {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use floe::event::Summary;
+use floe::event::{CauseKind, Verdict};
 use floe::run::log;
 use floe::run::outcome::Outcome;
 use world::{Ended, run};
@@ -104,7 +104,7 @@ mod long {
     fn a_pod_that_goes_while_nobody_looks_hides_neither_a_pass_nor_a_failure() {
         let bench = Bench::new(&["true", "sleep 8; echo what it says; false"]);
         let run = bench.leave(&["--shards", "2"]);
-        bench.namespace.wait_for_tests(2);
+        bench.namespace.wait_for_begun(2);
         bench.namespace.kubectl(&["delete", "pods", "--all", "--wait=false"]);
         std::thread::sleep(Duration::from_secs(2));
         bench
@@ -155,8 +155,19 @@ mod long {
         bench.namespace.wait_for_tests(1);
         bench.call(&["attach", &run, "--cancel"]).expect(130);
         let outcome = outcome(bench.site.repository.path(), &run);
-        let Summary { passed, failed, .. } = outcome.summary;
-        assert!(!outcome.passed && passed > 0 && failed > 0, "{outcome:?}");
+        let verdict = |owner: &str| {
+            &outcome
+                .tests
+                .iter()
+                .find(|test| test.id.owner == owner)
+                .unwrap()
+                .verdict
+        };
+        assert!(!outcome.passed && *verdict("a") == Verdict::Passed, "{outcome:?}");
+        assert!(
+            matches!(verdict("b"), Verdict::Failed(cause) if cause.kind == CauseKind::NotRun),
+            "{outcome:?}"
+        );
         assert_eq!(bench.namespace.left(), "");
     }
 

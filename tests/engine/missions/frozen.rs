@@ -48,11 +48,6 @@ fn frozen_files() -> Vec<String> {
 
 const BASE: &str = "common/common-env/base-frozen.yml";
 
-fn layers(image: &str) -> Vec<String> {
-    let layers = docker(&["image", "inspect", "--format", "{{json .RootFS.Layers}}", image]);
-    serde_json::from_str(&layers).unwrap()
-}
-
 /// The ID and the reference of the image of the frozen specs.
 fn frozen_image(repository: &Workshop) -> [String; 2] {
     let image = ["image", "twins", "--use-frozen", "1", "--format", "json"];
@@ -61,24 +56,22 @@ fn frozen_image(repository: &Workshop) -> [String; 2] {
     ["id", "reference"].map(|field| image[field].as_str().unwrap().to_owned())
 }
 
-/// The layers of the two environments, `newer` and `older`: the first that the frozen image has beyond those of the
-/// common image, in the order of names, as many for each as its history says.
+/// The layers of an environment, in what `floe image --layers --format json` lists.
+pub fn layers_of(environment: &str, listed: &str) -> Vec<String> {
+    let listed = serde_json::from_str::<Vec<serde_json::Value>>(listed).unwrap();
+    let words = |layer: &serde_json::Value, field: &str| layer[field].as_str().unwrap().to_owned();
+    let begins = format!("floe: environment {environment}, layer ");
+    let own = listed.iter().filter(|layer| words(layer, "made").starts_with(&begins));
+    let own = own.map(|layer| words(layer, "digest")).collect::<Vec<_>>();
+    assert!(own.len() > 1, "{listed:?}");
+    own
+}
+
+/// The layers of the two environments, `newer` and `older`, in the frozen image.
 fn environment_layers(repository: &Workshop) -> [Vec<String>; 2] {
-    let [image, _] = frozen_image(repository);
-    let all = layers(&image);
-    let history = docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", &image]);
-    let number = |environment: &str| {
-        history
-            .matches(&format!("floe: environment {environment}, layer "))
-            .count()
-    };
-    let (newer, older) = (number("newer"), number("older"));
-    assert!(newer > 1 && older > 1, "{history}");
-    let commons = docker(&["images", "--quiet", "floe/common"]);
-    let below = commons.lines().map(layers).filter(|common| all.starts_with(common));
-    let start = below.map(|common| common.len()).max().unwrap();
-    let between = start + newer;
-    [all[start..between].to_vec(), all[between..between + older].to_vec()]
+    let list = ["image", "twins", "--use-frozen", "1", "--layers", "--format", "json"];
+    let listed = repository.floe(&list).expect(0).stdout;
+    ["newer", "older"].map(|environment| layers_of(environment, &listed))
 }
 
 /// Every file of the environments in an image: what it is, whose, of when, and its content.

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::beginning::{Beginning, MANIFEST};
+use super::beginning::Beginning;
 use crate::engine::{LayerPart, NewLayer};
+use crate::reference::media_type::{INDEX, MANIFEST};
 use crate::reference::{Digest, ImageTag};
 
 /// A tar archive consists of blocks of so many bytes.
@@ -15,9 +16,6 @@ const BLOCK: usize = 512;
 
 /// Bytes of layers from which on the others go into another archive.
 const ENOUGH: u64 = 128 << 20;
-
-/// What an index of manifests is called.
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Where containerd reads what an image is called.
 const NAME: &str = "io.containerd.image.name";
@@ -110,7 +108,7 @@ impl Archive {
     /// Ends it in Docker's own form.
     async fn list(&mut self, configuration: Vec<u8>, layers: usize, tag: Option<&ImageTag>) -> Digest {
         let id = Digest::of(&configuration);
-        let name = format!("{}.json", hex(&id));
+        let name = format!("{}.json", id.hex());
         let tags = tag.iter().map(ToString::to_string).collect::<Vec<_>>();
         let paths = (0..layers).map(path).collect::<Vec<_>>();
         let list = json!([{"Config": name, "RepoTags": tags, "Layers": paths}]);
@@ -171,11 +169,7 @@ impl Archive {
 
 /// What something is called in an OCI layout.
 fn blob(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", hex(digest))
-}
-
-fn hex(digest: &Digest) -> &str {
-    digest.as_str().trim_start_matches("sha256:")
+    format!("blobs/sha256/{}", digest.hex())
 }
 
 /// What a layer is called in an archive of Docker's own form.

@@ -4,12 +4,7 @@ use serde_json::{Value, json};
 
 use crate::engine::docker::history::{CREATED, entries};
 use crate::reference::Digest;
-
-/// What registries call a manifest.
-pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// What they call the configuration of an image.
-const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
+use crate::reference::media_type::{CONFIGURATION, MANIFEST};
 
 /// What the image takes over of the one that it extends.
 pub(super) struct Beginning {

@@ -88,7 +88,7 @@ mod tests {
         let mut archive = tar::Builder::new(Vec::new());
         for file in files {
             let digest = Digest::of(file);
-            let path = format!("blobs/sha256/{}", digest.as_str().trim_start_matches("sha256:"));
+            let path = format!("blobs/sha256/{}", digest.hex());
             let mut header = tar::Header::new_gnu();
             header.set_size(file.len() as u64);
             archive.append_data(&mut header, path, file.as_slice()).unwrap();
