@@ -14,6 +14,7 @@ use floe::envs::{EnvsError, env_assemble, env_create, env_export, env_stage, env
 use floe::event::Event;
 use floe::fault::{Explained as _, Kind};
 use floe::reference::Digest;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use world::PackageIndex;
@@ -274,26 +275,32 @@ fn a_frozen_spec_that_leaves_something_open_is_left_to_the_builder_with_the_reas
     }
 }
 
-/// Runs the program that builds run, as a process of its own, and kills it after so long.
+/// Runs the program that builds run and ends it after so long, as the end of its container does: with what it started.
 fn kill_after(place: &Place, time: Duration) {
     let _ = fs::remove_dir_all(place.prefix("x"));
     let socket = place.root.path().join("host.sock");
     let _ = fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket).unwrap();
-    let mut agent = world::floe()
+    let mut agent = world::floe();
+    agent
         .args(["applet", "env-assemble", "x", "--layers", "5"])
         .env("CONDA_DIR", &place.layout.conda_dir)
         .env("FLOE_ENVIRONMENTS", &place.layout.environments)
         .env("FLOE_CACHE_DIR", place.tools.cache.as_ref().unwrap())
-        .env("SSH_AUTH_SOCK", &socket)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .env("SSH_AUTH_SOCK", &socket);
+    let namespace = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    let mut container = world::through(&namespace, &agent);
+    let mut container = container.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     thread::scope(|scope| {
         scope.spawn(|| listener.accept().map(|(host, _)| take(&host, &[])));
         thread::sleep(time);
-        let _ = agent.kill();
-        agent.wait().unwrap();
+        let outer = container.id();
+        let first = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap_or_default();
+        if let Some(first) = first.trim().parse().ok().and_then(Pid::from_raw) {
+            let _ = kill_process(first, Signal::KILL);
+        }
+        // It ends after the last process of its namespace.
+        container.wait().unwrap();
         // Where it never came to connect, nobody waits for it any more.
         drop(UnixStream::connect(&socket));
     });
