@@ -1,9 +1,9 @@
 //! A staged tree as several layers, so that a package that changes moves itself, and not the whole environment.
 //!
 //! Names and sizes of packages decide which lie together, and nothing else. The largest lie alone, in the order of their
-//! sizes: where the builder has taken over what lies below, only the smaller ones are taken over again. The others lie in
-//! groups by the digests of their names, so that none moves when another comes or goes. What belongs to no package, or to
-//! several, lies in the last layer.
+//! sizes; the others lie in groups by the digests of their names, so that none moves when another comes or goes. Groups of
+//! smaller packages lie above those of larger ones, for an engine unpacks all that lies above a changed layer once more. What
+//! belongs to no package, or to several, lies in the last layer.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -18,6 +18,9 @@ use crate::reference::Digest;
 
 /// Bytes from which on a package may lie alone.
 const LARGE: u64 = 4 << 20;
+
+/// Bytes from which on a package lies below the small ones.
+const MEDIUM: u64 = 512 << 10;
 
 /// Divides the tree `whole`, which is the last layer, into `layers` below `out`. The environment is at `prefix`, in that tree.
 pub(super) fn divide(out: &Path, whole: &Path, prefix: &Path, layers: usize) -> Result<(), EnvsError> {
@@ -64,7 +67,7 @@ pub(in crate::envs) fn places(packages: &[(&str, u64)], layers: usize) -> Vec<us
     large.sort_by_key(|&index| (Reverse(packages[index].1), packages[index].0));
     let mut places = packages
         .iter()
-        .map(|(name, _)| alone + group(name, groups))
+        .map(|&package| alone + group(package, groups))
         .collect::<Vec<_>>();
     for (place, index) in large.into_iter().take(alone).enumerate() {
         places[index] = place;
@@ -72,11 +75,18 @@ pub(in crate::envs) fn places(packages: &[(&str, u64)], layers: usize) -> Vec<us
     places
 }
 
-/// The group of a package that lies with others.
-fn group(name: &str, groups: usize) -> usize {
+/// The group of a package that lies with others of about its size, where there are groups enough for that.
+fn group((name, bytes): (&str, u64), groups: usize) -> usize {
+    let fifth = groups / 5;
+    let (below, number) = match bytes {
+        _ if fifth == 0 => (0, groups),
+        LARGE.. => (0, 2 * fifth),
+        MEDIUM.. => (2 * fifth, fifth),
+        _ => (3 * fifth, groups - 3 * fifth),
+    };
     let digest = Digest::of(name.as_bytes());
     let start = digest.short().get(..8).unwrap_or_default();
-    usize::from_str_radix(start, 16).unwrap_or_default() % groups
+    below + usize::from_str_radix(start, 16).unwrap_or_default() % number
 }
 
 #[cfg(test)]
@@ -108,7 +118,7 @@ mod tests {
     }
 
     fn packages() -> impl Strategy<Value = BTreeMap<String, u64>> {
-        let bytes = prop_oneof![1..LARGE, LARGE..100 * LARGE];
+        let bytes = prop_oneof![1..MEDIUM, MEDIUM..LARGE, LARGE..100 * LARGE];
         btree_map("[a-z]{1,8}", bytes, 1..120)
     }
 
@@ -135,15 +145,24 @@ mod tests {
         #[test]
         fn a_small_package_that_comes_goes_or_changes_makes_one_layer_new(
             packages in packages(),
-            bytes in 1..LARGE,
+            bytes in 1..MEDIUM,
             layers in 3..40_usize,
         ) {
             let mut other = packages.clone();
-            let was_small = other.insert("changed".to_owned(), bytes).is_none_or(|bytes| bytes < LARGE);
+            let was_small = other.insert("changed".to_owned(), bytes).is_none_or(|bytes| bytes < MEDIUM);
             prop_assume!(was_small && packages != other);
             let (before, after) = (held(&packages, layers), held(&other, layers));
             prop_assert_eq!(new(&before, &after), 1);
             prop_assert!(new(&after, &before) <= 1);
+        }
+
+        #[test]
+        fn small_packages_lie_above_all_others(packages in packages(), layers in 11..40_usize) {
+            let held = held(&packages, layers);
+            let is_small = |layer: &BTreeMap<_, u64>| layer.values().any(|&bytes| bytes < MEDIUM);
+            let lowest = held.iter().position(is_small).unwrap_or(layers);
+            let others = held[lowest..].iter().flat_map(BTreeMap::values).filter(|&&bytes| bytes >= MEDIUM);
+            prop_assert_eq!(others.count(), 0);
         }
 
         #[test]
