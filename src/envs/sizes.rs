@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
 use super::error::io_error;
 use super::stage::Owners;
 use super::{EnvsError, tree};
@@ -22,14 +24,18 @@ impl Sizes {
     /// Measures what is below `prefix`, less what is below `except`. A file with several names counts once, for the first of them
     /// in the order of names; one that several packages claim is of none.
     pub fn of(prefix: &Path, except: &Path) -> Result<Self, EnvsError> {
-        let owners = Owners::read(prefix)?;
+        let (owners, entries) = rayon::join(|| Owners::read(prefix), || tree::walk_less(prefix, Some(except)));
+        let (owners, mut files) = (owners?, entries?);
+        files.retain(|entry| entry.file_type().is_file());
+        // To look at them is most of the work where the kernel has not seen them yet.
+        let looked_at = files.par_iter().map(|entry| {
+            let path = entry.path();
+            path.symlink_metadata().map_err(io_error(path))
+        });
+        let looked_at = looked_at.collect::<Result<Vec<_>, _>>()?;
         let mut sizes = Self::default();
         let mut seen = HashSet::new();
-        for entry in tree::walk_less(prefix, Some(except))? {
-            if !entry.file_type().is_file() {
-                continue;
-            }
-            let metadata = entry.path().symlink_metadata().map_err(io_error(entry.path()))?;
+        for (entry, metadata) in files.iter().zip(looked_at) {
             if metadata.nlink() > 1 && !seen.insert((metadata.dev(), metadata.ino())) {
                 continue;
             }
