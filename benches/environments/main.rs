@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "other benchmarks measure more")]
 mod measure;
 
+mod assembling;
 mod cloning;
 mod creating;
 mod exporting;
@@ -49,6 +50,8 @@ enum Measured {
     Create,
     /// A pip list alone
     Pip,
+    /// The layers of a frozen environment of pip packages
+    Layers,
     /// The frozen spec of an environment
     Export,
     /// The copy of an environment
@@ -72,6 +75,7 @@ fn main() -> io::Result<ExitCode> {
         let more = match row {
             Measured::Create => creating::measure(&workplace, rounds),
             Measured::Pip => pip::measure(&workplace, rounds),
+            Measured::Layers => assembling::measure(&workplace, rounds),
             Measured::Export => exporting::measure(&workplace, rounds),
             Measured::Clone => cloning::measure(&workplace, rounds),
             Measured::Mission => mission::measure(rounds),
