@@ -272,28 +272,25 @@ async fn made(
     options: &Options,
     events: &dyn Sink,
 ) -> Result<Digest, BuildError> {
-    let of = |image: &ImagePlan, parent: &Parent| request(image, parent, inputs, reference, options);
-    let build_on = async |image: &ImagePlan, parent: &Parent| {
-        let request = of(image, parent);
+    let by = |making: &ImagePlan| request(making, parent, inputs, reference, options);
+    let build = async |making: &ImagePlan| {
+        let request = by(making);
         let attempt = async || builds.build(request.clone(), events).await;
-        patiently(image, &options.retries, events, attempt).await
+        patiently(making, &options.retries, events, attempt).await
     };
-    let by = |making: &ImagePlan| of(making, parent);
     let edges = (images, builds);
-    match (
-        &image.assembly,
-        assembly::assembled(image, parent, by, edges, options, events).await?,
-    ) {
-        (Some(assembly), Some((tag, layers))) => {
-            let id = build_on(&image.by(&assembly.rest), &layers).await;
-            // What the build failed for is what counts.
-            let untagged = images.untag(&tag).await;
-            let id = id?;
-            untagged?;
-            Ok(id)
-        }
-        _ => build_on(image, parent).await,
-    }
+    let layered = assembly::assembled(image, parent, by, edges, options, events).await?;
+    let (Some(assembly), Some(tag)) = (&image.assembly, layered) else {
+        return build(image).await;
+    };
+    let mut above = image.by(&assembly.above);
+    above.args.insert(variable::LAYERED.to_owned(), tag.to_string());
+    let id = build(&above).await;
+    // What the build failed for is what counts.
+    let untagged = images.untag(&tag).await;
+    let id = id?;
+    untagged?;
+    Ok(id)
 }
 
 /// Why an image is to be built.

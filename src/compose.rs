@@ -4,11 +4,13 @@
 //! by its name, `Dockerfile.custom.tera`, is a template. What floe adds is plain Dockerfile text: mounts on `RUN`
 //! instructions and `ARG` lines after `FROM`, none of which leaves anything in the image.
 
+mod assembly;
 pub mod dockerfile;
 mod error;
 mod generate;
 mod imprint;
 mod site;
+mod split;
 mod template;
 
 use std::fmt::Write as _;
@@ -21,10 +23,14 @@ use crate::image;
 use crate::image::applet::{ENV_EXPORT, ENV_UPDATE};
 use crate::reference::EnvironmentName;
 
+pub use assembly::{Assembly, assembly};
 pub use error::ComposeError;
 pub use generate::Stage;
 pub use site::{APT, CA, CONDA, Mounts, NETRC, PIP, UV};
 pub use template::{Facts, Rendered, Renderer, render, text};
+
+#[cfg(test)]
+pub(crate) use template::Unbounded;
 
 /// A file that people wrote, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,63 +73,44 @@ impl Body {
             Self::Generated(_) => None,
         }
     }
-}
 
-/// What each stage of a mission's own Dockerfile begins with: the scripts that it calls obey `USE_FROZEN`, whether or not
-/// its author has thought of it.
-const STAGE_OF_MISSION: &[&str] = &["ARG USE_FROZEN"];
+    /// What it is composed from, as a composed Dockerfile says.
+    fn described(&self) -> &'static str {
+        match self {
+            Self::Custom(_) => "Dockerfile.custom",
+            Self::Rendered(_) => "Dockerfile.custom.tera",
+            Self::Generated(_) => "environments/",
+            Self::OptedOut(_) => "Dockerfile",
+        }
+    }
+
+    /// What each stage of a mission's own Dockerfile begins with: the scripts that it calls obey `USE_FROZEN`, whether or not
+    /// its author has thought of it.
+    const fn beginning(&self) -> &'static [&'static str] {
+        match self {
+            Self::Custom(_) | Self::Rendered(_) => &["ARG USE_FROZEN"],
+            Self::Generated(_) | Self::OptedOut(_) => &[],
+        }
+    }
+}
 
 /// Composes the Dockerfile of a mission.
 #[must_use]
 pub fn mission(mission: &str, body: &Body, trailer: &Source, mounts: &Mounts) -> Composed {
     let mut draft = Draft::default();
-    let mut stage: &[&str] = &[];
     match body {
-        Body::OptedOut(source) => draft.source(source),
-        Body::Custom(source) => {
+        Body::OptedOut(source) => {
             draft.source(source);
-            draft.put_header(mission, "Dockerfile.custom");
-            draft.trailer(trailer);
-            draft.imprint();
-            stage = STAGE_OF_MISSION;
+            return draft.finish(mounts, &[]);
         }
-        Body::Rendered(rendered) => {
-            draft.rendered(rendered);
-            draft.put_header(mission, "Dockerfile.custom.tera");
-            draft.trailer(trailer);
-            draft.imprint();
-            stage = STAGE_OF_MISSION;
-        }
-        Body::Generated(stages) => {
-            draft.own(&generate::body(stages));
-            draft.put_header(mission, "environments/");
-            draft.trailer(trailer);
-            draft.imprint();
-        }
+        Body::Custom(source) => draft.source(source),
+        Body::Rendered(rendered) => draft.lines(body.file(), &rendered.lines),
+        Body::Generated(stages) => draft.own(&generate::body(stages)),
     }
-    draft.finish(mounts, stage)
-}
-
-/// Composes the two Dockerfiles of a generated mission whose environments are assembled: the one whose steps hand their layers
-/// over, and that of the image on top of these layers. `None` where no environment is to be assembled.
-#[must_use]
-pub fn assembled(mission: &str, stages: &[Stage], trailer: &Source, mounts: &Mounts) -> Option<(Composed, Composed)> {
-    let (in_place, own) = stages
-        .iter()
-        .cloned()
-        .partition::<Vec<_>, _>(|stage| stage.environment.is_base());
-    if own.is_empty() {
-        return None;
-    }
-    let mut draft = Draft::default();
-    draft.own(&generate::assembled(&own));
-    let layers = draft.finish(mounts, &[]);
-    let mut draft = Draft::default();
-    draft.own(&generate::body(&in_place));
-    draft.put_header(mission, "environments/");
+    draft.put_header(mission, body.described());
     draft.trailer(trailer);
     draft.imprint();
-    Some((layers, draft.finish(mounts, &[])))
+    draft.finish(mounts, body.beginning())
 }
 
 /// Composes a Dockerfile that stands alone: that of the common or base image.
@@ -284,13 +271,15 @@ impl Draft {
         }
     }
 
-    fn rendered(&mut self, rendered: &Rendered) {
-        for (line, origin) in &rendered.lines {
+    /// Adds lines, and where they are written in the file `path`, if they are.
+    fn lines(&mut self, path: Option<&Path>, lines: &[split::Line]) {
+        for (line, origin) in lines {
             self.lines.push(line.clone());
-            self.origins.push(origin.map(|index| Place {
-                path: rendered.source.path.clone(),
+            let place = origin.zip(path).map(|(index, path)| Place {
+                path: path.to_owned(),
                 line: Some(index + 1),
-            }));
+            });
+            self.origins.push(place);
         }
     }
 

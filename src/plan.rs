@@ -20,10 +20,9 @@ pub use inputs::Inputs;
 pub use solved::Solved;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use serde::{Deserialize, Serialize};
 
 use self::works::Given;
-use crate::compose::{self, Composed, Mounts, Renderer};
+use crate::compose::{self, Assembly, Composed, Mounts, Renderer};
 use crate::config::{BaseImage, Settings};
 use crate::context::Context;
 use crate::image::{applet, variable};
@@ -117,17 +116,6 @@ pub struct ImagePlan {
     files: BTreeMap<PathBuf, Digest>,
     /// Their modes.
     modes: BTreeMap<PathBuf, u32>,
-}
-
-/// An image whose environments are layers that an engine takes as they are: another way to what its Dockerfile makes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Assembly {
-    /// The Dockerfile whose steps hand the layers over.
-    pub layers: Composed,
-    /// The Dockerfile of the image on top of the layers.
-    pub rest: Composed,
-    /// The environments, in the order in which their layers lie.
-    pub environments: Vec<EnvironmentName>,
 }
 
 impl ImagePlan {

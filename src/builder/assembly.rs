@@ -15,12 +15,13 @@ use uuid::Uuid;
 
 use self::passing::{Because, Offering, Untaken, offered, send};
 use super::{BuildError, Options, Parent, patiently};
+use crate::compose::Assembly;
 use crate::engine::{Below, BuildRequest, Builds, EngineError, Images, LayerForm};
 use crate::event::{Event, Sink};
 use crate::image::assembly::Offer;
 use crate::image::{label, variable};
 use crate::layers::Packing;
-use crate::plan::{Assembly, ImagePlan};
+use crate::plan::ImagePlan;
 use crate::reference::{Digest, EnvironmentName, ImageTag};
 
 /// Parts of layers that wait for the engine.
@@ -28,14 +29,14 @@ const WAITING: usize = 16;
 
 /// What becomes of an attempt to assemble environments.
 enum Outcome {
-    /// An image of all layers, and the tag by which it can be extended.
-    Made(ImageTag, Digest),
+    /// An image of all layers, which can be extended by this tag.
+    Made(ImageTag),
     /// An environment has to be installed as a whole.
     Unable(EnvironmentName, String),
 }
 
-/// Makes an image of `parent` and the layers of the environments. `None` where one of them has to be installed as a whole, or
-/// the engine takes no layers.
+/// Makes an image of `parent`, what the mission puts between, and the layers of the environments; returns the tag by which it
+/// can be extended. `None` where an environment has to be installed as a whole, or the engine takes no layers.
 pub(super) async fn assembled(
     image: &ImagePlan,
     parent: &Parent,
@@ -43,7 +44,7 @@ pub(super) async fn assembled(
     (images, builds): (&dyn Images, &dyn Builds),
     options: &Options,
     events: &dyn Sink,
-) -> Result<Option<(ImageTag, Parent)>, BuildError> {
+) -> Result<Option<ImageTag>, BuildError> {
     let Some(assembly) = image.assembly.as_ref() else {
         return Ok(None);
     };
@@ -52,6 +53,38 @@ pub(super) async fn assembled(
         (Some(LayerForm::Packed), Some(packing)) => Some(packing),
         _ => return Ok(None),
     };
+    let edges = (images, builds);
+    let on = async |below: &Digest| layered((image, assembly), below, &request, packing, edges, options, events).await;
+    let Some(dockerfile) = &assembly.below else {
+        return on(&parent.id).await;
+    };
+    let below = image.by(dockerfile);
+    let tag = ImageTag::local("assembled", Uuid::new_v4().simple().to_string());
+    let request = BuildRequest {
+        tags: vec![tag.clone()],
+        labels: BTreeMap::new(),
+        ..request(&below)
+    };
+    let attempt = async || builds.build(request.clone(), events).await;
+    let id = patiently(&below, &options.retries, events, attempt).await?;
+    let made = on(&id).await;
+    // What came of the layers is what counts.
+    let untagged = images.untag(&tag).await;
+    let made = made?;
+    untagged?;
+    Ok(made)
+}
+
+/// Makes an image of `below` and the layers of the environments.
+async fn layered(
+    (image, assembly): (&ImagePlan, &Assembly),
+    below: &Digest,
+    request: impl Fn(&ImagePlan) -> BuildRequest,
+    packing: Option<&Packing>,
+    (images, builds): (&dyn Images, &dyn Builds),
+    options: &Options,
+    events: &dyn Sink,
+) -> Result<Option<ImageTag>, BuildError> {
     let making = image.by(&assembly.layers);
     let request = request(&making);
     let attempt = async || {
@@ -65,7 +98,7 @@ pub(super) async fn assembled(
         request.args.insert(variable::ANEW.to_owned(), anew.to_owned());
         let taking = Taking {
             image: &request.image.clone(),
-            parent: &parent.id,
+            parent: below,
             tag: ImageTag::local("assembled", call),
             assembly,
             packing,
@@ -86,12 +119,11 @@ pub(super) async fn assembled(
         }
     };
     match patiently(&making, &options.retries, events, attempt).await? {
-        Outcome::Made(tag, id) => {
+        Outcome::Made(tag) => {
             if let Some(packing) = packing {
                 packing.shelf.tidy()?;
             }
-            let reference = tag.to_string();
-            Ok(Some((tag, Parent { reference, id })))
+            Ok(Some(tag))
         }
         Outcome::Unable(environment, reason) => {
             events.emit(Event::Note {
@@ -150,7 +182,7 @@ impl Taking<'_> {
         let sending = send(&mut offerings, there, self.packing, parts);
         let (sent, extended) = tokio::join!(sending, extending);
         let made = match (sent, extended) {
-            (Ok(()), Ok(id)) => Ok(Outcome::Made(self.tag.clone(), id)),
+            (Ok(()), Ok(_)) => Ok(Outcome::Made(self.tag.clone())),
             (Ok(()), Err(error)) => Err(error.into()),
             (Err(untaken), Err(error)) if untaken.because == Because::Unread => Err(error.into()),
             (Err(untaken), _) => Err(untaken),

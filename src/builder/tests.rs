@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::compose::{Mounts, Renderer};
+use crate::compose::{Mounts, Unbounded};
 use crate::config::Settings;
 use crate::engine::fake::Fake;
 use crate::event::Memory;
@@ -31,14 +31,6 @@ fn repository() -> tempfile::TempDir {
     dir
 }
 
-struct NoTemplates;
-
-impl Renderer for NoTemplates {
-    fn render(&self, _: &str, _: &serde_json::Value) -> Result<String, String> {
-        unreachable!("there is no template")
-    }
-}
-
 fn plan_of(root: &Path) -> BuildPlan {
     let environment = |name: &str| (name == "BASE_IMAGE").then(|| "upstream:1".to_owned());
     let settings: Settings = crate::config::resolve(&BTreeMap::new(), environment, &BTreeMap::new()).unwrap();
@@ -46,7 +38,7 @@ fn plan_of(root: &Path) -> BuildPlan {
     let host = plan::Host {
         agent: &root.join("agent"),
         mounts: &Mounts::default(),
-        renderer: &NoTemplates,
+        renderer: &Unbounded,
         memo: &Memo::none(),
         solved: None,
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tera::{Context, Tera};
 
+use super::split::MARK;
 use crate::image;
 use crate::image::applet::{ENV_ASSEMBLE, ENV_SOLVE, ENV_STAGE};
 use crate::image::{layer, variable};
@@ -101,6 +102,22 @@ pub(super) fn stages(stages: &[Stage]) -> String {
 /// The instructions that take the finished environments into an image.
 pub(super) fn layers(stages: &[Stage]) -> String {
     render(LAYERS, &context(stages))
+}
+
+/// An image that takes over environments at the mark, beside those that are installed in place.
+pub(super) fn marked(in_place: &[Stage]) -> String {
+    format!("ARG BASE_IMAGE\n\nFROM ${{BASE_IMAGE}}\n{MARK}\n{}", layers(in_place))
+}
+
+/// Whether a line names the stage of one of these environments.
+pub(super) fn names_stage(line: &str, stages: &[Stage]) -> bool {
+    let line = line.to_lowercase();
+    let mut words = line.split([' ', '\t', ',', '=']);
+    let is_of = |word: &str, stage: &Stage| {
+        let name = word.strip_prefix("env-");
+        name.is_some_and(|name| name == stage.environment.as_str().to_lowercase())
+    };
+    words.any(|word| stages.iter().any(|stage| is_of(word, stage)))
 }
 
 /// The stages, and the image that takes them all.

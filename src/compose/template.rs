@@ -9,7 +9,9 @@ use std::error::Error as _;
 use serde_json::{Value, json};
 use tera::{Context, Tera};
 
+use super::assembly::{Parts, in_place_and_own};
 use super::generate::{self, Stage};
+use super::split::{Line, MARK};
 use super::{ComposeError, Source};
 
 /// What a template sees beside the environments.
@@ -27,7 +29,9 @@ pub struct Rendered {
     /// The template.
     pub source: Source,
     /// Its text, and for each line the index of the template's line that it came from, where that can be told.
-    pub lines: Vec<(String, Option<usize>)>,
+    pub lines: Vec<Line>,
+    /// The same with the environments left out that can be assembled, if the template takes them over.
+    pub(super) assembled: Option<Parts>,
 }
 
 /// What renders templates within bounds.
@@ -45,19 +49,30 @@ pub fn render(
     renderer: &dyn Renderer,
 ) -> Result<Rendered, ComposeError> {
     let names = stages.iter().map(|stage| &stage.environment).collect::<Vec<_>>();
-    let context = json!({
-        "mission": facts.mission,
-        "environments": names,
-        "frozen": facts.frozen,
-        "common_image": "${BASE_IMAGE}",
-        "env_stages": generate::stages(stages).trim_end(),
-        "env_layers": generate::layers(stages).trim_end(),
-    });
-    let came = renderer.render(&source.text, &context);
-    let text = came.map_err(|message| malformed(source, &message))?;
+    let come_to = |stages: &[Stage], layers: &str| {
+        let context = json!({
+            "mission": facts.mission,
+            "environments": names,
+            "frozen": facts.frozen,
+            "common_image": "${BASE_IMAGE}",
+            "env_stages": generate::stages(stages).trim_end(),
+            "env_layers": layers.trim_end(),
+        });
+        let came = renderer.render(&source.text, &context);
+        let text = came.map_err(|message| malformed(source, &message))?;
+        Ok(aligned(&source.text, &text))
+    };
+    let (in_place, own) = in_place_and_own(stages);
+    let assembled = if facts.frozen && !own.is_empty() && source.text.contains("env_layers") {
+        let lines = come_to(&in_place, &format!("{MARK}\n{}", generate::layers(&in_place)))?;
+        Some(Parts { stages: own, lines }).filter(|parts| parts.lines.iter().any(|(line, _)| line.contains(MARK)))
+    } else {
+        None
+    };
     Ok(Rendered {
-        lines: aligned(&source.text, &text),
+        lines: come_to(stages, &generate::layers(stages))?,
         source: source.clone(),
+        assembled,
     })
 }
 
@@ -113,7 +128,7 @@ fn named_line(text: &str, message: &str) -> Option<usize> {
 
 /// Each line of `rendered` with the line of `template` it came from: lines that are equal, in their order, and between
 /// two of those as many lines as there are in the template.
-fn aligned(template: &str, rendered: &str) -> Vec<(String, Option<usize>)> {
+fn aligned(template: &str, rendered: &str) -> Vec<Line> {
     let templates = template.lines().collect::<Vec<_>>();
     let lines = rendered.lines().collect::<Vec<_>>();
     let mut origins = BTreeMap::new();
@@ -144,18 +159,21 @@ fn aligned(template: &str, rendered: &str) -> Vec<(String, Option<usize>)> {
         .collect()
 }
 
+/// Renders without bounds.
+#[cfg(test)]
+#[derive(Debug)]
+pub struct Unbounded;
+
+#[cfg(test)]
+impl Renderer for Unbounded {
+    fn render(&self, template: &str, context: &Value) -> Result<String, String> {
+        text(template, context)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Renders without bounds.
-    struct Unbounded;
-
-    impl Renderer for Unbounded {
-        fn render(&self, template: &str, context: &Value) -> Result<String, String> {
-            super::text(template, context)
-        }
-    }
 
     fn source(text: &str) -> Source {
         Source {

@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn source(path: &str, text: &str) -> Source {
+pub(super) fn source(path: &str, text: &str) -> Source {
     Source {
         path: path.into(),
         text: text.to_owned(),
     }
 }
 
-fn trailer() -> Source {
+pub(super) fn trailer() -> Source {
     source(
         "common/Dockerfile.trailer",
         "USER ${NB_UID}\nRUN echo '{{base_url | urlencode}}'\n",
@@ -165,10 +165,11 @@ fn nothing_is_copied_out_of_the_root_of_a_stage_which_builders_would_read_whole(
         commands: vec!["true".to_owned()],
         layers: if name == "cal" { 3 } else { 1 },
     });
-    let (layers, rest) = assembled("m", &stages, &trailer(), &Mounts::default()).unwrap();
+    let body = Body::Generated(stages.to_vec());
+    let Assembly { layers, above, .. } = assembly("m", &body, &trailer(), &Mounts::default()).unwrap().unwrap();
     let solved = solved(&stages, crate::plan::SOLVED, &Mounts::default());
-    let whole = mission("m", &Body::Generated(stages.to_vec()), &trailer(), &Mounts::default());
-    for composed in [layers, rest, solved, whole] {
+    let whole = mission("m", &body, &trailer(), &Mounts::default());
+    for composed in [layers, above, solved, whole] {
         let copies = composed
             .text
             .lines()

@@ -30,6 +30,9 @@ pub const ASSEMBLY: &str = "FLOE_ASSEMBLY";
 /// Of a step that assembles an environment: whether nothing is used that is kept of packages.
 pub const ANEW: &str = "FLOE_ANEW";
 
+/// Of a build on top of environments that were assembled: the image that holds them.
+pub const LAYERED: &str = "FLOE_LAYERED";
+
 /// Of a build: what the host knows of the image, as JSON.
 pub const IMPRINT: &str = "FLOE_IMPRINT";
 

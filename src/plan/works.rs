@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::mission::{self, Environment};
-use super::{AGENT, Assembly, FrozenFile, Host, ImagePlan, PlanError, SOLVED, Solved, frozen};
-use crate::compose::{self, Body, Composed, Mounts, Source};
+use super::{AGENT, FrozenFile, Host, ImagePlan, PlanError, SOLVED, Solved, frozen};
+use crate::compose::{self, Assembly, Composed, Mounts, Source};
 use crate::config::Settings;
 use crate::context::{self, Context, Overlay};
 use crate::image::{applet, variable};
@@ -240,24 +240,23 @@ fn of_mission(
             repository::TRAILER
         ));
     }
+    let assembly = match compose::assembly(name.as_str(), &body, trailer, mounts) {
+        _ if !is_frozen || !settings.build.assemble => None,
+        Ok(assembly) => assembly,
+        Err(reason) => {
+            let file = body.file().unwrap_or(&directory).display();
+            notices.push(format!(
+                "{file}: environments are installed in stages, not put together from packages: {reason}"
+            ));
+            None
+        }
+    };
     let context = with_frozen(context.clone(), &directory, &frozen, is_frozen);
     Ok(Worked {
         notices,
         solving: solving.map(|stages| compose::solved(&stages, SOLVED, host.mounts)),
-        assembly: assembly(name, &body, trailer, mounts).filter(|_| is_frozen && settings.build.assemble),
+        assembly,
         ..worked(dockerfile, frozen, &context, directory, is_frozen)?
-    })
-}
-
-/// How the environments of a mission are assembled, if stages of floe's own make them.
-fn assembly(name: &MissionName, body: &Body, trailer: &Source, mounts: &Mounts) -> Option<Assembly> {
-    let Body::Generated(stages) = body else { return None };
-    let (layers, rest) = compose::assembled(name.as_str(), stages, trailer, mounts)?;
-    let environments = stages.iter().map(|stage| stage.environment.clone());
-    Some(Assembly {
-        layers,
-        rest,
-        environments: environments.filter(|name| !name.is_base()).collect(),
     })
 }
 

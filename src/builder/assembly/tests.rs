@@ -4,26 +4,30 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::compose::{self, Mounts, Source, Stage};
+use crate::compose::{self, Body, Facts, Mounts, Source, Stage, Unbounded};
 use crate::context::Context;
 use crate::engine::fake::{Fake, Handing};
 use crate::event::Memory;
 use crate::fault::Trouble;
 use crate::layers::{Compression, Shelf};
-use crate::plan::Assembly;
 use crate::reference::Role;
 
 /// Assembles the environments `a` and `b` on top of an image that the engine has.
-async fn assembled_by(fake: &Fake, events: &Memory) -> Result<Option<(ImageTag, Parent)>, BuildError> {
+async fn assembled_by(fake: &Fake, events: &Memory) -> Result<Option<ImageTag>, BuildError> {
     packed_by(fake, None, events).await
 }
 
 /// The same with layers that an engine may keep compressed.
-async fn packed_by(
+async fn packed_by(fake: &Fake, packing: Option<Packing>, events: &Memory) -> Result<Option<ImageTag>, BuildError> {
+    of_template(fake, (packing, None), events).await
+}
+
+/// The same of a template that does this before it takes the environments over.
+async fn of_template(
     fake: &Fake,
-    packing: Option<Packing>,
+    (packing, before): (Option<Packing>, Option<&str>),
     events: &Memory,
-) -> Result<Option<(ImageTag, Parent)>, BuildError> {
+) -> Result<Option<ImageTag>, BuildError> {
     let stage = |name: &str| Stage {
         environment: name.parse().unwrap(),
         files: Vec::new(),
@@ -35,13 +39,25 @@ async fn packed_by(
         text: "USER jovyan\n".to_owned(),
     };
     let stages = [stage("a"), stage("b")];
-    let (layers, rest) = compose::assembled("m", &stages, &trailer, &Mounts::default()).unwrap();
-    let assembly = Assembly {
-        layers,
-        rest: rest.clone(),
-        environments: stages.map(|stage| stage.environment).to_vec(),
+    let body = match before {
+        None => Body::Generated(stages.to_vec()),
+        Some(before) => {
+            let template = Source {
+                path: "missions/m/Dockerfile.custom.tera".into(),
+                text: format!("{{{{ env_stages }}}}\nFROM {{{{ common_image }}}}\n{before}\n{{{{ env_layers }}}}\n"),
+            };
+            let facts = Facts {
+                mission: "m".to_owned(),
+                frozen: true,
+            };
+            Body::Rendered(compose::render(&template, &facts, &stages, &Unbounded).unwrap())
+        }
     };
-    let image = ImagePlan::of_dockerfile(Role::Mission("m".parse().unwrap()), rest, Some(assembly));
+    let assembly = compose::assembly("m", &body, &trailer, &Mounts::default())
+        .unwrap()
+        .unwrap();
+    let above = assembly.above.clone();
+    let image = ImagePlan::of_dockerfile(Role::Mission("m".parse().unwrap()), above, Some(assembly));
     let parent = Parent {
         reference: "floe/common:1".to_owned(),
         id: fake.add_image("floe/common:1", BTreeMap::new()),
@@ -96,12 +112,35 @@ fn handed_over(fake: &Fake) -> Vec<String> {
 async fn layers_lie_in_the_order_of_environments_whichever_comes_first_and_known_ones_stay_away() {
     let (fake, events) = (Fake::new(), Memory::default());
     fake.script_performance(vec![handing("b", &["b1", "b2"]), handing("a", &["a1"])]);
-    let (_, parent) = assembled_by(&fake, &events).await.unwrap().unwrap();
-    assert!(parent.reference.starts_with("floe/assembled:"));
+    let tag = assembled_by(&fake, &events).await.unwrap().unwrap();
+    assert!(tag.to_string().starts_with("floe/assembled:"));
     fake.label_all(label::INPUT_DIGEST);
     fake.script_performance(vec![handing("a", &["=a1"]), handing("b", &["=b1", "changed"])]);
     assembled_by(&fake, &events).await.unwrap().unwrap();
     assert_eq!(extensions(&fake), ["a1, b1, b2", "there, there, changed"]);
+}
+
+#[tokio::test]
+async fn what_a_template_does_before_is_built_first_and_the_layers_lie_on_that() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    fake.script_performance(vec![handing("a", &["a1"]), handing("b", &["b1"])]);
+    of_template(&fake, (None, Some("RUN before")), &events)
+        .await
+        .unwrap()
+        .unwrap();
+    let calls = fake.calls();
+    let after = |beginning: &str| {
+        let mut found = calls.iter().filter_map(|call| call.strip_prefix(beginning));
+        found.next().unwrap_or_else(|| panic!("{beginning}: {calls:#?}"))
+    };
+    let tag = after("build mission m as ");
+    assert_eq!(after("untag "), tag);
+    let (below, layers) = after("extend ").split_once(" by ").unwrap();
+    assert_eq!(layers, "a1, b1");
+    let parent = fake.image("floe/common:1").await.unwrap().unwrap();
+    assert_ne!(below, parent.id.short());
+    let built = &fake.builds()[0].dockerfile;
+    assert!(built.ends_with(" before\n") && !built.contains("env-a"), "{built}");
 }
 
 #[tokio::test]

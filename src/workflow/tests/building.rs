@@ -109,6 +109,32 @@ async fn contents_for_home_directories_that_nothing_copies_are_named() {
 }
 
 #[tokio::test]
+async fn a_template_whose_environments_cannot_be_put_together_says_why() {
+    for (layers, reason) in [
+        (
+            "{{ env_layers }}\n{{ env_layers }}",
+            "their layers are taken over more than once",
+        ),
+        (
+            "COPY --from=env-e /floe/e/ /\n{{ env_layers }}",
+            "a stage of theirs is named",
+        ),
+    ] {
+        let case = Case::with(&[("USE_FROZEN", "1")]);
+        case.write(
+            "missions/m/environments/e/e-frozen.yml",
+            "name: e\ndependencies:\n  - python=3.11.2\n",
+        );
+        let template = format!("{{{{ env_stages }}}}\nFROM {{{{ common_image }}}}\n{layers}\n");
+        case.write("missions/m/Dockerfile.custom.tera", &template);
+        case.build().await;
+        let said =
+            "missions/m/Dockerfile.custom.tera: environments are installed in stages, not put together from packages: ";
+        assert_eq!(case.warnings(), [format!("{said}{reason}")]);
+    }
+}
+
+#[tokio::test]
 async fn an_interrupt_ends_a_build() {
     let case = Case::new();
     case.engine.hang_builds();

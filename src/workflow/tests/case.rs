@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
+use crate::compose::Unbounded;
 use crate::config;
 use crate::engine::fake::{Fake, Run};
 use crate::engine::{Absence, ContainerExit, Containers as _, Engine, EngineError, EngineName, JobSettings, LeftRuns};
@@ -248,7 +249,7 @@ fn workplace(
         hidden: Hidden::default(),
         display: Box::new(move || display.clone()),
         login: |_| None,
-        renderer: Box::new(Never),
+        renderer: Box::new(Unbounded),
         connect: Box::new(Ready(engine.clone(), others.clone())),
         connected: OnceCell::new(),
     }
@@ -258,15 +259,6 @@ fn workplace(
 fn ended_owner() -> String {
     let current = Owner::current().to_string();
     format!("{}/1", current.rsplit_once('/').unwrap().0)
-}
-
-/// No mission of these has a template.
-struct Never;
-
-impl crate::compose::Renderer for Never {
-    fn render(&self, _: &str, _: &serde_json::Value) -> Result<String, String> {
-        unreachable!("there is no template")
-    }
 }
 
 /// A container that runs a suite in which each of `tests` has this verdict.

@@ -18,7 +18,8 @@ fn sky() -> Workshop {
     }
     repository.write(
         "missions/sky/Dockerfile.custom.tera",
-        "{{ env_stages }}\n\nFROM {{ common_image }}\n{{ env_layers }}\n\
+        "{{ env_stages }}\n\nFROM {{ common_image }}\nARG WHOSE=of-the-mission\nUSER root\nRUN touch /etc/${WHOSE}\n\
+         {{ env_layers }}\nRUN test -e /etc/${WHOSE} && test -e ${CONDA_DIR}/envs/sky/bin/python\n\
          USER ${NB_UID}\nRUN /opt/common-scripts/env-clone sky copy\n",
     );
     repository.write(
@@ -103,7 +104,10 @@ fn a_conda_environment_its_clone_and_its_frozen_rebuild_pass_their_tests_in_the_
     let common = fs::read_to_string(repository.path().join("common/Dockerfile")).unwrap();
     let step = "USER root\nRUN touch /etc/step-of-a-test\nUSER ${NB_UID}\n";
     repository.write("common/Dockerfile", &format!("{common}\n{step}"));
-    floe(&frozen_build).expect(0).says(&passed);
+    floe(&frozen_build)
+        .expect(0)
+        .says(&passed)
+        .says(&["layers of packages"]);
     floe(&["freeze", "sky", "--use-frozen", "1"]).expect(0);
     assert_eq!(fs::read_to_string(repository.path().join(FROZEN)).unwrap(), frozen);
 }
