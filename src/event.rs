@@ -6,6 +6,7 @@
 pub mod redact;
 pub mod seal;
 mod sink;
+mod size;
 mod verdict;
 pub mod wire;
 
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::sink::{Fanout, Memory, Sink};
+pub use self::size::{ImageSize, Portion};
 pub use self::verdict::{Cause, CauseKind, Summary, Verdict};
 use crate::reference::{Digest, TestId};
 
@@ -261,6 +263,9 @@ pub struct RunStarted {
     /// For each environment the digest of all that its tests rest on: two runs that agree on it test the same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub grounds: BTreeMap<String, Digest>,
+    /// How large the image is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<ImageSize>,
 }
 
 impl RunStarted {
@@ -279,6 +284,7 @@ impl RunStarted {
             definitions: None,
             earlier: BTreeMap::new(),
             grounds: BTreeMap::new(),
+            size: None,
         }
     }
 }

@@ -40,7 +40,7 @@ pub use self::stage::Stage;
 use self::watch::Watch;
 use crate::engine::{Container, ContainerExit, Containers, EngineError};
 use crate::event::seal::Key;
-use crate::event::{Event, Part, Sink, TestFinished};
+use crate::event::{Event, ImageSize, Part, Sink, TestFinished};
 use crate::image::label::RUN;
 use crate::reference::{Digest, TestId};
 use crate::suite::request::Request;
@@ -79,6 +79,8 @@ pub struct Trial {
     /// What the tests of environments rest on, as [`crate::event::RunStarted::grounds`] has it.
     #[serde(default)]
     pub grounds: BTreeMap<String, Digest>,
+    /// How large the image is, where that is known.
+    pub size: Option<ImageSize>,
     /// Those of them that the mission's files skip.
     pub skips: BTreeSet<TestId>,
     /// Which of several parts this run is.

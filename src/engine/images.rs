@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::EngineError;
 use crate::event::Sink;
+use crate::image::layer;
 use crate::reference::{Digest, ImageReference, ImageTag};
 
 /// An image as the engine knows it.
@@ -51,6 +52,14 @@ pub struct Layer {
     pub made: String,
     /// The bytes of its files; 0 where the engine does not say.
     pub size: u64,
+}
+
+impl Layer {
+    /// What people call it, see [`layer::called`].
+    #[must_use]
+    pub fn called(&self) -> String {
+        layer::called(&self.made)
+    }
 }
 
 /// What an engine tells of an image among others.

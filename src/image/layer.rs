@@ -8,6 +8,9 @@ const ASSEMBLED: &str = "floe: environment ";
 /// Where stages leave the trees of environments.
 const STAGED: &str = "/floe/";
 
+/// Characters of an instruction that are shown.
+const WIDEST: usize = 100;
+
 /// What the history says of a layer that was assembled: which it is of those of its environment.
 #[must_use]
 pub fn assembled(environment: &EnvironmentName, number: usize, all: usize) -> String {
@@ -36,6 +39,27 @@ pub fn environment_of(made: &str) -> Option<EnvironmentName> {
     name.parse().ok()
 }
 
+/// What people call a layer: an environment's by its name, and any other by the instruction that made it.
+#[must_use]
+pub fn called(made: &str) -> String {
+    match environment_of(made) {
+        Some(environment) => format!("environment {environment}"),
+        None => instruction(made),
+    }
+}
+
+/// What a shell ran, without the arguments of the build; or what else made a layer. On one line, and cut where it is long.
+fn instruction(made: &str) -> String {
+    let words = made.trim_end_matches(" # buildkit");
+    let words = words.split_once("/bin/sh -c ").map_or(words, |(_, words)| words);
+    let words = words.trim_start_matches("#(nop) ").split_whitespace();
+    let line = words.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WIDEST) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +81,24 @@ mod tests {
             "COPY /floe/../ /",
         ] {
             assert_eq!(environment_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_layer_is_called_by_what_it_holds_or_by_what_made_it() {
+        for (made, name) in [
+            ("floe: environment cal, layer 3 of 40", "environment cal"),
+            ("COPY /floe/cal/03/ / # buildkit", "environment cal"),
+            (
+                "RUN |2 A=1 B=2 /bin/sh -c apt-install nano # buildkit",
+                "apt-install nano",
+            ),
+            ("/bin/sh -c #(nop) ADD file:1 in / ", "ADD file:1 in /"),
+            ("COPY a/ /b/ # buildkit", "COPY a/ /b/"),
+            ("/bin/sh -c a \\\n    b", "a \\ b"),
+            ("", ""),
+        ] {
+            assert_eq!(called(made), name);
         }
     }
 }

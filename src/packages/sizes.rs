@@ -46,6 +46,19 @@ impl Sizes {
         Self { image, all, packages }
     }
 
+    /// What the packages of each environment take together, the most first.
+    #[must_use]
+    pub fn environments(&self) -> Vec<(&str, u64)> {
+        let mut environments = BTreeMap::<&str, u64>::new();
+        for (name, held) in &self.packages {
+            let environment = name
+                .split_once('/')
+                .map_or(name.as_str(), |(environment, _)| environment);
+            *environments.entry(environment).or_default() += held.size;
+        }
+        sorted(environments.into_iter())
+    }
+
     /// The packages, the largest first, each with its bytes.
     #[must_use]
     pub fn largest(&self) -> Vec<(&str, u64)> {

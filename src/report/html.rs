@@ -10,6 +10,7 @@ mod failure;
 mod heading;
 mod name;
 mod page;
+mod size;
 mod table;
 
 use base64::Engine as _;

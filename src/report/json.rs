@@ -13,6 +13,7 @@ pub fn to_json(account: &Account) -> Value {
         json!({
             "run": run.run, "mission": run.mission, "image": run.image, "reference": run.reference,
             "part": run.part, "definitions": run.definitions, "grounds": run.grounds,
+            "size": run.size,
         })
     };
     let tests = outcome.tests.iter().map(|test| {

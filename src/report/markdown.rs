@@ -57,6 +57,9 @@ fn heading(account: &Account) -> String {
     if !account.image().is_empty() {
         let _ = write!(text, ", of image {}", code(&account.image()));
     }
+    if let Some(size) = account.size() {
+        let _ = write!(text, " ({})", bytes(size.bytes));
+    }
     text.push_str(".\n");
     for problem in &outcome.problems {
         let _ = write!(text, "\n- **Problem:** {}", code(problem));

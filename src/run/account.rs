@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::outcome::Outcome;
 use super::timeline::Timeline;
-use crate::event::{Cause, CauseKind, Event, Part, Record, RunStarted, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, Event, ImageSize, Part, Record, RunStarted, TestFinished, Verdict};
 use crate::reference::TestId;
 
 /// A run, or several read as one, as reports tell of it.
@@ -108,6 +108,12 @@ impl Account {
             Some(run) => run.reference.clone(),
             None => String::new(),
         }
+    }
+
+    /// How large the image under test is, where that is known.
+    #[must_use]
+    pub fn size(&self) -> Option<&ImageSize> {
+        self.runs.iter().find_map(|run| run.size.as_ref())
     }
 
     /// The parts that were run, where the run was divided.

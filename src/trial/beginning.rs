@@ -36,6 +36,7 @@ pub(super) fn begun(trial: &Trial) -> RunStarted {
         selected: trial.selected.clone(),
         definitions: trial.definitions.clone(),
         grounds: trial.grounds.clone(),
+        size: trial.size.clone(),
         ..RunStarted::new(&trial.run, &trial.mission, trial.image.clone(), all.cloned().collect())
     }
 }

@@ -15,6 +15,7 @@ impl Trial {
             expected,
             carried: Vec::new(),
             grounds: BTreeMap::new(),
+            size: None,
             stages: vec![stage],
             request: Request {
                 known,

@@ -22,6 +22,7 @@ fn trial(image: &Digest) -> Trial {
         expected: vec![TestId::import("e", "x"), TestId::of_mission("m")],
         carried: Vec::new(),
         grounds: BTreeMap::new(),
+        size: None,
         skips: BTreeSet::new(),
         part: None,
         selected: None,

@@ -122,6 +122,7 @@ impl ForeignTests {
             expected: self.ids.clone(),
             carried: Vec::new(),
             grounds: BTreeMap::new(),
+            size: None,
             skips: BTreeSet::new(),
             definitions: None,
             limit: request.options.run_timeout.map(|limit| limit.0),

@@ -159,6 +159,7 @@ pub(super) async fn of_image(
         expected: tests,
         carried: Vec::new(),
         grounds: BTreeMap::new(),
+        size: None,
         skips: BTreeSet::new(),
         definitions: None,
         limit: request.options.run_timeout.map(|limit| limit.0),

@@ -8,7 +8,7 @@ use super::carry::{Carry, carry};
 use super::observe::{observe, observe_on};
 use super::workplace::image_of;
 use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
-use super::{cluster, engines};
+use super::{cluster, engines, weigh};
 use crate::builder::{BuildError, Built};
 use crate::engine::{Containers, Image, LeftRuns, Member};
 use crate::event::Event;
@@ -146,11 +146,12 @@ pub(super) async fn ready(
     let carried = carry.tests.iter().map(|test| &test.id).collect::<BTreeSet<_>>();
     trial.expected.retain(|id| !carried.contains(id));
     (trial.carried, trial.grounds) = (carry.tests, carry.grounds);
+    let found = workplace.image(image).await?;
+    trial.size = weigh::size(workplace, &choice.mission, &found).await?;
     if trial.expected.is_empty() {
         // Nothing is brought to where nothing runs.
         return Ok((trial, Machines::Own));
     }
-    let found = workplace.image(image).await?;
     trial.fixed = image::tested_with(&found.variables);
     if let Some(on) = &asked.engines {
         let (members, spread) = engines::ready(workplace, &choice.mission, image, on).await?;
@@ -192,6 +193,7 @@ fn prepare(workplace: &Workplace, choice: &Choice, image: &Built, asked: &Asked,
         expected: choice.expected.clone(),
         carried: Vec::new(),
         grounds: BTreeMap::new(),
+        size: None,
         skips: choice.skips(),
         part: choice.selection.part,
         selected: Some(choice.digest()),

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{BuiltPlan, WorkflowError, Workplace, packages};
 use crate::builder::Built;
 use crate::engine::{Engine, Image, Layer};
-use crate::event::Event;
+use crate::event::{Event, ImageSize, Portion};
 use crate::packages::Sizes;
 use crate::quantity::{Size, bytes};
 use crate::reference::{Digest, MissionName, Role};
@@ -13,6 +13,9 @@ use crate::state;
 
 /// How many packages are named.
 const NAMED: usize = 5;
+
+/// How many packages a report lists.
+const LISTED: usize = 20;
 
 /// How large an image may be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -140,6 +143,34 @@ async fn sizes(workplace: &Workplace, image: &Built) -> Result<Sizes, WorkflowEr
         Err(error) => return Err(error),
     };
     Ok(Sizes::of(image.id.clone(), all, &environments))
+}
+
+/// How large a mission's image is, and what takes how much of it, if it was weighed.
+pub(super) async fn size(
+    workplace: &Workplace,
+    mission: &MissionName,
+    image: &Image,
+) -> Result<Option<ImageSize>, WorkflowError> {
+    let known = state::read::<Sizes>(&workplace.state.sizes(mission))?;
+    let Some(known) = known.filter(|known| known.image == image.id) else {
+        return Ok(None);
+    };
+    let layers = workplace.engine().await?.layers(image).await?;
+    let layers = layers.iter().map(|layer| (layer.called(), layer.size));
+    Ok(Some(ImageSize {
+        bytes: known.all,
+        environments: portions(known.environments()),
+        packages: portions(known.largest().into_iter().take(LISTED)),
+        layers: portions(layers),
+    }))
+}
+
+fn portions(of: impl IntoIterator<Item = (impl Into<String>, u64)>) -> Vec<Portion> {
+    let portion = |(name, bytes): (_, u64)| Portion {
+        name: Into::into(name),
+        bytes,
+    };
+    of.into_iter().map(portion).collect()
 }
 
 /// The layers of an image, the lowest first.

@@ -8,12 +8,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::engine::Layer;
-use crate::image::layer::environment_of;
 use crate::quantity::bytes;
 use crate::workflow::{self, BuiltPlan};
-
-/// Characters of an instruction that are shown.
-const WIDEST: usize = 100;
 
 /// Print the reference and ID of a mission's built image
 #[derive(Debug, Args)]
@@ -73,54 +69,12 @@ pub async fn execute(global: &Global, args: &ImageArgs) -> Result<(), Failure> {
     })
 }
 
-/// A layer as people read it: an environment's by its name, and any other by the instruction that made it.
+/// A layer as people read it.
 fn line(layer: &Layer) -> String {
-    let made = match environment_of(&layer.made) {
-        Some(environment) => format!("environment {environment}"),
-        None => instruction(&layer.made),
-    };
-    format!("{:>9}  {}  {made}\n", bytes(layer.size), layer.digest.short())
-}
-
-/// What a shell ran, without the arguments of the build; or what else made a layer. On one line, and cut where it is long.
-fn instruction(made: &str) -> String {
-    let words = made.trim_end_matches(" # buildkit");
-    let words = words.split_once("/bin/sh -c ").map_or(words, |(_, words)| words);
-    let words = words.trim_start_matches("#(nop) ").split_whitespace();
-    let line = words.collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(WIDEST) {
-        Some((cut, _)) => format!("{}…", &line[..cut]),
-        None => line,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reference::Digest;
-
-    #[test]
-    fn a_layer_is_called_by_what_it_holds_or_by_what_made_it() {
-        let lines = [
-            ("floe: environment cal, layer 3 of 40", "environment cal"),
-            ("COPY /floe/cal/03/ / # buildkit", "environment cal"),
-            (
-                "RUN |2 A=1 B=2 /bin/sh -c apt-install nano # buildkit",
-                "apt-install nano",
-            ),
-            ("/bin/sh -c #(nop) ADD file:1 in / ", "ADD file:1 in /"),
-            ("COPY a/ /b/ # buildkit", "COPY a/ /b/"),
-            ("/bin/sh -c a \\\n    b", "a \\ b"),
-            ("", ""),
-        ];
-        for (made, called) in lines {
-            let layer = Layer {
-                digest: Digest::of(b"x"),
-                made: made.to_owned(),
-                size: 12_300_000,
-            };
-            let expected = format!("  12.3 MB  {}  {called}\n", layer.digest.short());
-            assert_eq!(line(&layer), expected);
-        }
-    }
+    format!(
+        "{:>9}  {}  {}\n",
+        bytes(layer.size),
+        layer.digest.short(),
+        layer.called()
+    )
 }

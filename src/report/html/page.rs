@@ -6,6 +6,7 @@ use super::chart::{self, Bars, Drawing};
 use super::failure::{self, Failure, Flaky};
 use super::heading::{self, CauseCount, Fact, Share};
 use super::name::visible;
+use super::size::Size;
 use super::table::{self, Group};
 use crate::event::{RunStarted, TestFinished};
 use crate::quantity::bytes;
@@ -34,6 +35,7 @@ pub(super) struct Page {
     others: Option<Bars>,
     memory: Option<Bars>,
     timeline: Option<Drawing>,
+    size: Option<Size>,
     groups: Vec<Group>,
     version: &'static str,
 }
@@ -75,6 +77,7 @@ impl Page {
             others: chart::bars(tests().filter(|test| !import(test)), &anchors, seconds, duration),
             memory: chart::bars(tests(), &anchors, memory, size),
             timeline: chart::timeline(&account.timeline, &runs(account), &anchors),
+            size: account.size().map(Size::of),
             groups: table::groups(account, &anchors, executed),
             version: env!("CARGO_PKG_VERSION"),
         }

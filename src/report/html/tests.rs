@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
-use crate::event::{Cause, CauseKind, Event, Record, RunStarted, Summary, TestFinished, Verdict};
+use crate::event::{Cause, CauseKind, Event, ImageSize, Portion, Record, RunStarted, Summary, TestFinished, Verdict};
 use crate::reference::{Digest, TestId};
 
 const HOSTILE: [&str; 10] = [
@@ -60,6 +60,16 @@ fn run(text: &str) -> Vec<Record> {
     let (failed, flaky) = (TestId::notebook(text, text), TestId::import("e", text));
     let mut begun = RunStarted::new(text, text, Digest::of(b"image"), vec![TestId::script(text)]);
     begun.reference = text.to_owned();
+    let portion = || {
+        let name = text.to_owned();
+        vec![Portion { name, bytes: 1_500_000 }]
+    };
+    begun.size = Some(ImageSize {
+        bytes: 3_100_000_000,
+        environments: portion(),
+        packages: portion(),
+        layers: portion(),
+    });
     let retried = Event::TestRetried {
         id: flaky.clone(),
         attempt: 1,
@@ -184,7 +194,7 @@ fn nothing_that_a_container_says_becomes_more_than_text() {
         }
         // It is not lost either: it stands where it was said.
         let seen = name::visible(hostile);
-        assert!(text.matches(&seen).count() >= 12, "{seen:?} is missing");
+        assert!(text.matches(&seen).count() >= 15, "{seen:?} is missing");
     }
 }
 
@@ -231,6 +241,22 @@ fn a_failure_is_shown_with_its_cell_its_pictures_and_the_way_to_its_notebook() {
     assert!(number("a", "href", "./notebooks/x.ipynb") >= 1);
     assert!(text.contains("cell 1, line 1"), "{text}");
     assert_eq!(number("rect", "class", "flaky"), 5, "shares, two spans and two bars");
+}
+
+#[test]
+fn what_takes_how_much_of_the_image_is_shown() {
+    let (_, text) = parsed(&page(&run("cal/numpy"), &Executed::default()));
+    let (_, size) = text.split_once("Size of the image").unwrap();
+    let words = [
+        "3.1 GB on the disk",
+        "by environment",
+        "cal/numpy",
+        "1.5 MB",
+        "The largest packages",
+        "Layers",
+    ];
+    let at = words.map(|word| size.find(word).unwrap_or_else(|| panic!("{word} is missing: {size}")));
+    assert!(at.is_sorted(), "{size}");
 }
 
 #[test]

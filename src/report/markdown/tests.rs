@@ -3,12 +3,16 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::event::{CauseKind, Event, Record, RunStarted, Summary, Verdict};
+use crate::event::{CauseKind, Event, ImageSize, Record, RunStarted, Summary, Verdict};
 use crate::reference::{Digest, TestId};
 
 fn account(events: Vec<Event>) -> Account {
     let mut begun = RunStarted::new("r1", "roman", Digest::of(b"image"), vec![]);
     begun.reference = "floe/roman:5472c8bb85ed".to_owned();
+    begun.size = Some(ImageSize {
+        bytes: 3_100_000_000,
+        ..ImageSize::default()
+    });
     let end = Event::RunFinished {
         summary: Summary::default(),
         passed: true,
@@ -61,7 +65,7 @@ fn a_summary_tells_failures_and_flaky_and_slow_tests() {
     insta::assert_snapshot!(to_string(&account), @r#"
     ## ❌ `roman`: tests failed
 
-    2 tests run: 1 passed (1 flaky), 1 failed, in 12.5 s, of image `floe/roman:5472c8bb85ed`.
+    2 tests run: 1 passed (1 flaky), 1 failed, in 12.5 s, of image `floe/roman:5472c8bb85ed` (3.1 GB).
 
     ### Failures
 
@@ -101,7 +105,7 @@ fn a_passing_run_is_told_in_a_line() {
     insta::assert_snapshot!(to_string(&account), @r#"
     ## ✅ `roman`: tests passed
 
-    1 test run: 1 passed, in 12.5 s, of image `floe/roman:5472c8bb85ed`.
+    1 test run: 1 passed, in 12.5 s, of image `floe/roman:5472c8bb85ed` (3.1 GB).
     "#);
 }
 

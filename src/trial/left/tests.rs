@@ -57,6 +57,7 @@ impl Case {
             expected: vec![id("a"), id("b")],
             carried: Vec::new(),
             grounds: BTreeMap::new(),
+            size: None,
             skips: BTreeSet::new(),
             part: None,
             selected: None,

@@ -82,6 +82,7 @@ impl Case {
             expected: tests(&shards.concat()),
             carried: Vec::new(),
             grounds: BTreeMap::new(),
+            size: None,
             skips: BTreeSet::new(),
             part: None,
             selected: None,

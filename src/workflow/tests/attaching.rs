@@ -31,6 +31,7 @@ impl Case {
             expected: choice.expected.clone(),
             carried: Vec::new(),
             grounds: BTreeMap::new(),
+            size: None,
             skips: BTreeSet::new(),
             part: None,
             selected: Some(choice.digest()),

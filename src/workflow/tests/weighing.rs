@@ -2,10 +2,10 @@
 
 use super::case::{Case, m};
 use crate::engine::fake::Run;
-use crate::event::Event;
+use crate::event::{Event, Portion};
 use crate::fault::{Explained as _, Kind};
 use crate::quantity::Size;
-use crate::workflow::{self, Budget, BuildOptions, WorkflowError};
+use crate::workflow::{self, Asked, Budget, BuildOptions, WorkflowError};
 
 /// The next image that is asked says that it holds a package of so many bytes.
 fn next_holds(case: &Case, package: u64) {
@@ -53,6 +53,24 @@ async fn what_made_an_image_larger_is_told() {
     let told = told(&case);
     assert!(!told[0].contains("before"), "{told:?}");
     assert!(told[1].contains("before: e/numpy (2.0 MB)"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_run_says_how_large_its_image_is_and_what_takes_how_much() {
+    let case = Case::new();
+    next_holds(&case, 4_000_000);
+    built(&case, Budget::default()).await.unwrap();
+    case.next_run_passes();
+    let observed = case.test(&Asked::default()).await.unwrap();
+    let account = observed.account.unwrap();
+    let size = account.size().unwrap();
+    let of = |portions: &[Portion]| {
+        let portions = portions.iter().map(|portion| (portion.name.clone(), portion.bytes));
+        portions.collect::<Vec<_>>()
+    };
+    assert_eq!(of(&size.environments), [("e".to_owned(), 4_000_000)]);
+    assert_eq!(of(&size.packages), [("e/numpy".to_owned(), 4_000_000)]);
+    assert!(size.bytes > 0);
 }
 
 #[tokio::test]
