@@ -55,7 +55,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// What people call it, see [`layer::called`].
+    /// What people call it: by the environment that it holds, or by what made it.
     #[must_use]
     pub fn called(&self) -> String {
         layer::called(&self.made)

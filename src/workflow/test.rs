@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::carry::{Carry, carry};
 use super::observe::{observe, observe_on};
 use super::workplace::image_of;
-use super::{Asked, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images};
+use super::{
+    Asked, Budget, BuildOptions, BuiltPlan, Choice, End, Interrupts, Observed, WorkflowError, Workplace, images,
+};
 use super::{cluster, engines, weigh};
 use crate::builder::{BuildError, Built};
 use crate::engine::{Containers, Image, LeftRuns, Member};
@@ -60,7 +62,11 @@ pub(super) async fn current(
     match workplace.built(&plan).await {
         Ok(built) => Ok(BuiltPlan { plan, built }),
         Err(WorkflowError::Build(BuildError::NotBuilt { .. })) if !no_build => {
-            images(workplace, missions, BuildOptions::default(), interrupts).await
+            let options = BuildOptions {
+                budget: Some(Budget::default()),
+                ..BuildOptions::default()
+            };
+            images(workplace, missions, options, interrupts).await
         }
         Err(error) => Err(error),
     }

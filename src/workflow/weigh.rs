@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use super::{BuiltPlan, WorkflowError, Workplace, packages};
 use crate::builder::Built;
 use crate::engine::{Engine, Image, Layer};
@@ -15,7 +17,7 @@ use crate::state;
 const NAMED: usize = 5;
 
 /// How many packages a report lists.
-const LISTED: usize = 20;
+const LISTED: usize = 12;
 
 /// How large an image may be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,20 +89,30 @@ pub(super) async fn weigh(workplace: &Workplace, images: &BuiltPlan, budget: Bud
     Ok(())
 }
 
+/// What is kept of the image that was weighed last.
+#[derive(Debug, Serialize, Deserialize)]
+struct Weighed {
+    #[serde(flatten)]
+    now: Sizes,
+    /// What the image before it came to, as long as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Sizes>,
+}
+
 async fn one(workplace: &Workplace, mission: &MissionName, image: &Built, budget: Budget) -> Result<(), WorkflowError> {
     let path = workplace.state.sizes(mission);
-    let last = state::read::<Sizes>(&path)?;
-    if let Some(same) = last.as_ref().filter(|last| last.image == image.id) {
-        return Ok(refuse(image, same, None, budget)?);
+    let last = state::read::<Weighed>(&path)?;
+    if let Some(same) = last.as_ref().filter(|last| last.now.image == image.id) {
+        return Ok(refuse(image, &same.now, same.before.as_ref(), budget)?);
     }
-    let now = sizes(workplace, image).await?;
+    let (now, before) = (sizes(workplace, image).await?, last.map(|last| last.now));
     // What is refused is not what a later image is compared with.
-    refuse(image, &now, last.as_ref(), budget)?;
+    refuse(image, &now, before.as_ref(), budget)?;
     if image.fresh {
-        let text = format!("{}: {}", image.role, told(&now, last.as_ref()));
+        let text = format!("{}: {}", image.role, told(&now, before.as_ref()));
         workplace.display().emit(Event::Note { text });
     }
-    Ok(state::write(&path, &now)?)
+    Ok(state::write(&path, &Weighed { now, before })?)
 }
 
 /// Refuses an image that is larger than it may be, or has grown more since `before`.
@@ -151,8 +163,8 @@ pub(super) async fn size(
     mission: &MissionName,
     image: &Image,
 ) -> Result<Option<ImageSize>, WorkflowError> {
-    let known = state::read::<Sizes>(&workplace.state.sizes(mission))?;
-    let Some(known) = known.filter(|known| known.image == image.id) else {
+    let known = state::read::<Weighed>(&workplace.state.sizes(mission))?;
+    let Some(Weighed { now: known, .. }) = known.filter(|known| known.now.image == image.id) else {
         return Ok(None);
     };
     let layers = workplace.engine().await?.layers(image).await?;

@@ -144,6 +144,7 @@ async fn what_somebody_else_keeps_under_another_name_writes_nothing_here() {
 #[tokio::test]
 async fn a_run_that_failed_takes_earlier_evidence_back() {
     let case = Case::new();
+    case.build().await;
     case.next_run_passes();
     case.test(&Asked::default()).await.unwrap();
     assert!(case.has_evidence().await);
@@ -199,6 +200,7 @@ async fn who_leaves_again_leaves_the_run_as_it_was_and_hears_all_of_it_the_next_
 #[tokio::test]
 async fn a_run_that_is_ended_is_heard_before_leaves_nothing_and_says_nothing_of_the_image() {
     let case = Case::new();
+    case.build().await;
     case.next_run_passes();
     case.test(&Asked::default()).await.unwrap();
     case.leave(Run {

@@ -127,6 +127,11 @@ impl Case {
         self.engine.script_run(run(tests));
     }
 
+    /// The next container is asked what it holds, and says nothing.
+    pub fn next_image_is_weighed(&self) {
+        self.engine.script_run(Run::default());
+    }
+
     /// The next container runs `numpy`, which passes.
     pub fn next_run_passes(&self) {
         self.next_run(&[(&numpy(), Verdict::Passed)]);
@@ -256,7 +261,7 @@ fn workplace(
 }
 
 /// The owner that a process of this one's number was before.
-fn ended_owner() -> String {
+pub fn ended_owner() -> String {
     let current = Owner::current().to_string();
     format!("{}/1", current.rsplit_once('/').unwrap().0)
 }

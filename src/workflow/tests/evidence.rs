@@ -58,6 +58,7 @@ async fn an_image_that_is_not_of_the_present_files_is_built_before_it_is_tested_
     };
     let error = case.test(&refusing).await.unwrap_err();
     assert!(error.to_string().contains("not built"), "{error}");
+    case.next_image_is_weighed();
     case.next_run_passes();
     assert!(case.test(&Asked::default()).await.unwrap().passed());
     case.next_run_passes();
@@ -65,6 +66,7 @@ async fn an_image_that_is_not_of_the_present_files_is_built_before_it_is_tested_
 
     case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
     case.test(&refusing).await.unwrap_err();
+    case.next_image_is_weighed();
     case.next_run_passes();
     case.test(&Asked::default()).await.unwrap();
     assert!(

@@ -34,6 +34,14 @@ async fn built(case: &Case, budget: Budget) -> Result<(), WorkflowError> {
     images.map(|_| ())
 }
 
+/// Makes the image that was weighed last one that took nothing.
+fn lighten(case: &Case) {
+    let path = case.workplace.state.sizes(&m());
+    let mut known: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    known["all"] = 0.into();
+    std::fs::write(&path, known.to_string()).unwrap();
+}
+
 fn told(case: &Case) -> Vec<String> {
     let notes = case.shown.events().into_iter().filter_map(|event| match event {
         Event::Note { text } => text.strip_prefix("mission m: ").map(str::to_owned),
@@ -98,10 +106,7 @@ async fn an_image_beyond_its_budget_is_refused_with_the_packages_as_often_as_it_
         "it was built, and is as large as before"
     );
 
-    let path = case.workplace.state.sizes(&m());
-    let mut known: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    known["all"] = 0.into();
-    std::fs::write(&path, known.to_string()).unwrap();
+    lighten(&case);
     case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
     let steady = Budget {
         size: None,
@@ -115,6 +120,24 @@ async fn an_image_beyond_its_budget_is_refused_with_the_packages_as_often_as_it_
             error.to_string().contains("may grow by 1 B; most by e/numpy (2.0 MB)"),
             "{error}"
         );
+    }
+}
+
+#[tokio::test]
+async fn growth_is_refused_also_of_an_image_that_was_built_when_nobody_minded() {
+    let case = Case::new();
+    next_holds(&case, 4_000_000);
+    built(&case, Budget::default()).await.unwrap();
+    lighten(&case);
+    case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
+    next_holds(&case, 6_000_000);
+    built(&case, Budget::default()).await.unwrap();
+    let steady = Budget {
+        size: None,
+        growth: Some(Size(1)),
+    };
+    for _ in 0..2 {
+        assert_eq!(built(&case, steady).await.unwrap_err().kind(), Kind::Refused);
     }
 }
 
