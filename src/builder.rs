@@ -12,6 +12,7 @@ mod error;
 pub mod rootfs;
 pub mod site;
 pub mod survey;
+mod temporary;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use attempts::patiently;
 pub use beside::Several;
 pub use error::BuildError;
+pub use temporary::{TEMPORARY, temporary};
 
 use crate::engine::{BuildRequest, Builds, Credentials, EngineError, Image, Images};
 use crate::event::{Event, Sink};
@@ -61,6 +63,8 @@ pub struct Options {
     pub several: Several,
     /// How many missions this call has given up already, which are not in the plan.
     pub failed_before: usize,
+    /// What the tags of images begin with that are there for the time of a build.
+    pub temporary: String,
 }
 
 /// An image of a plan, as it stands.

@@ -40,6 +40,7 @@ mod specify;
 mod stage;
 mod stages;
 mod status;
+mod temporary;
 mod test;
 mod watch;
 mod weigh;

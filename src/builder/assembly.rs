@@ -59,7 +59,7 @@ pub(super) async fn assembled(
         return on(&parent.id).await;
     };
     let below = image.by(dockerfile);
-    let tag = ImageTag::local("assembled", Uuid::new_v4().simple().to_string());
+    let tag = options.temporary_tag();
     let request = BuildRequest {
         tags: vec![tag.clone()],
         labels: BTreeMap::new(),
@@ -94,12 +94,12 @@ async fn layered(
             tags: Vec::new(),
             ..request.clone()
         };
-        request.args.insert(variable::ASSEMBLY.to_owned(), call.clone());
+        request.args.insert(variable::ASSEMBLY.to_owned(), call);
         request.args.insert(variable::ANEW.to_owned(), anew.to_owned());
         let taking = Taking {
             image: &request.image.clone(),
             parent: below,
-            tag: ImageTag::local("assembled", call),
+            tag: options.temporary_tag(),
             assembly,
             packing,
             images,

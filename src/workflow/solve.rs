@@ -4,7 +4,7 @@
 //! image that it extends, and it is built as a frozen build would build it.
 
 use super::build::BuildOptions;
-use super::{Interrupts, WorkflowError, Workplace};
+use super::{Interrupts, WorkflowError, Workplace, temporary};
 use crate::builder::{self, BuildError, Built};
 use crate::config::Settings;
 use crate::event::Event;
@@ -152,8 +152,18 @@ pub(super) async fn carried_out(
 ) -> Result<Vec<Built>, WorkflowError> {
     let (engine, display) = (workplace.engine().await?, workplace.display());
     tokio::select! {
-        built = builder::build(plan, engine, engine, &workplace.state, how, display.as_ref()) => Ok(built?),
+        built = builder::build(plan, engine, engine, &workplace.state, how, display.as_ref()) => {
+            let built = built?;
+            if built.iter().any(|image| image.fresh) {
+                temporary::sweep(engine, false).await?;
+            }
+            Ok(built)
+        }
         // Dropping the build ends its session, and with it everything that the engine does for it.
-        how = interrupts.first() => Err(WorkflowError::Interrupted(how)),
+        how = interrupts.first() => {
+            // What an engine is still at work on, the next build removes.
+            let _ = temporary::sweep(engine, true).await;
+            Err(WorkflowError::Interrupted(how))
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use super::WorkflowError;
+use super::{WorkflowError, temporary};
 use crate::builder::{self, Built, site};
 use crate::compose::{Mounts, Renderer};
 use crate::config::Settings;
@@ -186,6 +186,7 @@ impl Workplace {
             mounts: site::mounts(&self.settings.site)?,
             proxies: site::proxies(&self.settings.site),
             retries: builder::RETRY_INTERVALS.to_vec(),
+            temporary: temporary::beginning(),
             packing: Some(Packing {
                 compression: self.settings.compression.unwrap_or(Compression::Gzip),
                 shelf: Shelf::at(self.state.layers()),

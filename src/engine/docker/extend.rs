@@ -78,18 +78,23 @@ pub(super) async fn extend(
                 break Err(loaded(loading).await.err().unwrap_or(unread));
             }
         };
-        let id = archive.end(&beginning, is_last.then_some(tag)).await;
+        let mut name = tag.clone();
+        if !is_last {
+            // By its name it is found if this call ends before it removes it.
+            name.tag = format!("{}-{}", tag.tag, between.len());
+        }
+        let id = archive.end(&beginning, &name).await;
         drop(archive);
         if is_last {
             break loaded(loading).await.map(|()| id);
         }
-        between.push(id);
+        between.push(name);
         before = Some(loading);
     };
     let mut removed = Ok(());
-    for id in between {
+    for name in between {
         // Its layers are those of the image above it.
-        removed = docker.remove_image(&id).await.and(removed);
+        removed = docker.untag(&name).await.and(removed);
     }
     let id = made?;
     removed?;

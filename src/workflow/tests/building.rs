@@ -1,10 +1,14 @@
 //! What builds refuse and warn of, and how they end early.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
-use super::case::{Case, m};
+use super::case::{Case, ended_owner, m};
+use crate::engine::Images as _;
 use crate::fault::{Explained as _, Kind};
+use crate::image::label;
 use crate::reference::Digest;
+use crate::trial::Owner;
 use crate::workflow::{BuildOptions, Interrupt, WorkflowError, images};
 
 fn stale() -> Case {
@@ -209,4 +213,28 @@ async fn that_no_commit_can_be_named_is_said_once_and_stops_no_build() {
         matches!(warnings.as_slice(), [text] if text.starts_with("images get no tag of the commit") && text.contains("shallow")),
         "{warnings:?}"
     );
+}
+
+#[tokio::test]
+async fn images_that_are_there_for_a_build_go_with_it_or_with_the_next_one_where_that_was_killed() {
+    let case = Case::new();
+    let image = |owner: &str| {
+        let tag = format!("floe/assembled:{}_0123abcd", owner.replace('/', "_"));
+        let labels = BTreeMap::from([(label::INPUT_DIGEST.to_owned(), "x".to_owned())]);
+        case.engine.add_image(&tag, labels);
+        tag
+    };
+    let current = Owner::current().to_string();
+    let ended = image(&ended_owner());
+    let own = image(&current);
+    let elsewhere = image("another/1/b/2/3");
+    case.build().await;
+    let left = async |tag: &str| case.engine.image(tag).await.unwrap().is_some();
+    assert!(!left(&ended).await && left(&own).await && left(&elsewhere).await);
+    case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
+    case.engine.hang_builds();
+    assert!(!case.interrupter.interrupt(Interrupt::Interrupted));
+    let ended = images(&case.workplace, &[m()], BuildOptions::default(), &case.interrupts).await;
+    assert!(matches!(ended, Err(WorkflowError::Interrupted(_))));
+    assert!(!left(&own).await && left(&elsewhere).await);
 }

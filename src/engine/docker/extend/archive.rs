@@ -95,7 +95,7 @@ impl Archive {
 
     /// Writes the end: the configuration and the list of layers, most of which the archive does not hold. Returns the ID of the
     /// image. If nobody reads it any more, that is known by the answer.
-    pub(super) async fn end(&mut self, beginning: &Beginning, tag: Option<&ImageTag>) -> Digest {
+    pub(super) async fn end(&mut self, beginning: &Beginning, tag: &ImageTag) -> Digest {
         let configuration = beginning.configuration();
         let id = match beginning.manifest(&configuration) {
             Some(manifest) => self.layout(configuration, manifest, tag).await,
@@ -106,26 +106,25 @@ impl Archive {
     }
 
     /// Ends it in Docker's own form.
-    async fn list(&mut self, configuration: Vec<u8>, layers: usize, tag: Option<&ImageTag>) -> Digest {
+    async fn list(&mut self, configuration: Vec<u8>, layers: usize, tag: &ImageTag) -> Digest {
         let id = Digest::of(&configuration);
         let name = format!("{}.json", id.hex());
-        let tags = tag.iter().map(ToString::to_string).collect::<Vec<_>>();
         let paths = (0..layers).map(path).collect::<Vec<_>>();
-        let list = json!([{"Config": name, "RepoTags": tags, "Layers": paths}]);
+        let list = json!([{"Config": name, "RepoTags": [tag.to_string()], "Layers": paths}]);
         let _ = self.file(&name, configuration).await;
         let _ = self.file("manifest.json", list.to_string().into_bytes()).await;
         id
     }
 
     /// Ends it as an OCI layout.
-    async fn layout(&mut self, configuration: Vec<u8>, manifest: Vec<u8>, tag: Option<&ImageTag>) -> Digest {
+    async fn layout(&mut self, configuration: Vec<u8>, manifest: Vec<u8>, tag: &ImageTag) -> Digest {
         let id = Digest::of(&manifest);
-        let mut named = json!({"mediaType": MANIFEST, "digest": id.as_str(), "size": manifest.len()});
-        if let Some(tag) = tag {
-            // containerd's names are whole.
-            let whole = tag.reference().beside(&format!(":{}", tag.tag));
-            named["annotations"] = json!({NAME: whole.as_str()});
-        }
+        // containerd's names are whole.
+        let whole = tag.reference().beside(&format!(":{}", tag.tag));
+        let named = json!({
+            "mediaType": MANIFEST, "digest": id.as_str(), "size": manifest.len(),
+            "annotations": {NAME: whole.as_str()},
+        });
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [named]});
         let _ = self.file(&blob(&Digest::of(&configuration)), configuration).await;
         let _ = self.file(&blob(&id), manifest).await;
