@@ -277,11 +277,7 @@ async fn made(
     events: &dyn Sink,
 ) -> Result<Digest, BuildError> {
     let by = |making: &ImagePlan| request(making, parent, inputs, reference, options);
-    let build = async |making: &ImagePlan| {
-        let request = by(making);
-        let attempt = async || builds.build(request.clone(), events).await;
-        patiently(making, &options.retries, events, attempt).await
-    };
+    let build = async |making: &ImagePlan| by_request(making, by(making), builds, options, events).await;
     let edges = (images, builds);
     let layered = assembly::assembled(image, parent, by, edges, options, events).await?;
     let (Some(assembly), Some(tag)) = (&image.assembly, layered) else {
@@ -289,12 +285,19 @@ async fn made(
     };
     let mut above = image.by(&assembly.above);
     above.args.insert(variable::LAYERED.to_owned(), tag.to_string());
-    let id = build(&above).await;
-    // What the build failed for is what counts.
-    let untagged = images.untag(&tag).await;
-    let id = id?;
-    untagged?;
-    Ok(id)
+    temporary::until(build(&above).await, &tag, images).await
+}
+
+/// Has an image built, and tries again where it failed for a temporary reason.
+async fn by_request(
+    making: &ImagePlan,
+    request: BuildRequest,
+    builds: &dyn Builds,
+    options: &Options,
+    events: &dyn Sink,
+) -> Result<Digest, BuildError> {
+    let attempt = async || builds.build(request.clone(), events).await;
+    patiently(making, &options.retries, events, attempt).await
 }
 
 /// Why an image is to be built.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use self::passing::{Because, Offering, Untaken, offered, send};
-use super::{BuildError, Options, Parent, patiently};
+use super::{BuildError, Options, Parent, by_request, patiently, temporary};
 use crate::compose::Assembly;
 use crate::engine::{Below, BuildRequest, Builds, EngineError, Images, LayerForm};
 use crate::event::{Event, Sink};
@@ -65,14 +65,8 @@ pub(super) async fn assembled(
         labels: BTreeMap::new(),
         ..request(&below)
     };
-    let attempt = async || builds.build(request.clone(), events).await;
-    let id = patiently(&below, &options.retries, events, attempt).await?;
-    let made = on(&id).await;
-    // What came of the layers is what counts.
-    let untagged = images.untag(&tag).await;
-    let made = made?;
-    untagged?;
-    Ok(made)
+    let id = by_request(&below, request, builds, options, events).await?;
+    temporary::until(on(&id).await, &tag, images).await
 }
 
 /// Makes an image of `below` and the layers of the environments.

@@ -49,7 +49,7 @@ pub fn assembly(
         return Ok(None);
     };
     if lines.iter().any(|(line, _)| generate::names_stage(line, &stages)) {
-        return Err("a stage of theirs is named");
+        return Err("one of their stages is used by itself");
     }
     let Split { below, above } = split::split(&lines)?;
     let place = body.file();
@@ -167,9 +167,13 @@ mod tests {
         for own in [
             "COPY --from=env-cal /floe/cal/00/ /",
             "FROM env-cal AS mine\nFROM {{ common_image }}",
+            "RUN --mount=type=bind,from=ENV-CAL,target=/x cp /x/floe/cal/00/a /",
         ] {
             let text = format!("{{{{ env_stages }}}}\nFROM {{{{ common_image }}}}\n{own}\n{{{{ env_layers }}}}\n");
-            assert_eq!(composed(&template(&text, true)), Err("a stage of theirs is named"));
+            assert_eq!(
+                composed(&template(&text, true)),
+                Err("one of their stages is used by itself")
+            );
         }
     }
 }

@@ -7,6 +7,8 @@ use crate::image::variable;
 /// Stands in a Dockerfile for the layers of its environments.
 pub(super) const MARK: &str = "# Here are the layers of the environments.";
 
+const WITHIN: &str = "their layers are taken over within another instruction";
+
 /// A line, and the index of the line of a template that it came from, where that can be told.
 pub(super) type Line = (String, Option<usize>);
 
@@ -24,13 +26,16 @@ pub(super) fn split(lines: &[Line]) -> Result<Split, &'static str> {
     let text = lines.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>();
     let marks = text.iter().enumerate().filter(|(_, line)| line.trim() == MARK);
     let marks = marks.map(|(index, _)| index).collect::<Vec<_>>();
-    let &[mark] = marks.as_slice() else {
-        return Err("their layers are taken over more than once");
+    let mark = match marks.as_slice() {
+        [mark] => *mark,
+        // It stands behind other words.
+        [] => return Err(WITHIN),
+        _ => return Err("their layers are taken over more than once"),
     };
     let text = text.join("\n");
     let instructions = dockerfile::parse(&text);
     if instructions.iter().any(|instruction| instruction.lines.contains(&mark)) {
-        return Err("their layers are taken over within another instruction");
+        return Err(WITHIN);
     }
     let last = instructions
         .iter()
@@ -128,6 +133,8 @@ mod tests {
             ("FROM a\n{{ env_layers }}\n{{ env_layers }}\n", "more than once"),
             ("FROM a\n{{ env_layers }}\nFROM b\n", "not the last stage"),
             ("FROM a\nRUN x \\\n{{ env_layers }}\n y\n", "within another instruction"),
+            ("FROM a\nRUN x {{ env_layers }}\n", "within another instruction"),
+            ("FROM a\nRUN <<E\n{{ env_layers }}\nE\n", "within another instruction"),
             ("{{ env_layers }}\n", "no stage"),
         ] {
             let said = split(&lines(text)).unwrap_err();

@@ -151,19 +151,13 @@ pub(super) async fn carried_out(
     interrupts: &Interrupts,
 ) -> Result<Vec<Built>, WorkflowError> {
     let (engine, display) = (workplace.engine().await?, workplace.display());
-    tokio::select! {
-        built = builder::build(plan, engine, engine, &workplace.state, how, display.as_ref()) => {
-            let built = built?;
-            if built.iter().any(|image| image.fresh) {
-                temporary::sweep(engine, false).await?;
-            }
-            Ok(built)
-        }
+    let built = tokio::select! {
+        built = builder::build(plan, engine, engine, &workplace.state, how, display.as_ref()) => built.map_err(WorkflowError::from),
         // Dropping the build ends its session, and with it everything that the engine does for it.
-        how = interrupts.first() => {
-            // What an engine is still at work on, the next build removes.
-            let _ = temporary::sweep(engine, true).await;
-            Err(WorkflowError::Interrupted(how))
-        }
+        how = interrupts.first() => Err(WorkflowError::Interrupted(how)),
+    };
+    if !matches!(&built, Ok(built) if built.iter().all(|image| !image.fresh)) {
+        temporary::sweep(engine).await;
     }
+    built
 }

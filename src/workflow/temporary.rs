@@ -1,11 +1,16 @@
 //! Images that are there for the time of a build, by whose process they are: what an interrupted or killed one has left is
 //! removed by the next that comes by.
 
+use std::time::Duration;
+
 use crate::builder;
 use crate::engine::{Engine, EngineError};
 use crate::image::label;
 use crate::reference::ImageTag;
 use crate::trial::Owner;
+
+/// How long the engine may take to remove it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What stands between the parts of an owner in a tag, where a label has a slash.
 const BETWEEN: &str = "_";
@@ -21,12 +26,18 @@ fn owner(tag: &str) -> Option<Owner> {
     owner.replace(BETWEEN, "/").parse().ok()
 }
 
-/// Removes what processes have left that have ended, and with `own` what there is for builds of this one.
-pub(super) async fn sweep(engine: &dyn Engine, own: bool) -> Result<(), EngineError> {
+/// Removes what is left of builds that have ended: those of processes that have, and all of this one's, which makes one at a time.
+/// What cannot be removed now, or what the engine is still at work on, the next build removes.
+pub(super) async fn sweep(engine: &dyn Engine) {
+    // Whoever interrupts a build does not wait for an engine that answers nothing.
+    let _ = tokio::time::timeout(PATIENCE, remove(engine)).await;
+}
+
+async fn remove(engine: &dyn Engine) -> Result<(), EngineError> {
     let this = Owner::current();
     for listed in engine.labelled(label::INPUT_DIGEST).await? {
         for tag in listed.tags.iter().filter_map(|tag| builder::temporary(tag)) {
-            if owner(tag).is_some_and(|owner| this.knows_end_of(&owner) || (own && owner == this)) {
+            if owner(tag).is_some_and(|owner| owner == this || this.knows_end_of(&owner)) {
                 engine.untag(&ImageTag::local(builder::TEMPORARY, tag)).await?;
             }
         }

@@ -78,3 +78,20 @@ fn line(layer: &Layer) -> String {
         layer.called()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::Digest;
+
+    #[test]
+    fn a_layer_is_a_line_with_its_size_its_digest_and_what_it_is_called() {
+        let layer = Layer {
+            digest: Digest::of(b"x"),
+            made: "floe: environment cal, layer 3 of 40".to_owned(),
+            size: 12_300_000,
+        };
+        let expected = format!("  12.3 MB  {}  environment cal\n", layer.digest.short());
+        assert_eq!(line(&layer), expected);
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::case::{Case, ended_owner, m};
-use crate::engine::Images as _;
+use crate::engine::{EngineError, Images as _};
 use crate::fault::{Explained as _, Kind};
 use crate::image::label;
 use crate::reference::Digest;
@@ -121,7 +121,7 @@ async fn a_template_whose_environments_cannot_be_put_together_says_why() {
         ),
         (
             "COPY --from=env-e /floe/e/ /\n{{ env_layers }}",
-            "a stage of theirs is named",
+            "one of their stages is used by itself",
         ),
     ] {
         let case = Case::with(&[("USE_FROZEN", "1")]);
@@ -216,7 +216,7 @@ async fn that_no_commit_can_be_named_is_said_once_and_stops_no_build() {
 }
 
 #[tokio::test]
-async fn images_that_are_there_for_a_build_go_with_it_or_with_the_next_one_where_that_was_killed() {
+async fn images_that_are_there_for_a_build_go_however_it_ends_and_with_the_next_one_where_it_was_killed() {
     let case = Case::new();
     let image = |owner: &str| {
         let tag = format!("floe/assembled:{}_0123abcd", owner.replace('/', "_"));
@@ -224,17 +224,39 @@ async fn images_that_are_there_for_a_build_go_with_it_or_with_the_next_one_where
         case.engine.add_image(&tag, labels);
         tag
     };
-    let current = Owner::current().to_string();
-    let ended = image(&ended_owner());
-    let own = image(&current);
-    let elsewhere = image("another/1/b/2/3");
-    case.build().await;
     let left = async |tag: &str| case.engine.image(tag).await.unwrap().is_some();
-    assert!(!left(&ended).await && left(&own).await && left(&elsewhere).await);
-    case.write("missions/m/environments/e/e.pip", "numpy\nscipy\n");
-    case.engine.hang_builds();
-    assert!(!case.interrupter.interrupt(Interrupt::Interrupted));
-    let ended = images(&case.workplace, &[m()], BuildOptions::default(), &case.interrupts).await;
-    assert!(matches!(ended, Err(WorkflowError::Interrupted(_))));
-    assert!(!left(&own).await && left(&elsewhere).await);
+    let build = async || images(&case.workplace, &[m()], BuildOptions::default(), &case.interrupts).await;
+    let (own, killed) = (Owner::current().to_string(), ended_owner());
+    let elsewhere = image("another/1/b/2/3");
+    build().await.unwrap();
+    for ends in ["well", "by a failure", "by an interrupt"] {
+        let gone = [image(&own), image(&killed)];
+        case.write("missions/m/environments/e/tests/file", ends);
+        match ends {
+            "well" => {}
+            "by a failure" => case.engine.script_failure("build", failure()),
+            _ => {
+                case.engine.hang_builds();
+                assert!(!case.interrupter.interrupt(Interrupt::Interrupted));
+            }
+        }
+        let outcome = build().await;
+        assert_eq!(outcome.is_ok(), ends == "well", "it ended {ends}: {:?}", outcome.err());
+        for tag in gone {
+            assert!(!left(&tag).await, "it ended {ends}: {tag}");
+        }
+        assert!(left(&elsewhere).await);
+    }
+}
+
+/// What no other attempt would mend.
+fn failure() -> EngineError {
+    EngineError::Build {
+        image: "mission m".to_owned(),
+        reason: "exit code: 1".to_owned(),
+        line: None,
+        step: None,
+        output: String::new(),
+        trouble: None,
+    }
 }
