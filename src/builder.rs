@@ -9,6 +9,7 @@ mod assembly;
 mod attempts;
 mod beside;
 mod error;
+mod parent;
 pub mod rootfs;
 pub mod site;
 pub mod survey;
@@ -32,6 +33,7 @@ use crate::reference::{Digest, ImageTag, MissionName, Role};
 use crate::state::{State, Task};
 
 use self::beside::beside;
+use self::parent::{Parent, base, parent};
 
 /// How long to wait before each new try of a build that failed for a temporary reason.
 pub const RETRY_INTERVALS: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(10)];
@@ -103,11 +105,13 @@ pub async fn build(
     let edges = (images, builds);
     let (shared, missions) = plan.images.split_at(plan.shared());
     for image in shared.iter().skip(built.len()) {
-        let parent = parent(image, &built, base.as_ref());
+        let parent = parent(image, (&plan.images, &built), base.as_ref());
         built.push(one(image, &parent, edges, state, options, events).await?);
     }
     let missions = &missions[built.len() - shared.len()..];
-    let parents = missions.iter().map(|image| parent(image, &built, base.as_ref()));
+    let parents = missions
+        .iter()
+        .map(|image| parent(image, (&plan.images, &built), base.as_ref()));
     let parents = parents.collect::<Vec<_>>();
     let attempts = missions.iter().zip(&parents).map(|(image, parent)| {
         let attempt = one(image, parent, edges, state, options, events);
@@ -115,17 +119,6 @@ pub async fn build(
     });
     built.extend(beside(attempts, (options.several, options.failed_before), events).await?);
     Ok(built)
-}
-
-/// What an image of a plan extends, of which these are built.
-fn parent(image: &ImagePlan, built: &[Built], base: Option<&Parent>) -> Parent {
-    match image.extends {
-        Some(index) => Parent {
-            reference: built[index].reference.to_string(),
-            id: built[index].id.clone(),
-        },
-        None => base.cloned().expect("the first image alone extends the base"),
-    }
 }
 
 /// Finds every image of the plan without building any.
@@ -177,43 +170,6 @@ pub fn upstream(id: &Digest) -> ImageTag {
     ImageTag::local("upstream", id.short())
 }
 
-/// What an image extends: a reference for `FROM` that cannot move, and the ID that it stands for.
-#[derive(Clone)]
-struct Parent {
-    reference: String,
-    id: Digest,
-}
-
-async fn base(
-    plan: &BuildPlan,
-    images: &dyn Images,
-    options: &Options,
-    events: &dyn Sink,
-) -> Result<Parent, BuildError> {
-    match &plan.base {
-        Base::Rootfs(rootfs) => {
-            let id = rootfs::make(rootfs, images, options.no_cache, events).await?;
-            Ok(Parent {
-                reference: rootfs::tag(rootfs).to_string(),
-                id,
-            })
-        }
-        Base::Reference(reference) => {
-            let image = match images.image(reference.as_str()).await? {
-                Some(image) if !options.no_cache => image,
-                _ => images.pull(reference, options.credentials.clone(), events).await?,
-            };
-            // A registry's tag moves; a tag made of the ID does not.
-            let fixed = upstream(&image.id);
-            images.tag(&image.id, &fixed).await?;
-            Ok(Parent {
-                reference: fixed.to_string(),
-                id: image.id,
-            })
-        }
-    }
-}
-
 async fn one(
     image: &ImagePlan,
     parent: &Parent,
@@ -230,7 +186,7 @@ async fn one(
         id,
         fresh,
     };
-    let rebuild = options.no_cache || (options.refresh && image.floats());
+    let rebuild = options.no_cache || (options.refresh && image.floats);
     if !rebuild && let Some(found) = up_to_date(images, &reference, &inputs).await? {
         // What the files are compared with is what they were last, and that may be an image of long ago.
         if state.inputs(&image.role).as_ref() != Some(&inputs) {
@@ -373,7 +329,7 @@ fn request(
         mounts,
         labels,
         tags: vec![reference.clone()],
-        no_cache: options.no_cache || (options.refresh && image.floats()),
+        no_cache: options.no_cache || (options.refresh && image.floats),
     }
 }
 

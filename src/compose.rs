@@ -9,6 +9,7 @@ pub mod dockerfile;
 mod error;
 mod generate;
 mod imprint;
+pub mod program;
 mod site;
 mod split;
 mod template;

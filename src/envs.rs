@@ -30,6 +30,7 @@ mod work;
 
 use std::path::PathBuf;
 
+pub use crate::image::INSTALLER;
 pub use activation::activated;
 pub use assemble::env_assemble;
 pub use clone::env_clone;

@@ -22,6 +22,7 @@ pub use solved::Solved;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use self::works::Given;
+use crate::compose::program::PROGRAM;
 use crate::compose::{self, Assembly, Composed, Mounts, Renderer};
 use crate::config::{BaseImage, Settings};
 use crate::context::Context;
@@ -30,7 +31,7 @@ use crate::memo::Memo;
 use crate::reference::{Digest, EnvironmentName, ImageReference, MissionName, Role};
 use crate::repository::{self, Repository};
 
-/// The agent in the context of the common image.
+/// The agent in the context of the common image, where it is one of the scripts.
 const AGENT: &str = "common-scripts/floe";
 
 /// Where an image holds what it has solved: see [`ImagePlan::solving`].
@@ -105,6 +106,8 @@ pub struct ImagePlan {
     pub paths: Vec<PathBuf>,
     /// Its environments whose frozen specs are kept in the repository.
     pub frozen: Vec<FrozenFile>,
+    /// Whether it holds environments of specs that are solved while it is built.
+    pub floats: bool,
     /// The Dockerfile that solves its floating specs in the image that it extends, if stages of floe's own make its
     /// environments and a build need not wait for what they come to.
     pub solving: Option<Composed>,
@@ -112,6 +115,10 @@ pub struct ImagePlan {
     pub assembly: Option<Assembly>,
     /// The content of the mounts that are this image's own, by ID.
     pub mounts: BTreeMap<&'static str, Vec<u8>>,
+    /// floe's own program, if that is all that it adds to the image that it extends.
+    pub program: Option<PathBuf>,
+    /// What its environments are made by, if that is no file of its own.
+    installer: Option<&'static str>,
     /// The digests of the context's files.
     files: BTreeMap<PathBuf, Digest>,
     /// Their modes.
@@ -141,7 +148,10 @@ impl ImagePlan {
             frozen: Vec::new(),
             solving: None,
             assembly,
+            floats: false,
             mounts: BTreeMap::new(),
+            program: None,
+            installer: None,
             files: BTreeMap::new(),
             modes: BTreeMap::new(),
         }
@@ -176,12 +186,6 @@ impl ImagePlan {
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.args.get(variable::USE_FROZEN).is_some_and(|frozen| frozen == "1")
-    }
-
-    /// Whether it holds environments of specs that are solved while it is built.
-    #[must_use]
-    pub fn floats(&self) -> bool {
-        !self.is_frozen() && !self.frozen.is_empty()
     }
 
     /// The digest of everything that decides the image's content, as far as the parent does not, less the files of environments
@@ -219,9 +223,11 @@ impl ImagePlan {
         for (name, value) in &self.args {
             inputs.text(name, value);
         }
+        if let Some(installer) = self.installer {
+            inputs.text(inputs::INSTALLER, installer);
+        }
         for (path, digest) in &self.files {
-            let agent = path == Path::new(AGENT);
-            let name = if agent {
+            let name = if [AGENT, PROGRAM].map(Path::new).contains(&path.as_path()) {
                 inputs::AGENT.into()
             } else {
                 path.to_string_lossy()
@@ -279,7 +285,7 @@ pub fn load(
         }
     };
     let given = Given::new(repository, settings, host)?;
-    images.push(works::common(&given, images.len().checked_sub(1))?);
+    images.extend(works::shared::common(&given, images.len().checked_sub(1))?);
     if missions.is_empty() {
         return Ok(BuildPlan { base, images, notices });
     }

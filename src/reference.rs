@@ -86,7 +86,7 @@ text_type!(
     EnvironmentName
 );
 /// Names of images that floe makes for its own use.
-const RESERVED: &[&str] = &["base", "common", "debian", "upstream"];
+const RESERVED: &[&str] = &["base", "common", "debian", "foundation", "upstream"];
 
 /// A mission's name is a component of its images' repositories, by the grammar of the distribution specification.
 impl FromStr for MissionName {
@@ -99,7 +99,9 @@ impl FromStr for MissionName {
             rule,
         };
         if RESERVED.contains(&text) {
-            return Err(invalid("base, common, debian and upstream are images of floe's own"));
+            return Err(invalid(
+                "base, common, debian, foundation and upstream are images of floe's own",
+            ));
         }
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let separators = text.split(allowed).filter(|between| !between.is_empty());
@@ -167,7 +169,17 @@ mod tests {
 
     #[test]
     fn a_mission_name_is_one_that_registries_take_and_none_of_floes_own() {
-        for text in ["a..b", "a___b", "a._b", "a-.b", "base", "common", "debian", "upstream"] {
+        for text in [
+            "a..b",
+            "a___b",
+            "a._b",
+            "a-.b",
+            "base",
+            "common",
+            "debian",
+            "foundation",
+            "upstream",
+        ] {
             assert!(text.parse::<MissionName>().is_err(), "{text:?} was accepted");
         }
         for text in ["roman-2.1_x", "a__b", "a---b", "commons"] {

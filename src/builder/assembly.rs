@@ -4,9 +4,11 @@
 //! rest of the image is built on top.
 
 mod passing;
+mod program;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use tokio::io::DuplexStream;
@@ -14,7 +16,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use self::passing::{Because, Offering, Untaken, offered, send};
-use super::{BuildError, Options, Parent, by_request, patiently, temporary};
+use super::parent::{Foundation, Parent};
+use super::{BuildError, Options, by_request, patiently, temporary};
 use crate::compose::Assembly;
 use crate::engine::{Below, BuildRequest, Builds, EngineError, Images, LayerForm};
 use crate::event::{Event, Sink};
@@ -54,9 +57,10 @@ pub(super) async fn assembled(
         _ => return Ok(None),
     };
     let edges = (images, builds);
-    let on = async |below: &Digest| layered((image, assembly), below, &request, packing, edges, options, events).await;
+    let on =
+        async |below: &Lowest<'_>| layered((image, assembly), below, &request, packing, edges, options, events).await;
     let Some(dockerfile) = &assembly.below else {
-        return on(&parent.id).await;
+        return on(&Lowest::of(parent)).await;
     };
     let below = image.by(dockerfile);
     let tag = options.temporary_tag();
@@ -66,13 +70,40 @@ pub(super) async fn assembled(
         ..request(&below)
     };
     let id = by_request(&below, request, builds, options, events).await?;
-    temporary::until(on(&id).await, &tag, images).await
+    let lowest = Lowest {
+        image: &id,
+        program: None,
+    };
+    temporary::until(on(&lowest).await, &tag, images).await
 }
 
-/// Makes an image of `below` and the layers of the environments.
+/// What layers of environments lie on.
+struct Lowest<'a> {
+    image: &'a Digest,
+    /// floe's own program, if it is to lie on them.
+    program: Option<&'a Path>,
+}
+
+impl<'a> Lowest<'a> {
+    /// What stays the same where only floe's program changes, if there is such a thing.
+    fn of(parent: &'a Parent) -> Self {
+        match &parent.foundation {
+            Some(Foundation { id, program }) => Self {
+                image: id,
+                program: Some(program),
+            },
+            None => Self {
+                image: &parent.id,
+                program: None,
+            },
+        }
+    }
+}
+
+/// Makes an image of `lowest` and the layers of the environments.
 async fn layered(
     (image, assembly): (&ImagePlan, &Assembly),
-    below: &Digest,
+    lowest: &Lowest<'_>,
     request: impl Fn(&ImagePlan) -> BuildRequest,
     packing: Option<&Packing>,
     (images, builds): (&dyn Images, &dyn Builds),
@@ -92,7 +123,7 @@ async fn layered(
         request.args.insert(variable::ANEW.to_owned(), anew.to_owned());
         let taking = Taking {
             image: &request.image.clone(),
-            parent: below,
+            lowest,
             tag: options.temporary_tag(),
             assembly,
             packing,
@@ -131,7 +162,7 @@ async fn layered(
 /// Layers that an image is to have.
 struct Taking<'a> {
     image: &'a str,
-    parent: &'a Digest,
+    lowest: &'a Lowest<'a>,
     tag: ImageTag,
     assembly: &'a Assembly,
     /// How they are compressed, if they are to be.
@@ -151,7 +182,7 @@ impl Taking<'_> {
                 (Offer::Unable { environment, reason }, _) => return Ok(Outcome::Unable(environment, reason)),
                 (Offer::Layers { environment, layers }, connection) => {
                     let offering = Offering {
-                        environment: environment.clone(),
+                        environment: Some(environment.clone()),
                         connection,
                         layers,
                     };
@@ -165,11 +196,15 @@ impl Taking<'_> {
             .iter()
             .filter_map(|environment| offerings.remove(environment))
             .collect::<Vec<_>>();
+        let environments = offerings.iter().map(|offering| offering.layers.len()).sum();
+        if let Some(program) = self.lowest.program {
+            offerings.push(program::offering(program).await?);
+        }
         let (there, having) = self.there(&offerings).await?;
-        let told = self.told(&offerings, there);
+        let told = self.told(&offerings, environments, there);
         let (parts, layers) = mpsc::channel(WAITING);
         let below = Below {
-            image: self.parent,
+            image: self.lowest.image,
             having: &having,
         };
         let extending = self.images.extend(below, &self.tag, layers);
@@ -188,12 +223,15 @@ impl Taking<'_> {
         made
     }
 
-    /// Tells which layers are on their way.
-    fn told(&self, offerings: &[Offering], there: usize) -> Step {
-        let layers = offerings.iter().flat_map(|offering| &offering.layers);
-        let new = layers.clone().skip(there);
-        let megabytes = new.map(|layer| layer.bytes).sum::<u64>().div_ceil(1_000_000);
-        let all = layers.count();
+    /// Tells which of `all` layers of environments are on their way.
+    fn told(&self, offerings: &[Offering], all: usize, there: usize) -> Step {
+        let layers = offerings.iter().flat_map(|offering| &offering.layers).take(all);
+        let megabytes = layers
+            .skip(there)
+            .map(|layer| layer.bytes)
+            .sum::<u64>()
+            .div_ceil(1_000_000);
+        let there = there.min(all);
         let step = Step {
             image: self.image.to_owned(),
             name: match all - there {
@@ -213,12 +251,12 @@ impl Taking<'_> {
 
     /// How many of the layers, the lowest first, the engine has on top of the parent; and an image that has these.
     async fn there(&self, offerings: &[Offering]) -> Result<(usize, Digest), EngineError> {
-        let parent = self.images.image(self.parent.as_str()).await?;
+        let parent = self.images.image(self.lowest.image.as_str()).await?;
         let mut chain = parent.map(|image| image.layers).unwrap_or_default();
         let below = chain.len();
         let offered = offerings.iter().flat_map(|offering| &offering.layers);
         chain.extend(offered.map_while(|layer| layer.digest.clone()));
-        let (mut most, mut having) = (0, self.parent.clone());
+        let (mut most, mut having) = (0, self.lowest.image.clone());
         for listed in self.images.labelled(label::INPUT_DIGEST).await? {
             // One that has gone meanwhile has no layers.
             let image = self.images.image(listed.id.as_str()).await?;

@@ -98,6 +98,37 @@ async fn images_are_chained_by_references_that_cannot_move() {
 }
 
 #[tokio::test]
+async fn a_new_program_lies_on_the_foundation_that_the_one_before_has_made() {
+    let dir = repository();
+    let write = |path: &str, text: &str| fs::write(dir.path().join(path), text).unwrap();
+    write(
+        "common/Dockerfile",
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY common-scripts/ /opt/common-scripts/\nRUN install-common base\n",
+    );
+    let (fake, events) = (engine(), Memory::default());
+    let state = State::of(dir.path());
+    let built = async || {
+        let plan = plan_of(dir.path());
+        let built = build(&plan, &fake, &fake, &state, &Options::default(), &events).await;
+        let built = built.unwrap().into_iter();
+        built
+            .filter(|image| image.fresh)
+            .map(|image| image.role.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(built().await, ["foundation", "common", "mission m"]);
+    write("agent", "a new program");
+    assert_eq!(built().await, ["common", "mission m"]);
+    let mut reasons = events.events().into_iter().filter_map(|event| match event {
+        Event::ImageStarted { image, reason } if image == "common" => Some(reason),
+        _ => None,
+    });
+    assert_eq!(reasons.next_back().as_deref(), Some("floe itself changed"));
+    write("common/common.pip", "numpy");
+    assert_eq!(built().await, ["foundation", "common", "mission m"]);
+}
+
+#[tokio::test]
 async fn an_image_whose_inputs_are_known_calls_no_builder() {
     let dir = repository();
     let (fake, events) = (engine(), Memory::default());

@@ -88,6 +88,16 @@ pub fn escape(text: &str) -> char {
     if backtick { '`' } else { '\\' }
 }
 
+/// Adds flags to an instruction, of which this is the first line. Each flag begins with a blank.
+pub fn give_flags(first: &mut String, flags: &str) {
+    // The keyword may be indented and in any case; the flags go right behind it.
+    let indent = first.len() - first.trim_start().len();
+    let keyword = first[indent..]
+        .find(char::is_whitespace)
+        .unwrap_or(first.len() - indent);
+    first.insert_str(indent + keyword, flags);
+}
+
 /// A text whose lines are continued by a backslash, with `escape` in its place.
 #[must_use]
 pub fn continued_by(text: &str, escape: char) -> String {

@@ -95,9 +95,7 @@ impl Mounts {
                 "RUN" => {
                     let first = &mut lines[instruction.lines.start][0].0;
                     let flags = self.flags(user, &instruction.arguments);
-                    // The keyword may be indented and in any case; the flags go right behind it.
-                    let indent = first.len() - first.trim_start().len();
-                    first.insert_str(indent + "RUN".len(), &flags);
+                    dockerfile::give_flags(first, &flags);
                 }
                 _ => {}
             }

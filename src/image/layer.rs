@@ -5,6 +5,9 @@ use crate::reference::EnvironmentName;
 /// Begins the words of an assembled layer.
 const ASSEMBLED: &str = "floe: environment ";
 
+/// What the history says of the layer that holds floe's own program.
+pub const PROGRAM: &str = "floe: its own program";
+
 /// Where stages leave the trees of environments.
 const STAGED: &str = "/floe/";
 

@@ -9,6 +9,7 @@ use crate::reference::{Digest, Hasher};
 pub(super) const PARENT: &str = "the image it extends";
 pub(super) const DOCKERFILE: &str = "the composed Dockerfile";
 pub(super) const AGENT: &str = "floe itself";
+pub(super) const INSTALLER: &str = "how floe installs";
 
 /// Begins the name of a file's mode among the inputs.
 const MODE: &str = "the mode of ";

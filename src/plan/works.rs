@@ -1,5 +1,7 @@
 //! The images of a plan, each worked out of its files, or recalled where they are the same.
 
+pub(super) mod shared;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,11 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::mission::{self, Environment};
-use super::{AGENT, FrozenFile, Host, ImagePlan, PlanError, SOLVED, Solved, frozen};
+use super::{FrozenFile, Host, ImagePlan, PlanError, SOLVED, Solved, frozen};
 use crate::compose::{self, Assembly, Composed, Mounts, Source};
 use crate::config::Settings;
 use crate::context::{self, Context, Overlay};
-use crate::image::{applet, variable};
+use crate::image::variable;
 use crate::memo::Fingerprint;
 use crate::reference::{Digest, MissionName, Role};
 use crate::repository::{self, Repository};
@@ -91,45 +93,6 @@ pub(super) fn base(repository: &Repository, settings: &Settings, mounts: &Mounts
     let worked = worked(dockerfile, Vec::new(), &context, repository::BASE, true)?;
     let paths = vec![repository::BASE.into()];
     Ok(worked.into_image(Role::Base, None, settings, context, paths).0)
-}
-
-/// The common image, which extends the image at the index `extends`.
-pub(super) fn common(given: &Given<'_>, extends: Option<usize>) -> Result<ImagePlan, PlanError> {
-    let Given {
-        repository,
-        settings,
-        host,
-        ..
-    } = given;
-    let context = with_agent(Context::new(repository.path(repository::COMMON)), host.agent);
-    let own = credentials(&given.lists.lines, given.frozen_base);
-    let mut fingerprint = given.fingerprint.clone();
-    let solved = given.base.iter().filter_map(|file| file.solved.as_deref());
-    solved.for_each(|solved| fingerprint.file(solved));
-    fingerprint.part("base", format!("{:?}", settings.base_image).as_bytes());
-    fingerprint.tree(&repository.path(repository::COMMON));
-    fingerprint.file(host.agent);
-    let recalled = host
-        .memo
-        .recall::<Worked>("common", &fingerprint)
-        .filter(|_| own.is_empty());
-    let work = if let Some(work) = recalled {
-        work
-    } else {
-        let frozen = Vec::from_iter(given.base.clone());
-        let dockerfile = single(repository, repository::COMMON, &host.mounts.with(own.keys().copied()))?;
-        let context = with_frozen(context.clone(), repository::COMMON, &frozen, given.frozen_base);
-        let work = worked(dockerfile, frozen, &context, repository::COMMON, given.frozen_base)?;
-        if own.is_empty() {
-            host.memo.keep("common", &fingerprint, &work);
-        }
-        work
-    };
-    let context = with_frozen(context, repository::COMMON, &work.frozen, work.is_frozen);
-    let paths = vec![repository::COMMON.into()];
-    let (mut image, _) = work.into_image(Role::Common, extends, settings, context, paths);
-    image.mounts = own;
-    Ok(image)
 }
 
 /// The image of a mission, which extends the common image at the index `common`, and what people may have meant otherwise.
@@ -306,10 +269,13 @@ impl Worked {
             context,
             args: arguments(settings, self.is_frozen),
             paths,
+            floats: !self.is_frozen && !self.frozen.is_empty(),
             frozen: self.frozen,
             solving: self.solving,
             assembly: self.assembly,
             mounts: BTreeMap::new(),
+            program: None,
+            installer: None,
             files: self.files,
             modes: self.modes,
         };
@@ -359,19 +325,4 @@ fn with_frozen(context: Context, directory: impl AsRef<Path>, frozen: &[FrozenFi
         }
     }
     context
-}
-
-/// The agent, and a link to it for each of its names.
-fn with_agent(context: Context, agent: &Path) -> Context {
-    let program = Overlay::File {
-        source: agent.to_owned(),
-        mode: 0o755,
-    };
-    let context = context.with(AGENT, program);
-    applet::ALL.iter().fold(context, |context, applet| {
-        context.with(
-            format!("{}/{applet}", repository::SCRIPTS),
-            Overlay::Symlink("floe".into()),
-        )
-    })
 }

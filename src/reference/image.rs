@@ -13,6 +13,8 @@ use super::{Digest, MissionName, ReferenceError, text_type};
 pub enum Role {
     /// What the common image extends, where floe makes that, too.
     Base,
+    /// What the common image is without floe's own program.
+    Foundation,
     /// What all missions share.
     Common,
     /// The image of a mission.
@@ -24,7 +26,7 @@ impl Role {
     #[must_use]
     pub fn mission(&self) -> Option<&MissionName> {
         match self {
-            Self::Base | Self::Common => None,
+            Self::Base | Self::Foundation | Self::Common => None,
             Self::Mission(name) => Some(name),
         }
     }
@@ -34,6 +36,7 @@ impl Role {
     pub fn tag(&self, tag: impl Into<String>) -> ImageTag {
         let name = match self {
             Self::Base => "base",
+            Self::Foundation => "foundation",
             Self::Common => "common",
             Self::Mission(name) => name.as_str(),
         };
@@ -46,6 +49,7 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base => f.write_str("base"),
+            Self::Foundation => f.write_str("foundation"),
             Self::Common => f.write_str("common"),
             Self::Mission(name) => write!(f, "mission {name}"),
         }

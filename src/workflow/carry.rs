@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Asked, Choice, WorkflowError, Workplace};
 use crate::engine::Image;
 use crate::event::{TestFinished, Verdict};
-use crate::image::layer::environment_of;
+use crate::image::layer::{self, environment_of};
 use crate::plan::ImagePlan;
 use crate::reference::{Digest, EnvironmentName, Hasher, Role, TestId};
 use crate::run::history;
@@ -90,7 +90,7 @@ pub(super) async fn grounds(
         return Ok(BTreeMap::new());
     }
     let layers = workplace.engine().await?.layers(image).await?;
-    let holders = layers.iter().map(|layer| environment_of(&layer.made));
+    let holders = layers.iter().map(|layer| Holder::of(&layer.made));
     let holders = holders.collect::<Vec<_>>();
     let plan = workplace.plan(std::slice::from_ref(&choice.mission))?;
     let role = Role::Mission(choice.mission.clone());
@@ -124,16 +124,39 @@ fn how(workplace: &Workplace, asked: &Asked) -> String {
     format!("{options} {:?}", workplace.settings.container_memory)
 }
 
+/// Whose a layer is.
+#[derive(PartialEq, Eq)]
+enum Holder {
+    Environment(EnvironmentName),
+    /// It holds floe's own program, which all environments are run by.
+    Program,
+    /// The image's, below or above all environments.
+    Image,
+}
+
+impl Holder {
+    /// Whose a layer is, by what the history says that made it.
+    fn of(made: &str) -> Self {
+        match environment_of(made) {
+            Some(environment) => Self::Environment(environment),
+            None if made == layer::PROGRAM => Self::Program,
+            None => Self::Image,
+        }
+    }
+}
+
 /// The digest of what the tests of an environment rest on; `None` where the image does not say which layers are its own.
 fn ground(
     environment: &EnvironmentName,
     image: &Image,
-    holders: &[Option<EnvironmentName>],
+    holders: &[Holder],
     plan: &ImagePlan,
     run: &str,
 ) -> Option<Digest> {
-    let first = holders.iter().position(Option::is_some)?;
-    let own = |holder: &Option<EnvironmentName>| holder.as_ref() == Some(environment);
+    let first = holders
+        .iter()
+        .position(|holder| matches!(holder, Holder::Environment(_)))?;
+    let own = |holder: &Holder| matches!(holder, Holder::Environment(name) if name == environment);
     if !environment.is_base() && !holders.iter().any(own) {
         return None;
     }
@@ -146,7 +169,8 @@ fn ground(
         hasher.part(name, value.as_bytes());
     }
     let layers = image.layers.iter().zip(holders).enumerate();
-    for (_, (layer, _)) in layers.filter(|(index, (_, holder))| *index < first || own(holder)) {
+    let counts = |index: usize, holder: &Holder| index < first || own(holder) || *holder == Holder::Program;
+    for (_, (layer, _)) in layers.filter(|(index, (_, holder))| counts(*index, holder)) {
         hasher.part("layer", layer.as_str().as_bytes());
     }
     hasher.part("surroundings", plan.surroundings(environment).as_str().as_bytes());

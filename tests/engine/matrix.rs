@@ -48,7 +48,7 @@ fn an_image_that_came_as_a_file_is_tested_in_parts_that_count_together() {
     shell(&step("images", "save"), &[]).expect(0);
     // Another machine has nothing of it.
     let references = site.command(&["image", "tiny", "--with-parents"]).expect(0).stdout;
-    assert_eq!(references.lines().count(), 3, "{references}");
+    assert_eq!(references.lines().count(), 4, "{references}");
     for reference in references.lines().rev() {
         world::run(site.docker().args(["rmi", "--force", reference]));
     }

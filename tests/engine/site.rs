@@ -89,13 +89,13 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         // Other tests share a common image; this one is of no use to them.
-        let inputs = fs::read(self.repository.path().join(".floe/inputs/floe-common.json"));
-        let inputs = inputs
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Inputs>(&text).ok());
-        let common = inputs.map(|inputs| format!("floe/common:{}", inputs.digest().short()));
-        for image in common.iter().chain([&self.id]) {
-            let _ = self.docker().args(["rmi", "--force", image]).output();
+        let shared = ["common", "foundation"].iter().filter_map(|image| {
+            let inputs = self.repository.path().join(format!(".floe/inputs/floe-{image}.json"));
+            let inputs = serde_json::from_slice::<Inputs>(&fs::read(inputs).ok()?).ok()?;
+            Some(format!("floe/{image}:{}", inputs.digest().short()))
+        });
+        for image in shared.chain([self.id.clone()]) {
+            let _ = self.docker().args(["rmi", "--force", &image]).output();
         }
     }
 }

@@ -43,7 +43,7 @@ impl Deref for Workshop {
 
 impl Drop for Workshop {
     fn drop(&mut self) {
-        // The base and common images serve the next test; a mission's serves nobody.
+        // The images that missions share serve the next test; a mission's serves nobody.
         for entry in fs::read_dir(self.path().join(".floe/inputs"))
             .into_iter()
             .flatten()
@@ -54,7 +54,7 @@ impl Drop for Workshop {
                 .to_string_lossy()
                 .replace(".json", "")
                 .replacen("floe-", "floe/", 1);
-            if ["floe/base", "floe/common"].contains(&name.as_str()) {
+            if ["floe/base", "floe/foundation", "floe/common"].contains(&name.as_str()) {
                 continue;
             }
             let inputs: Inputs = serde_json::from_slice(&fs::read(entry.path()).unwrap()).unwrap();

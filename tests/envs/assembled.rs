@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use floe::envs::{EnvsError, env_assemble, env_create, env_export, env_stage, env_update};
+use floe::envs::{EnvsError, INSTALLER, env_assemble, env_create, env_export, env_stage, env_update};
 use floe::event::Event;
 use floe::fault::{Explained as _, Kind};
 use floe::reference::Digest;
@@ -176,6 +176,35 @@ fn an_assembled_environment_is_the_installed_one_file_for_file() {
     assert_eq!(differences(&unpacked(&cold.layers), &staged(&place, 9)), []);
     let warm = assemble(&place, 9).unwrap();
     assert_eq!(cold.digests(), warm.digests(), "whatever is kept already");
+}
+
+#[test]
+fn packages_come_out_as_they_did_or_the_number_of_the_installer_is_another() {
+    let place = frozen(Place::venv("assembled-as-ever"), "six==1.17.0\niniconfig==2.0.0\n");
+    let assembled = assemble(&place, 1).unwrap();
+    let layers = unpacked(&assembled.layers);
+    let mut files = Vec::new();
+    for (path, (mode, content)) in layers.iter().flatten() {
+        let text = path.to_string_lossy();
+        // What uv writes of its own is as its version has it.
+        let below = text.split_once("/site-packages/").filter(|_| !path.ends_with("RECORD"));
+        let own = below.filter(|(_, file)| {
+            ["six", "iniconfig", "__pycache__/six"]
+                .iter()
+                .any(|own| file.starts_with(own))
+        });
+        files.extend(own.map(|(_, file)| format!("{file} {mode:o} {}", Digest::of(content))));
+    }
+    assert!(files.iter().any(|file| file.contains(".pyc ")), "{files:?}");
+    assert_eq!(
+        (INSTALLER, Digest::of(files.join("\n").as_bytes()).to_string().as_str()),
+        (
+            "1",
+            "sha256:8f669fea083af1189caf3864a0ef472fd6f980db1dc93f848177a19be1da4392"
+        ),
+        "raise image::INSTALLER and write here what now comes out:\n{}",
+        files.join("\n")
+    );
 }
 
 #[test]

@@ -24,9 +24,10 @@ const WAITING: usize = 16;
 /// No line that announces layers is longer, in bytes.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// The layers of an environment that was offered, and the connection to it.
+/// Layers that were offered, and the connection to who has them.
 pub(super) struct Offering {
-    pub environment: EnvironmentName,
+    /// The environment that they are; `None`: floe's own program.
+    pub environment: Option<EnvironmentName>,
     pub connection: BufStream<DuplexStream>,
     pub layers: Vec<Offered>,
 }
@@ -132,7 +133,10 @@ pub(super) async fn send(
     for (offering, ways) in offerings.iter_mut().zip(ways) {
         let all = offering.layers.len();
         for (number, (layer, way)) in (1..).zip(offering.layers.iter().zip(ways)) {
-            let made = layer::assembled(&offering.environment, number, all);
+            let made = match &offering.environment {
+                Some(environment) => layer::assembled(environment, number, all),
+                None => layer::PROGRAM.to_owned(),
+            };
             one(&mut offering.connection, layer, (way, made), &parts).await?;
         }
     }
@@ -270,7 +274,7 @@ async fn pass(parts: &mpsc::Sender<LayerPart>, part: LayerPart) -> Result<(), Un
     passed.map_err(|_| Untaken::new(Because::Unread, "the engine takes no more of them".to_owned()))
 }
 
-async fn line<T: serde::de::DeserializeOwned>(connection: &mut BufStream<DuplexStream>) -> io::Result<T> {
+pub(super) async fn line<T: serde::de::DeserializeOwned>(connection: &mut BufStream<DuplexStream>) -> io::Result<T> {
     let mut text = Vec::new();
     connection.take(LONGEST_LINE).read_until(b'\n', &mut text).await?;
     if text.last() != Some(&b'\n') {
@@ -279,7 +283,7 @@ async fn line<T: serde::de::DeserializeOwned>(connection: &mut BufStream<DuplexS
     Ok(serde_json::from_slice(&text)?)
 }
 
-async fn say(connection: &mut BufStream<DuplexStream>, message: &impl serde::Serialize) -> io::Result<()> {
+pub(super) async fn say(connection: &mut BufStream<DuplexStream>, message: &impl serde::Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(message)?;
     text.push(b'\n');
     connection.write_all(&text).await?;

@@ -1,6 +1,7 @@
 //! Assembling against an engine in memory: which layers it is given, and what comes of what goes wrong.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -14,18 +15,27 @@ use crate::reference::Role;
 
 /// Assembles the environments `a` and `b` on top of an image that the engine has.
 async fn assembled_by(fake: &Fake, events: &Memory) -> Result<Option<ImageTag>, BuildError> {
-    packed_by(fake, None, events).await
+    assembled_with(fake, &With::default(), events).await
 }
 
-/// The same with layers that an engine may keep compressed.
-async fn packed_by(fake: &Fake, packing: Option<Packing>, events: &Memory) -> Result<Option<ImageTag>, BuildError> {
-    of_template(fake, (packing, None), events).await
+/// What is more than environments and an image.
+#[derive(Default)]
+struct With<'a> {
+    /// How an engine is given layers that keeps them compressed.
+    packing: Option<Packing>,
+    /// What a template does before it takes the environments over.
+    before: Option<&'a str>,
+    /// The program that the image adds to another one.
+    program: Option<&'a Path>,
 }
 
-/// The same of a template that does this before it takes the environments over.
-async fn of_template(
+async fn assembled_with(
     fake: &Fake,
-    (packing, before): (Option<Packing>, Option<&str>),
+    With {
+        packing,
+        before,
+        program,
+    }: &With<'_>,
     events: &Memory,
 ) -> Result<Option<ImageTag>, BuildError> {
     let stage = |name: &str| Stage {
@@ -61,6 +71,10 @@ async fn of_template(
     let parent = Parent {
         reference: "floe/common:1".to_owned(),
         id: fake.add_image("floe/common:1", BTreeMap::new()),
+        foundation: program.map(|program| Foundation {
+            id: fake.add_image("floe/foundation:1", BTreeMap::new()),
+            program: program.to_owned(),
+        }),
     };
     let request = |image: &ImagePlan| BuildRequest {
         image: image.role.to_string(),
@@ -74,7 +88,7 @@ async fn of_template(
     };
     let options = Options {
         retries: vec![Duration::ZERO],
-        packing,
+        packing: packing.clone(),
         ..Options::default()
     };
     assembled(&image, &parent, request, (fake, fake), &options, events).await
@@ -124,10 +138,11 @@ async fn layers_lie_in_the_order_of_environments_whichever_comes_first_and_known
 async fn what_a_template_does_before_is_built_first_and_the_layers_lie_on_that() {
     let (fake, events) = (Fake::new(), Memory::default());
     fake.script_performance(vec![handing("a", &["a1"]), handing("b", &["b1"])]);
-    of_template(&fake, (None, Some("RUN before")), &events)
-        .await
-        .unwrap()
-        .unwrap();
+    let with = With {
+        before: Some("RUN before"),
+        ..With::default()
+    };
+    assembled_with(&fake, &with, &events).await.unwrap().unwrap();
     let calls = fake.calls();
     let after = |beginning: &str| {
         let mut found = calls.iter().filter_map(|call| call.strip_prefix(beginning));
@@ -141,6 +156,37 @@ async fn what_a_template_does_before_is_built_first_and_the_layers_lie_on_that()
     assert_ne!(below, parent.id.short());
     let built = &fake.builds()[0].dockerfile;
     assert!(built.ends_with(" before\n") && !built.contains("env-a"), "{built}");
+}
+
+#[tokio::test]
+async fn a_new_program_lies_on_layers_that_stay_as_they_are() {
+    let (fake, events, directory) = (Fake::new(), Memory::default(), tempfile::tempdir().unwrap());
+    let program = directory.path().join("floe");
+    let with = With {
+        program: Some(&program),
+        ..With::default()
+    };
+    for (content, known) in [("the program", ""), ("a new one", "="), ("a new one", "=")] {
+        std::fs::write(&program, content).unwrap();
+        let [a, b] = ["a1", "b1"].map(|layer| format!("{known}{layer}"));
+        fake.script_performance(vec![handing("a", &[&a]), handing("b", &[&b])]);
+        assembled_with(&fake, &with, &events).await.unwrap().unwrap();
+        fake.label_all(label::INPUT_DIGEST);
+    }
+    let extensions = extensions(&fake);
+    for (extension, beginning, program) in [
+        (&extensions[0], "a1, b1, opt/common-scripts/floe\0", "the program\0"),
+        (&extensions[1], "there, there, opt/common-scripts/floe\0", "a new one\0"),
+    ] {
+        assert!(
+            extension.starts_with(beginning) && extension.contains(program),
+            "{extension}"
+        );
+    }
+    assert_eq!(extensions[2], "there, there, there");
+    let foundation = fake.image("floe/foundation:1").await.unwrap().unwrap().id;
+    let extended = fake.calls().into_iter().filter(|call| call.starts_with("extend "));
+    assert!(extended.into_iter().all(|call| call.contains(foundation.short())));
 }
 
 #[tokio::test]
@@ -205,7 +251,11 @@ async fn an_engine_that_keeps_layers_compressed_is_given_them_so_and_each_is_com
     };
     let build = async |handings: Vec<Handing>| {
         fake.script_performance(handings);
-        packed_by(&fake, packing(), &events).await.unwrap().unwrap();
+        let with = With {
+            packing: packing(),
+            ..With::default()
+        };
+        assembled_with(&fake, &with, &events).await.unwrap().unwrap();
         fake.label_all(label::INPUT_DIGEST);
     };
     build(vec![handing("a", &["a1", "a2"]), handing("b", &["b1"])]).await;

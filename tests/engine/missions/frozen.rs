@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use world::Ended;
+use world::{Ended, floe};
 
 use crate::workshop::{Workshop, docker};
 
@@ -81,6 +84,26 @@ fn files(image: &str) -> BTreeSet<String> {
     listed.lines().map(str::to_owned).collect()
 }
 
+/// A program that does what floe does, and is another file.
+fn another_floe(directory: &Path) -> PathBuf {
+    let another = directory.join("floe");
+    fs::copy(floe().get_program(), &another).unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(&another).unwrap();
+    file.write_all(b"\n").unwrap();
+    another
+}
+
+/// The same call of another program.
+fn by(program: &Path, call: &Command) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .args(call.get_args())
+        .current_dir(call.get_current_dir().unwrap());
+    command.envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
 #[test]
 fn what_passed_its_tests_is_frozen_and_built_again_to_the_byte() {
     let repository = twins();
@@ -127,6 +150,18 @@ fn what_passed_its_tests_is_frozen_and_built_again_to_the_byte() {
         .floe(&["build", "twins", "--use-frozen", "1"])
         .expect(0)
         .says(&["layers of packages, "]);
+    assert_eq!(environment_layers(&repository), layers);
+
+    // Another program: nothing is installed again, and the layers stay where they are.
+    let scratch = tempfile::tempdir().unwrap();
+    let another = another_floe(scratch.path());
+    let call = repository.command(&["build", "twins", "--use-frozen", "1"]);
+    let built = Ended::of(by(&another, &call).output().unwrap()).expect(0);
+    built.says(&[
+        "UP-TO-DATE foundation",
+        "common: floe itself changed",
+        "layers of packages, all there",
+    ]);
     assert_eq!(environment_layers(&repository), layers);
 
     // One package of one environment: one layer of many.
