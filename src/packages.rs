@@ -15,6 +15,7 @@ mod requirement;
 mod sizes;
 mod why;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,10 @@ pub struct Package {
     /// How many bytes its files take, where an image says it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub size: Option<u64>,
+    /// The large shared libraries that it brings, by the name under which programs load them, with their bytes; where an image
+    /// says it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub libraries: BTreeMap<String, u64>,
 }
 
 impl Package {
@@ -138,6 +143,7 @@ impl Package {
             needs: about.map(|about| about.depends.clone()).unwrap_or_default(),
             limits: about.map(|about| about.constrains.clone()).unwrap_or_default(),
             size: None,
+            libraries: BTreeMap::new(),
         }
     }
 
@@ -159,6 +165,7 @@ impl Package {
             needs: package.requires.clone(),
             limits: Vec::new(),
             size: None,
+            libraries: BTreeMap::new(),
         }
     }
 
@@ -176,6 +183,7 @@ impl Package {
             needs: Vec::new(),
             limits: Vec::new(),
             size: None,
+            libraries: BTreeMap::new(),
         }
     }
 

@@ -22,7 +22,7 @@ fn contents(layout: &Layout, name: &EnvironmentName) -> Result<(Vec<Package>, Si
     let others = image::environments_below(&layout.conda_dir);
     let sizes = Sizes::of(&layout.prefix(name), &others)?;
     for package in &mut packages {
-        package.size = sizes.package(package);
+        sizes.tell(package);
     }
     Ok((packages, sizes))
 }

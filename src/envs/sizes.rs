@@ -1,6 +1,6 @@
-//! How many bytes the packages of an environment take.
+//! How many bytes the packages of an environment take, and which large libraries they bring.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -11,13 +11,23 @@ use super::stage::Owners;
 use super::{EnvsError, tree};
 use crate::packages::{Manager, Package};
 
+/// Libraries of fewer bytes are not told.
+const LARGE: u64 = 1 << 20;
+
 /// What the files of an environment take.
 #[derive(Debug, Default)]
 pub(super) struct Sizes {
     /// All of them, in bytes.
     pub all: u64,
     /// Those of each package, by whether it is conda's and its name.
-    packages: HashMap<(bool, String), u64>,
+    packages: HashMap<(bool, String), Held>,
+}
+
+/// What the files of a package take.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: u64,
+    libraries: BTreeMap<String, u64>,
 }
 
 impl Sizes {
@@ -43,21 +53,50 @@ impl Sizes {
             let path = entry.path().strip_prefix(prefix).unwrap_or(entry.path());
             if let Some(owner) = owners.of(path) {
                 let key = (owner < owners.conda, owners.names[owner].clone());
-                *sizes.packages.entry(key).or_default() += metadata.len();
+                let held = sizes.packages.entry(key).or_default();
+                held.bytes += metadata.len();
+                let library = entry.file_name().to_str().and_then(library);
+                if let Some(library) = library.filter(|_| metadata.len() >= LARGE) {
+                    *held.libraries.entry(library).or_default() += metadata.len();
+                }
             }
         }
         Ok(sizes)
     }
 
-    /// What the files of a package take; `None` where no record says which they are.
-    pub fn package(&self, package: &Package) -> Option<u64> {
+    /// Has a package say what its files take, where a record says which they are.
+    pub fn tell(&self, package: &mut Package) {
         let is_conda = match package.manager {
-            Manager::Venv => return None,
+            Manager::Venv => return,
             Manager::Conda => true,
             Manager::Pip => false,
         };
-        self.packages.get(&(is_conda, package.name.clone())).copied()
+        if let Some(held) = self.packages.get(&(is_conda, package.name.clone())) {
+            package.size = Some(held.bytes);
+            package.libraries.clone_from(&held.libraries);
+        }
     }
+}
+
+/// The name under which programs load a library, by the name of its file: `libcublas.so.12` of `libcublas.so.12.4.5`. Wheels that
+/// bring the library of another project put a digest into it: `libgfortran.so.5` of `libgfortran-040039e1.so.5.0.0`.
+fn library(file: &str) -> Option<String> {
+    let (name, version) = file.split_once(".so")?;
+    let named = name.strip_prefix("lib").filter(|name| !name.is_empty())?;
+    let is_digest = |part: &&str| part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = match named.rsplit_once('-') {
+        Some((before, digest)) if is_digest(&digest) => before,
+        _ => named,
+    };
+    let major = match version.strip_prefix('.') {
+        Some(version) => version.split('.').next().filter(|major| !major.is_empty()),
+        None if version.is_empty() => None,
+        None => return None,
+    };
+    Some(match major {
+        Some(major) => format!("lib{named}.so.{major}"),
+        None => format!("lib{named}.so"),
+    })
 }
 
 #[cfg(test)]
@@ -89,13 +128,33 @@ mod tests {
         let record = record.len() as u64;
         assert_eq!(sizes.all, 1110 + record);
         let package = |manager| {
-            sizes.package(&Package {
+            let mut package = Package {
                 name: "a".to_owned(),
                 manager,
                 ..Package::of_venv("1")
-            })
+            };
+            sizes.tell(&mut package);
+            package.size
         };
         assert_eq!(package(Manager::Pip), Some(110 + record));
         assert_eq!(package(Manager::Conda), None);
+    }
+
+    #[test]
+    fn a_library_is_known_by_the_name_under_which_programs_load_it() {
+        for (file, name) in [
+            ("libcublas.so.12.4.5.8", Some("libcublas.so.12")),
+            ("libcublas.so.12", Some("libcublas.so.12")),
+            ("libmkl_core.so", Some("libmkl_core.so")),
+            ("libgfortran-040039e1.so.5.0.0", Some("libgfortran.so.5")),
+            ("libscipy_openblas64_-56d6093b.so", Some("libscipy_openblas64_.so")),
+            ("libc++-abi.so.1", Some("libc++-abi.so.1")),
+            ("_core.cpython-311-x86_64-linux-gnu.so", None),
+            ("lib.so.1", None),
+            ("libx.sonnet", None),
+            ("libx.py", None),
+        ] {
+            assert_eq!(library(file).as_deref(), name, "{file}");
+        }
     }
 }

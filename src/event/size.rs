@@ -12,6 +12,13 @@ pub struct ImageSize {
     pub environments: Vec<Portion>,
     /// The largest packages, `environment/package`, the largest first.
     pub packages: Vec<Portion>,
+    /// What is in it more than once, and what the copies take, the largest first: packages that several environments hold, and
+    /// libraries that several packages of one environment bring.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeated: Vec<Portion>,
+    /// The packages that made it larger than the image before, each with by how much, the largest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grown: Vec<Portion>,
     /// Its layers, the lowest first, each by the environment that it holds or by what made it.
     pub layers: Vec<Portion>,
 }

@@ -1,6 +1,7 @@
 //! How large images have become, and whether that is more than they may be.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -164,7 +165,7 @@ pub(super) async fn size(
     image: &Image,
 ) -> Result<Option<ImageSize>, WorkflowError> {
     let known = state::read::<Weighed>(&workplace.state.sizes(mission))?;
-    let Some(Weighed { now: known, .. }) = known.filter(|known| known.now.image == image.id) else {
+    let Some(Weighed { now: known, before }) = known.filter(|known| known.now.image == image.id) else {
         return Ok(None);
     };
     let layers = workplace.engine().await?.layers(image).await?;
@@ -173,6 +174,8 @@ pub(super) async fn size(
         bytes: known.all,
         environments: portions(known.environments()),
         packages: portions(known.largest().into_iter().take(LISTED)),
+        repeated: portions(repeated(&known).into_iter().take(LISTED)),
+        grown: portions(before.iter().flat_map(|before| known.grown(before)).take(LISTED)),
         layers: portions(layers),
     }))
 }
@@ -213,7 +216,7 @@ fn told(now: &Sizes, before: Option<&Sizes>) -> String {
             Ordering::Less => format!("{} less than before{most}", bytes(before.all - now.all)),
         });
     }
-    let repeated = now.repeated();
+    let repeated = repeated(now);
     let twice = repeated.iter().map(|(_, size)| size).sum::<u64>();
     if twice > 0 {
         parts.push(format!("{} of it more than once: {}", bytes(twice), named(&repeated)));
@@ -221,7 +224,16 @@ fn told(now: &Sizes, before: Option<&Sizes>) -> String {
     parts.join("; ")
 }
 
-fn named(packages: &[(&str, u64)]) -> String {
+/// What an image holds more than once, the most first.
+fn repeated(sizes: &Sizes) -> Vec<(String, u64)> {
+    let packages = sizes.repeated().into_iter();
+    let packages = packages.map(|(name, bytes)| (name.to_owned(), bytes));
+    let mut repeated = packages.chain(sizes.brought_twice()).collect::<Vec<_>>();
+    repeated.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    repeated
+}
+
+fn named(packages: &[(impl fmt::Display, u64)]) -> String {
     if packages.is_empty() {
         return "no package that floe knows".to_owned();
     }

@@ -47,6 +47,7 @@ pub fn env_contents(layout: &Layout, name: &EnvironmentName) -> Result<Vec<Packa
             homepage: found.homepage.clone(),
             needs: requires(found, &present),
             limits: Vec::new(),
+            libraries: BTreeMap::new(),
             size: None,
         });
     }

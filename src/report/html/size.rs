@@ -12,6 +12,8 @@ pub(super) struct Size {
     all: String,
     environments: Vec<Bar>,
     packages: Vec<Bar>,
+    repeated: Vec<Bar>,
+    grown: Vec<Bar>,
     layers: Vec<Bar>,
 }
 
@@ -29,6 +31,8 @@ impl Size {
             all: bytes(size.bytes),
             environments: bars(&size.environments),
             packages: bars(&size.packages),
+            repeated: bars(&size.repeated),
+            grown: bars(&size.grown),
             layers: bars(&size.layers),
         }
     }

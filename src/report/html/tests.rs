@@ -68,6 +68,8 @@ fn run(text: &str) -> Vec<Record> {
         bytes: 3_100_000_000,
         environments: portion(),
         packages: portion(),
+        repeated: portion(),
+        grown: portion(),
         layers: portion(),
     });
     let retried = Event::TestRetried {
