@@ -93,16 +93,16 @@ fn main() -> io::Result<ExitCode> {
         },
         Row {
             what: "  bytes of its push after one package changed".to_owned(),
-            ours: Figure::Memory(sent),
+            ours: Figure::Bytes(sent),
             theirs: None,
             // A wheel of 6 kB, and what says what the image is.
-            bar: Some(Bar::Within(Figure::Memory(2 << 20))),
+            bar: Some(Bar::Within(Figure::Bytes(2_000_000))),
         },
         Row {
             what: "  floe's memory".to_owned(),
-            ours: Figure::Memory(memory),
+            ours: Figure::Bytes(memory),
             theirs: None,
-            bar: Some(Bar::Within(Figure::Memory(250 << 20))),
+            bar: Some(Bar::Within(Figure::Bytes(250_000_000))),
         },
         Row::new(
             "the tests after one of ten environments changed",

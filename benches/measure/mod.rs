@@ -27,8 +27,8 @@ pub struct Row {
 pub enum Figure {
     /// How long it took, or how long processors worked for it.
     Time(Duration),
-    /// Bytes of memory at most.
-    Memory(u64),
+    /// How much memory it took at most, or how many bytes it sent.
+    Bytes(u64),
 }
 
 impl From<Duration> for Figure {
@@ -51,7 +51,7 @@ impl Figure {
         match self {
             Self::Time(time) => time.as_secs_f64(),
             #[expect(clippy::cast_precision_loss, reason = "nobody reads the last bytes")]
-            Self::Memory(bytes) => bytes as f64,
+            Self::Bytes(bytes) => bytes as f64,
         }
     }
 }

@@ -110,7 +110,11 @@ fn cells(row: &Row) -> [String; HEADINGS.len()] {
 fn shown(figure: Figure) -> String {
     let time = match figure {
         Figure::Time(time) => time,
-        Figure::Memory(bytes) => return format!("{} MB", bytes / 1_000_000),
+        Figure::Bytes(bytes) if bytes < 10_000_000 => {
+            let hundredths = bytes / 10_000;
+            return format!("{}.{:02} MB", hundredths / 100, hundredths % 100);
+        }
+        Figure::Bytes(bytes) => return format!("{} MB", bytes / 1_000_000),
     };
     if time < Duration::from_secs(1) {
         format!("{:.1} ms", time.as_secs_f64() * 1000.0)

@@ -40,8 +40,8 @@ pub fn flood(workplace: &Workplace) -> Vec<Row> {
     let usage = watched(command.current_dir(notebooks.path()));
     vec![Row {
         what: "floe's memory while a cell prints 1 GiB".to_owned(),
-        ours: Figure::Memory(usage.memory),
+        ours: Figure::Bytes(usage.memory),
         theirs: None,
-        bar: Some(Bar::Within(Figure::Memory(100_000_000))),
+        bar: Some(Bar::Within(Figure::Bytes(100_000_000))),
     }]
 }
