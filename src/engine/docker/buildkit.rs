@@ -32,6 +32,10 @@ use crate::reference::Digest;
 /// How long the last reports of a build may take after its end.
 const LAST_REPORTS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// By Docker's own names a manifest cannot name layers that are compressed by zstd: the builder of Docker 26 makes one up, which
+/// containerd does not take for a layer when it pulls. Engines that keep no manifests pass it over.
+const OCI_MEDIA_TYPES: (&str, &str) = ("oci-mediatypes", "true");
+
 /// Bytes of a single report: a flood of output comes in large ones.
 const REPORT_LIMIT: usize = 64 << 20;
 
@@ -162,7 +166,8 @@ fn solve_request(request: &BuildRequest, session: &str, exporter: &str) -> Solve
         // An empty list of stages stands for all of them.
         frontend.insert("no-cache".to_owned(), String::new());
     }
-    let mut attributes = HashMap::new();
+    let (name, value) = OCI_MEDIA_TYPES;
+    let mut attributes = HashMap::from([(name.to_owned(), value.to_owned())]);
     if !request.tags.is_empty() {
         let names = request.tags.iter().map(ToString::to_string).collect::<Vec<_>>();
         attributes.insert("name".to_owned(), names.join(","));

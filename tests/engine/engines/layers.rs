@@ -16,8 +16,13 @@ mod long {
 
     impl Place<'_> {
         fn floe(&self, words: &[&str], frozen: &str) -> Ended {
+            self.compressing("gzip", words, frozen)
+        }
+
+        fn compressing(&self, compression: &str, words: &[&str], frozen: &str) -> Ended {
             let mut command = self.repository.command(words);
             command.args(["--use-frozen", frozen]).envs(self.engine.iter().cloned());
+            command.env("LAYER_COMPRESSION", compression);
             Ended::of(command.output().unwrap()).expect(0)
         }
 
@@ -62,10 +67,7 @@ mod long {
         let pushed = containerd.floe(&["push", "twins", "--registry", &registry.address("hub")], "1");
         let reference = pushed.stdout.trim();
         let manifest = registry.manifest("hub/twins", reference.split_once('@').unwrap().1);
-        for layer in manifest["layers"].as_array().unwrap() {
-            let media_type = layer["mediaType"].as_str().unwrap();
-            assert!(media_type.ends_with("gzip"), "{media_type}");
-        }
+        assert!(forms(&manifest).iter().all(|form| form.ends_with("gzip")), "{manifest}");
         for place in &places {
             place.docker(&["pull", reference]);
             for environment in ["older", "newer"] {
@@ -84,5 +86,32 @@ mod long {
         let now = own.of_environments();
         assert_eq!(now.iter().filter(|layer| !expected.contains(layer)).count(), 1);
         assert_eq!(containerd.of_environments(), now);
+
+        // A new layer is of the form that is asked for now, and lies beside those that are there.
+        repository.write(
+            "missions/twins/environments/newer/newer.pip",
+            "iniconfig==2.0.0\nsix\nidna==3.10\n",
+        );
+        own.floe(&["build", "twins"], "0");
+        containerd.compressing("zstd", &["test", "twins"], "1");
+        let push = ["push", "twins", "--registry", &registry.address("hub")];
+        let pushed = containerd.compressing("zstd", &push, "1");
+        let reference = pushed.stdout.trim();
+        let manifest = registry.manifest("hub/twins", reference.split_once('@').unwrap().1);
+        for form in ["gzip", "zstd"] {
+            let form = format!("application/vnd.oci.image.layer.v1.tar+{form}");
+            assert!(forms(&manifest).contains(&form.as_str()), "{manifest}");
+        }
+        for place in &places {
+            place.docker(&["pull", reference]);
+            let python = "/opt/conda/envs/newer/bin/python";
+            place.docker(&["run", "--rm", reference, python, "-c", "import idna, six"]);
+        }
+    }
+
+    /// The forms of an image's layers.
+    fn forms(manifest: &serde_json::Value) -> Vec<&str> {
+        let layers = manifest["layers"].as_array().unwrap().iter();
+        layers.map(|layer| layer["mediaType"].as_str().unwrap()).collect()
     }
 }

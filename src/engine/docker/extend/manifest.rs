@@ -12,6 +12,10 @@ use crate::engine::{EngineError, Images as _, Pieces};
 use crate::fault::Trouble;
 use crate::reference::Digest;
 
+/// What Docker's own names for layers begin with, and OCI's.
+const OF_DOCKER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+const OF_OCI: &str = "application/vnd.oci.image.layer.v1.tar";
+
 /// No manifest is longer, in bytes.
 const LONGEST: u64 = 4 << 20;
 
@@ -62,10 +66,23 @@ fn read(archive: impl io::Read, image: &Digest, layers: usize) -> io::Result<Opt
         manifests.insert(Digest::of(&bytes), manifest);
         // An index may come before or after what it names.
         if let Some(found) = found(&manifests, image, layers) {
-            return Ok(Some(found.clone()));
+            return Ok(Some(found.iter().map(as_oci).collect()));
         }
     }
     Ok(None)
+}
+
+/// A layer by the name that OCI has for what it is. By Docker's, one that is compressed by zstd is none to containerd.
+fn as_oci(layer: &Value) -> Value {
+    let mut layer = layer.clone();
+    let form = layer["mediaType"]
+        .as_str()
+        .and_then(|name| name.strip_prefix(OF_DOCKER));
+    let named = form.map(|form| format!("{OF_OCI}{}", form.replace('.', "+")));
+    if let Some(named) = named {
+        layer["mediaType"] = named.into();
+    }
+    layer
 }
 
 fn found<'a>(manifests: &'a HashMap<Digest, Manifest>, name: &Digest, layers: usize) -> Option<&'a Vec<Value>> {
@@ -115,6 +132,39 @@ mod tests {
         let found = read(archive(&alone).as_slice(), &Digest::of(&manifest), 2).unwrap();
         assert_eq!(Value::from(found.unwrap()), layers);
         assert_eq!(read(archive(&[index, other]).as_slice(), &id, 2).unwrap(), None);
+    }
+
+    #[test]
+    fn layers_are_called_as_oci_does_whoever_made_them() {
+        for (theirs, ours) in [
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "application/vnd.oci.image.layer.v1.tar+gzip",
+            ),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.zstd",
+                "application/vnd.oci.image.layer.v1.tar+zstd",
+            ),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar",
+                "application/vnd.oci.image.layer.v1.tar",
+            ),
+            (
+                "application/vnd.oci.image.layer.v1.tar+zstd",
+                "application/vnd.oci.image.layer.v1.tar+zstd",
+            ),
+        ] {
+            let manifest = json!({"layers": [{"mediaType": theirs, "size": 1}]})
+                .to_string()
+                .into_bytes();
+            let read = read(
+                archive(std::slice::from_ref(&manifest)).as_slice(),
+                &Digest::of(&manifest),
+                1,
+            )
+            .unwrap();
+            assert_eq!(read.unwrap(), [json!({"mediaType": ours, "size": 1})]);
+        }
     }
 
     #[test]
