@@ -10,7 +10,7 @@ use crate::engine::fake::Fake;
 use crate::event::Memory;
 use crate::fault::{Explained as _, Kind, Trouble};
 use crate::memo::Memo;
-use crate::plan;
+use crate::plan::{self, PlanError};
 use crate::repository::Repository;
 
 /// A repository with the mission `m`, whose own Dockerfile has a failing line 3, on the base image `upstream:1`.
@@ -32,6 +32,10 @@ fn repository() -> tempfile::TempDir {
 }
 
 fn plan_of(root: &Path) -> BuildPlan {
+    loaded(root).unwrap()
+}
+
+fn loaded(root: &Path) -> Result<BuildPlan, PlanError> {
     let environment = |name: &str| (name == "BASE_IMAGE").then(|| "upstream:1".to_owned());
     let settings: Settings = crate::config::resolve(&BTreeMap::new(), environment, &BTreeMap::new()).unwrap();
     let missions = ["m".parse().unwrap()];
@@ -42,7 +46,7 @@ fn plan_of(root: &Path) -> BuildPlan {
         memo: &Memo::none(),
         solved: None,
     };
-    plan::load(&Repository::at(root), &missions, &settings, host).unwrap()
+    plan::load(&Repository::at(root), &missions, &settings, host)
 }
 
 fn engine() -> Fake {
@@ -126,6 +130,18 @@ async fn a_new_program_lies_on_the_foundation_that_the_one_before_has_made() {
     assert_eq!(reasons.next_back().as_deref(), Some("floe itself changed"));
     write("common/common.pip", "numpy");
     assert_eq!(built().await, ["foundation", "common", "mission m"]);
+}
+
+#[test]
+fn an_instruction_before_the_first_stage_is_refused_with_its_line_with_a_foundation_and_without() {
+    for copies in ["", "COPY common-scripts/ /opt/common-scripts/\n"] {
+        let dir = repository();
+        let text = format!("# A comment.\nRUN make\nFROM x\n{copies}");
+        fs::write(dir.path().join("common/Dockerfile"), text).unwrap();
+        let error = loaded(dir.path()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert_eq!(error.place().unwrap().to_string(), "common/Dockerfile:2");
+    }
 }
 
 #[tokio::test]

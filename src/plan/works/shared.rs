@@ -43,10 +43,9 @@ pub(in crate::plan) fn common(given: &Given<'_>, extends: Option<usize>) -> Resu
         work
     } else {
         let frozen = Vec::from_iter(given.base.clone());
-        let dockerfile = match &foundation {
-            Some(foundation) => foundation.clone(),
-            None => compose::single(&source, &mounts).staged(&source.path)?,
-        };
+        let dockerfile = foundation.clone();
+        let dockerfile = dockerfile.unwrap_or_else(|| compose::single(&source, &mounts));
+        let dockerfile = dockerfile.staged(&source.path)?;
         let context = with_frozen(context.clone(), repository::COMMON, &frozen, given.frozen_base);
         let work = worked(dockerfile, frozen, &context, repository::COMMON, given.frozen_base)?;
         if own.is_empty() {
