@@ -25,6 +25,12 @@ use crate::site::Site;
 fn a_day_is_as_long_at_an_engine_that_keeps_images_as_containerd_does() {
     let second = Second::borrow("containerd");
     a_day_at(second.reach("unix"));
+    // What floe has built is nowhere else, and what a registry has under its tags is somebody else's. By a digest nobody can
+    // give another image.
+    let said = second.said();
+    let by_tag = |line: &&str| line.contains("/v2/floe/") && !line.contains("/sha256:");
+    let asked = said.lines().filter(by_tag).collect::<Vec<_>>();
+    assert!(asked.is_empty(), "a registry was asked:\n{}", asked.join("\n"));
 }
 
 #[test]

@@ -36,6 +36,11 @@ const LAST_REPORTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// containerd does not take for a layer when it pulls. Engines that keep no manifests pass it over.
 const OCI_MEDIA_TYPES: (&str, &str) = ("oci-mediatypes", "true");
 
+/// Where `FROM` looks first. Docker's own client asks for the engine's images; left alone, the builder beside containerd's store
+/// asks a registry first, where images of floe's own names would be somebody else's.
+const RESOLVE_MODE: &str = "image-resolve-mode";
+const LOCAL: &str = "local";
+
 /// Bytes of a single report: a flood of output comes in large ones.
 const REPORT_LIMIT: usize = 64 << 20;
 
@@ -158,7 +163,10 @@ async fn control(transport: &Transport) -> Result<ControlClient<Channel>, tonic:
 }
 
 fn solve_request(request: &BuildRequest, session: &str, exporter: &str) -> SolveRequest {
-    let mut frontend = HashMap::from([("filename".to_owned(), filesync::DOCKERFILE.to_owned())]);
+    let mut frontend = HashMap::from([
+        ("filename".to_owned(), filesync::DOCKERFILE.to_owned()),
+        (RESOLVE_MODE.to_owned(), LOCAL.to_owned()),
+    ]);
     let attribute = |kind: &str, name: &str| format!("{kind}:{name}");
     frontend.extend(request.args.iter().map(|(k, v)| (attribute("build-arg", k), v.clone())));
     frontend.extend(request.labels.iter().map(|(k, v)| (attribute("label", k), v.clone())));

@@ -34,6 +34,11 @@ impl Second {
         run(Command::new("kill").args(["-KILL", pid.trim()]));
     }
 
+    /// What it has said since it was started.
+    pub fn said(&self) -> String {
+        fs::read_to_string(format!("/run/floe-second-engine/{}/log", self.engine)).unwrap()
+    }
+
     /// How it is reached by a way: `unix`, `tls` or `ssh`.
     pub fn reach(&self, way: &str) -> Reach {
         let lines = run(script().args(["env", self.engine, way]));
