@@ -20,7 +20,8 @@ pub const CONDA_DIR: &str = "/opt/conda";
 pub const PROGRAMS: &str = "/opt/common-scripts";
 
 /// Tells how floe installs environments from how it did before: another one where what is made of the same specs is other files.
-/// Images that hold environments are built again where it changes, and not where a new program installs what the one before did.
+/// Images that hold environments are built again where it changes, of nothing that was kept before; and not where a new program
+/// installs what the one before did.
 pub const INSTALLER: &str = "1";
 
 /// The lists of what all environments share.

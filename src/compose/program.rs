@@ -5,7 +5,7 @@
 
 use super::dockerfile::{self, Instruction};
 use super::{Composed, Draft, Mounts, Source};
-use crate::image;
+use crate::image::{self, applet};
 
 /// Where a build's context holds floe's own program, where it is no script among others.
 pub const PROGRAM: &str = ".floe-program";
@@ -16,7 +16,7 @@ const SCRIPTS: &str = "common-scripts";
 /// Composes `common/Dockerfile` so that its steps see floe's program and no layer holds it.
 ///
 /// `None` where the program has to be one of the scripts: the file does not copy their directory as a whole to where images
-/// have it, in its last stage, or it names the program.
+/// have it, in its last stage, or something else in it takes the program, by whatever name.
 #[must_use]
 pub fn foundation(source: &Source, mounts: &Mounts) -> Option<Composed> {
     let text = source.text.trim_start_matches('\u{feff}');
@@ -26,7 +26,9 @@ pub fn foundation(source: &Source, mounts: &Mounts) -> Option<Composed> {
         .rposition(|instruction| instruction.keyword == "FROM")?;
     let own = &instructions[stage..];
     let copied = own.iter().position(copies_scripts)?;
-    if instructions.iter().any(names_program) {
+    let lines = text.lines().collect::<Vec<_>>();
+    let mut others = instructions.iter().filter(|other| **other != own[copied]);
+    if others.any(|other| takes_program(other, &lines)) {
         return None;
     }
     let mut draft = Draft::default();
@@ -55,26 +57,65 @@ fn flag() -> String {
     format!(" --mount=type=bind,source={PROGRAM},target={target},rw")
 }
 
-/// Whether it copies the directory of the scripts, as a whole, to where images have it.
+/// Whether it copies the directory of the scripts, as a whole, to where images have it, and takes the program by no other name.
 fn copies_scripts(instruction: &Instruction) -> bool {
-    if !matches!(instruction.keyword.as_str(), "COPY" | "ADD") {
-        return false;
-    }
-    let words = words(instruction).filter(|word| !word.starts_with("--"));
-    let words = words.collect::<Vec<_>>();
-    let Some((target, sources)) = words.split_last() else {
+    let Some((sources, target)) = copies(instruction) else {
         return false;
     };
-    let is_from_elsewhere = instruction.arguments.contains("--from=");
-    let is_whole = |source: &&str| source.trim_start_matches("./").trim_end_matches(['/', '.', '*']) == SCRIPTS;
-    !is_from_elsewhere && target.trim_end_matches('/') == image::PROGRAMS && sources.iter().any(is_whole)
+    let (whole, others) = sources
+        .into_iter()
+        .partition::<Vec<_>, _>(|source| is_directory(source));
+    target.trim_end_matches('/') == image::PROGRAMS && !whole.is_empty() && !others.into_iter().any(holds_program)
 }
 
-/// Whether it means the program and not what calls it.
-fn names_program(instruction: &Instruction) -> bool {
-    let scripts = format!("{SCRIPTS}/floe");
-    matches!(instruction.keyword.as_str(), "COPY" | "ADD")
-        && words(instruction).any(|word| word.ends_with(&scripts) || word.trim_start_matches("./") == PROGRAM)
+/// Whether it has the program of the context, or leaves a copy of the one that steps see.
+fn takes_program(instruction: &Instruction, lines: &[&str]) -> bool {
+    if let Some((sources, _)) = copies(instruction) {
+        return sources.into_iter().any(holds_program);
+    }
+    if instruction.keyword != "RUN" {
+        return false;
+    }
+    let mut mounts = words(instruction).filter_map(|word| word.strip_prefix("--mount="));
+    let is_of_context =
+        |mount: &str| !mount.contains("from=") && (mount.contains("type=bind") || !mount.contains("type="));
+    let program = image::program("floe");
+    let text = lines[instruction.lines.clone()].join("\n");
+    let is_named =
+        |(_, rest): (&str, &str)| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let mut names = text
+        .match_indices(&program)
+        .map(|(at, name)| text.split_at(at + name.len()));
+    mounts.any(is_of_context) || names.any(is_named)
+}
+
+/// What an instruction copies of the context, and where to.
+fn copies(instruction: &Instruction) -> Option<(Vec<&str>, &str)> {
+    if !matches!(instruction.keyword.as_str(), "COPY" | "ADD") || instruction.arguments.contains("--from=") {
+        return None;
+    }
+    let mut words = words(instruction)
+        .filter(|word| !word.starts_with("--"))
+        .collect::<Vec<_>>();
+    let target = words.pop()?;
+    Some((words, target))
+}
+
+/// Whether a source is the directory of the scripts, or all that it holds.
+fn is_directory(source: &str) -> bool {
+    source.trim_start_matches("./").trim_end_matches(['/', '.', '*']) == SCRIPTS
+}
+
+/// Whether a source holds the program, or a link to it, where that is one of the scripts; also where that cannot be told.
+fn holds_program(source: &str) -> bool {
+    let path = source.trim_start_matches("./").trim_end_matches('/');
+    let is_pattern = |part: &str| part.contains(['*', '?', '[', '$']);
+    match path.split_once('/') {
+        _ if path.is_empty() || path == "." || path == PROGRAM || is_directory(source) => true,
+        Some((SCRIPTS, script)) => script == "floe" || applet::ALL.contains(&script) || is_pattern(script),
+        Some((directory, _)) => is_pattern(directory),
+        None => is_pattern(path),
+    }
 }
 
 /// The words of an instruction, also of its JSON form.
@@ -130,6 +171,7 @@ mod tests {
             "copy --chown=1000:100 --chmod=755 ./common-scripts/. \\\n  /opt/common-scripts/",
             "ADD [\"common-scripts/\", \"/opt/common-scripts/\"]",
             "COPY common-scripts/* /opt/common-scripts/",
+            "COPY common-scripts/ extra/ /opt/common-scripts/",
         ] {
             let text = format!(
                 "FROM a AS one\nRUN zero\nFROM b\nRUN one\n{copy}\nRUN two \\\n && three\nUSER x\nRUN <<E\nfour\nE\n"
@@ -150,6 +192,38 @@ mod tests {
             "COPY common-scripts/ /opt/common-scripts/\n",
         ] {
             assert_eq!(composed(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_takes_the_program_by_whatever_name_has_it_among_the_scripts() {
+        let beside = |other: &str| composed(&format!("FROM a\nCOPY common-scripts/ /opt/common-scripts/\n{other}\n"));
+        for other in [
+            "COPY common-scripts/ /usr/local/scripts/",
+            "COPY . /srv/",
+            "COPY ./ /srv/",
+            "ADD [\"*\", \"/srv/\"]",
+            "COPY common-scripts/env-create /usr/bin/",
+            "COPY common-scripts/env-* /usr/bin/",
+            "COPY ${SCRIPTS} /usr/bin/",
+            "COPY .floe-program /usr/bin/floe",
+            "RUN cp /opt/common-scripts/floe /usr/bin/",
+            "RUN <<E\ninstall /opt/common-scripts/floe /usr/bin/floe\nE",
+            "RUN --mount=type=bind,source=common-scripts,target=/x /x/install-common",
+            "RUN --mount=target=/x /x/common-scripts/install-common",
+            "FROM b\nCOPY common-scripts/ /opt/common-scripts/",
+        ] {
+            assert_eq!(beside(other), None, "{other}");
+        }
+        for other in [
+            "COPY common-scripts/apt-install /usr/bin/",
+            "COPY common-env/ /opt/common-env/",
+            "COPY --from=b . /srv/",
+            "RUN chmod -R a+rx /opt/common-scripts/",
+            "RUN /opt/common-scripts/floe-notes",
+            "RUN --mount=type=cache,target=/x --mount=from=b,target=/y make",
+        ] {
+            assert!(beside(other).is_some(), "{other}");
         }
     }
 }

@@ -81,7 +81,7 @@ impl Sizes {
 /// The name under which programs load a library, by the name of its file: `libcublas.so.12` of `libcublas.so.12.4.5`. Wheels that
 /// bring the library of another project put a digest into it: `libgfortran.so.5` of `libgfortran-040039e1.so.5.0.0`.
 fn library(file: &str) -> Option<String> {
-    let (name, version) = file.split_once(".so")?;
+    let (name, version) = file.rsplit_once(".so")?;
     let named = name.strip_prefix("lib").filter(|name| !name.is_empty())?;
     let is_digest = |part: &&str| part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let named = match named.rsplit_once('-') {
@@ -151,6 +151,7 @@ mod tests {
             ("libc++-abi.so.1", Some("libc++-abi.so.1")),
             ("_core.cpython-311-x86_64-linux-gnu.so", None),
             ("lib.so.1", None),
+            ("libx.solver.so.1", Some("libx.solver.so.1")),
             ("libx.sonnet", None),
             ("libx.py", None),
         ] {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::piece::{self, Piece};
 use crate::envs::error::{EnvsError, io_error};
+use crate::image;
 use crate::reference::{Digest, Hasher};
 
 /// The two empty blocks that a tar archive ends with.
@@ -42,6 +43,7 @@ impl Layer {
     /// Another layer has another key.
     pub(super) fn key(&self) -> Digest {
         let mut hasher = Hasher::default();
+        hasher.part("floe", image::INSTALLER.as_bytes());
         hasher.part("directories", &self.directories);
         for piece in &self.pieces {
             hasher.part("piece", piece.index.digest.as_str().as_bytes());

@@ -81,5 +81,6 @@ pub(super) fn surroundings(work: Work<'_>, frozen: &Frozen) -> Result<Digest, En
         hasher.part("python", archive.as_bytes());
     }
     hasher.part("installer", work.tools.pip.version()?.as_bytes());
+    hasher.part("floe", image::INSTALLER.as_bytes());
     Ok(hasher.finish())
 }

@@ -16,6 +16,7 @@ use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, Paral
 use super::{Source, interpreter};
 use crate::envs::error::io_error;
 use crate::envs::{EnvsError, kept};
+use crate::image;
 use crate::reference::{Digest, Hasher};
 
 /// Says of a python what its bytecode depends on, and how it calls files of it.
@@ -127,6 +128,7 @@ impl Cache {
 
     fn key(&self, name: &Path, content: &[u8]) -> Digest {
         let mut hasher = Hasher::default();
+        hasher.part("floe", image::INSTALLER.as_bytes());
         hasher.part("python", self.python.as_bytes());
         hasher.part("name", name.as_os_str().as_bytes());
         hasher.part("source", content);

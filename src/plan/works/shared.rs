@@ -55,9 +55,14 @@ pub(in crate::plan) fn common(given: &Given<'_>, extends: Option<usize>) -> Resu
     };
     let context = with_frozen(context, repository::COMMON, &work.frozen, work.is_frozen);
     let paths = vec![repository::COMMON.into()];
+    if foundation.is_none() {
+        let (mut common, _) = work.into_image(Role::Common, extends, settings, context, paths);
+        common.mounts = own;
+        return Ok(vec![common]);
+    }
     let program = Worked {
         dockerfile: program::common(host.mounts),
-        frozen: work.frozen.clone(),
+        frozen: std::mem::take(&mut work.frozen),
         files: taken(&mut work.files),
         modes: taken(&mut work.modes),
         notices: Vec::new(),
@@ -65,23 +70,15 @@ pub(in crate::plan) fn common(given: &Given<'_>, extends: Option<usize>) -> Resu
         solving: None,
         assembly: None,
     };
-    let role = if foundation.is_some() {
-        Role::Foundation
-    } else {
-        Role::Common
-    };
-    let (mut image, _) = work.into_image(role, extends, settings, context.clone(), paths.clone());
-    image.mounts = own;
-    if foundation.is_none() {
-        return Ok(vec![image]);
-    }
-    image.installer = Some(image::INSTALLER);
-    image.frozen.clear();
     let below = Some(extends.map_or(0, |index| index + 1));
-    let (mut common, _) = program.into_image(Role::Common, below, settings, context, paths);
+    let (mut common, _) = program.into_image(Role::Common, below, settings, context.clone(), paths.clone());
+    let (mut foundation, _) = work.into_image(Role::Foundation, extends, settings, context, paths);
+    foundation.mounts = own;
+    foundation.installer = Some(image::INSTALLER);
+    // What is solved is solved where it is installed; what is frozen is read where the program is.
+    foundation.floats = std::mem::take(&mut common.floats);
     common.program = Some(host.agent.to_owned());
-    common.floats = false;
-    Ok(vec![image, common])
+    Ok(vec![foundation, common])
 }
 
 /// What is known of the program alone, taken out of what is known of all files.
