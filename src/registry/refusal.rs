@@ -1,6 +1,11 @@
-//! Why a registry refuses, in its own words, and what they tell.
+//! Why a registry refuses, in its own words, what they tell, and when it wants to be asked again.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::fault::{Trouble, chain, words_of};
@@ -84,4 +89,34 @@ pub(super) fn broken(error: &reqwest::Error) -> (String, Trouble) {
 fn short(body: &str) -> String {
     let words = body.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().take(200).collect()
+}
+
+/// When a registry wants to be asked again: a number of seconds, or a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_to_ask_again_is_read_as_seconds_or_as_a_date() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(read("7"), Some(Duration::from_secs(7)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        let soon = Timestamp::now() + jiff::SignedDuration::from_secs(30);
+        let soon = soon.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        assert!((28..=30).contains(&read(&soon).unwrap().as_secs()), "{soon}");
+        assert_eq!(read("soon"), None);
+    }
 }

@@ -9,14 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
 
 use super::RegistryError;
 use super::identity::{self, Access, Pass, Scope};
-use super::refusal::{broken, told};
+use super::refusal::{broken, retry_after, told};
 use crate::engine::Credentials;
 use crate::fault::Trouble;
 use crate::reference::RegistryHost;
@@ -180,30 +178,22 @@ impl Requests {
         (body, limit): (impl Fn() -> Body + Send, Option<Duration>),
         expected: &[u16],
     ) -> Result<Answer, Fault> {
-        let mut answer = self.send(request, body(), limit).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED && self.enter(request, answer.headers()).await? {
-            answer = self.send(request, body(), limit).await?;
-        }
+        let answer = self.let_in(request, body, limit).await?;
         read(request, answer, expected).await
     }
 
     /// Sends a request with a body that can be sent once only.
     pub(super) async fn once_with(&self, request: &Request<'_>, body: Body, expected: &[u16]) -> Result<Answer, Fault> {
-        let answer = self.send(request, body, None).await?;
-        let expired = answer.status() == StatusCode::UNAUTHORIZED && self.enter(request, answer.headers()).await?;
+        let shown = self.pass(request);
+        let answer = self.send(request, shown.as_ref(), body, None).await?;
+        let renewed = self.renewed(request, shown.as_ref(), &answer).await?.is_some();
         let read = read(request, answer, expected).await;
-        read.map_err(|fault| Fault {
-            renewed: expired,
-            ..fault
-        })
+        read.map_err(|fault| Fault { renewed, ..fault })
     }
 
     /// The same as [`Self::once`], for an answer whose body is read piece by piece.
     pub(super) async fn streamed(&self, request: &Request<'_>) -> Result<Response, Fault> {
-        let mut answer = self.send(request, Body::default(), None).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED && self.enter(request, answer.headers()).await? {
-            answer = self.send(request, Body::default(), None).await?;
-        }
+        let answer = self.let_in(request, Body::default, None).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -212,7 +202,28 @@ impl Requests {
         }))
     }
 
-    async fn send(&self, request: &Request<'_>, body: Body, limit: Option<Duration>) -> Result<Response, Fault> {
+    /// Sends a request, and again where it was not let in by what it had shown.
+    async fn let_in(
+        &self,
+        request: &Request<'_>,
+        body: impl Fn() -> Body + Send,
+        limit: Option<Duration>,
+    ) -> Result<Response, Fault> {
+        let shown = self.pass(request);
+        let answer = self.send(request, shown.as_ref(), body(), limit).await?;
+        match self.renewed(request, shown.as_ref(), &answer).await? {
+            Some(pass) => self.send(request, Some(&pass), body(), limit).await,
+            None => Ok(answer),
+        }
+    }
+
+    async fn send(
+        &self,
+        request: &Request<'_>,
+        pass: Option<&Pass>,
+        body: Body,
+        limit: Option<Duration>,
+    ) -> Result<Response, Fault> {
         let url = self.url(request);
         let mut sent = self.http.request(request.method.clone(), &url).body(body);
         for (name, value) in &request.headers {
@@ -223,7 +234,7 @@ impl Requests {
         }
         // What a registry names elsewhere gets none of its credentials.
         if url.starts_with(&self.base()) {
-            sent = self.with_pass(request, sent);
+            sent = showing(pass, sent);
         }
         let answer = sent.send().await.map_err(|error| {
             let (reason, trouble) = broken(&error);
@@ -233,25 +244,31 @@ impl Requests {
         Ok(answer)
     }
 
-    fn with_pass(&self, request: &Request<'_>, sent: RequestBuilder) -> RequestBuilder {
+    /// What a request shows to be let in, if anything is known that does it.
+    fn pass(&self, request: &Request<'_>) -> Option<Pass> {
         let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
-        match passes.get(&request.scope()) {
-            Some(Pass::Bearer(token)) => sent.bearer_auth(token),
-            Some(Pass::Basic { username, password }) => sent.basic_auth(username, Some(password)),
-            None => sent,
-        }
+        passes.get(&request.scope()).cloned()
     }
 
-    /// Gets what lets the request in, by what the registry says that it wants. Returns whether there is anything new to
-    /// show it.
-    async fn enter(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<bool, Fault> {
-        let scope = request.scope();
+    /// What lets a request in that was not, by what the registry says that it wants. `None` where it was, or has `shown` that.
+    async fn renewed(
+        &self,
+        request: &Request<'_>,
+        shown: Option<&Pass>,
+        answer: &Response,
+    ) -> Result<Option<Pass>, Fault> {
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(None);
+        }
+        let (scope, headers) = (request.scope(), answer.headers());
         let image = format!("{}/{}", self.host, request.repository);
         let pass = identity::pass(&self.http, &image, &scope, self.credentials.as_ref(), headers).await?;
-        let Some(pass) = pass else { return Ok(false) };
-        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = passes.insert(scope, pass.clone());
-        Ok(before != Some(pass))
+        let pass = pass.filter(|pass| shown != Some(pass));
+        if let Some(pass) = &pass {
+            let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+            passes.insert(scope, pass.clone());
+        }
+        Ok(pass)
     }
 
     fn base(&self) -> String {
@@ -317,6 +334,14 @@ impl<'a> Request<'a> {
     }
 }
 
+fn showing(pass: Option<&Pass>, sent: RequestBuilder) -> RequestBuilder {
+    match pass {
+        Some(Pass::Bearer(token)) => sent.bearer_auth(token),
+        Some(Pass::Basic { username, password }) => sent.basic_auth(username, Some(password)),
+        None => sent,
+    }
+}
+
 /// Reads an answer. One that is no success, and not among those that are expected, is the error.
 async fn read(request: &Request<'_>, answer: Response, expected: &[u16]) -> Result<Answer, Fault> {
     let (status, headers) = (answer.status(), answer.headers().clone());
@@ -347,35 +372,5 @@ async fn bounded(request: &Request<'_>, mut answer: Response) -> Result<Bytes, F
             let reason = format!("its answer is longer than {} MB", LONGEST_ANSWER >> 20);
             return Err(request.failed(reason, Trouble::Foreign).into());
         }
-    }
-}
-
-/// When a registry wants to be asked again: a number of seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn when_to_ask_again_is_read_as_seconds_or_as_a_date() {
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers)
-        };
-        assert_eq!(read("7"), Some(Duration::from_secs(7)));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        let soon = Timestamp::now() + jiff::SignedDuration::from_secs(30);
-        let soon = soon.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        assert!((28..=30).contains(&read(&soon).unwrap().as_secs()), "{soon}");
-        assert_eq!(read("soon"), None);
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use floe::engine::Credentials;
 use floe::fault::{Explained as _, Kind};
 use floe::layers::{Compression, Packed};
 use floe::reference::{Digest, ImageReference};
@@ -72,6 +73,24 @@ async fn arrived(registry: &LocalRegistry, blob: &Blob) -> bool {
 
 fn count(proxy: &Proxy, beginning: &str) -> usize {
     proxy.seen().iter().filter(|seen| seen.starts_with(beginning)).count()
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_are_all_let_in_by_what_one_of_them_was_let_in_by() {
+    let registry = LocalRegistry::start_for_a_user();
+    let address = registry.address("hub/m");
+    let credentials = Credentials::Password {
+        username: "reader".to_owned(),
+        password: "pass word".to_owned(),
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let host = address.split('/').next().unwrap().parse().unwrap();
+    let remote = Remote::new(&host, Some(credentials), None).unwrap();
+    let (image, blob) = (tag(&address, "1"), short());
+    let asked = (0..16).map(|_| remote.has(&image, &blob.packed.digest));
+    for answer in futures_util::future::join_all(asked).await {
+        assert!(!answer.unwrap());
+    }
 }
 
 #[tokio::test]
