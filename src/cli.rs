@@ -85,6 +85,7 @@ mod tests {
             applet::DELIVER,
             applet::MODULES,
             applet::LICENCES,
+            applet::LAYERS,
             applet::SURROUNDINGS,
             applet::CONSOLE,
             applet::ENTER,

@@ -28,7 +28,9 @@ pub use self::containers::{
 pub use self::directions::{Directions, EngineName};
 pub use self::disk::{About, Builder, Disk, HeldImage, HeldVolume, Holdings};
 pub use self::error::{Absence, EngineError};
-pub use self::images::{Below, Credentials, Export, Image, Images, Layer, LayerForm, LayerPart, Listed, NewLayer};
+pub use self::images::{
+    Below, Credentials, Export, Image, Images, Layer, LayerForm, LayerPart, Listed, NewLayer, Stored,
+};
 pub use self::kubernetes::{Cluster, JobSettings, JobSettingsError, Surroundings};
 pub use self::left::{LeftRun, LeftRuns};
 pub use self::member::Member;

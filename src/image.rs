@@ -5,6 +5,7 @@ pub mod applet;
 pub mod assembly;
 pub mod label;
 pub mod layer;
+pub mod store;
 pub mod variable;
 pub mod visit;
 

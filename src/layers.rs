@@ -1,19 +1,22 @@
 //! Layers as registries take them: compressed once, the same bytes on every machine, and kept by their digest.
 //!
 //! [`unpacked`] reads what an engine saves of an image and has each layer that is wanted compressed, and [`Shelf::pack`] one that
-//! comes by itself; a [`Shelf`] keeps them, and knows which repositories have taken them.
+//! comes by itself; a [`Shelf`] keeps them, and knows which repositories have taken them. [`stored`] reads layers where an engine
+//! keeps them.
 
 mod archive;
 mod blocks;
 mod compression;
 mod packing;
 mod shelf;
+mod store;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::archive::{Told, Wanted, unpacked};
 pub use self::compression::Compression;
 pub use self::shelf::{Known, Shelf};
+pub use self::store::stored;
 use crate::reference::Digest;
 
 /// How layers are compressed, and where that is kept.

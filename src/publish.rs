@@ -5,6 +5,7 @@ mod candidate;
 mod error;
 mod shipping;
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::attest::{self, Evidence};
@@ -41,6 +42,8 @@ pub struct Request<'a> {
     pub key: Option<&'a SigningKey>,
     /// How floe pushes its layers; without it the engine does.
     pub packing: Option<&'a Packing>,
+    /// floe's own program, which reads layers where the engine keeps them.
+    pub agent: &'a Path,
     /// How long to wait before each new try of a push that failed for a reason that may pass; [`PAUSES`] for people.
     pub pauses: &'a [Duration],
 }
@@ -138,6 +141,8 @@ struct Shipment<'a> {
     credentials: Option<&'a Credentials>,
     /// How floe pushes its layers; without it the engine does.
     packing: Option<&'a Packing>,
+    /// floe's own program, which reads layers where the engine keeps them.
+    agent: &'a Path,
     /// How long to wait before each new try.
     pauses: &'a [Duration],
 }
@@ -149,6 +154,7 @@ impl Request<'_> {
             target: &self.target,
             credentials: self.credentials.as_ref(),
             packing: self.packing,
+            agent: self.agent,
             pauses: self.pauses,
         }
     }

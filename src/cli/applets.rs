@@ -16,7 +16,8 @@ mod testing;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,8 +30,12 @@ use self::testing::TestApplet;
 use super::failure::{ExitCode, Failure};
 use super::output;
 use crate::envs::{self, importable, licences};
-use crate::image::{self, applet, variable};
-use crate::reference::EnvironmentName;
+use crate::image::{self, applet, store, variable};
+use crate::layers;
+use crate::reference::{Digest, EnvironmentName};
+
+/// Bytes of layers that are written at once.
+const PIECE: usize = 256 * 1024;
 
 /// Runs the applet that `words` begin with.
 pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
@@ -49,6 +54,7 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
         Applet::Deliver { file } => deliver(&file),
         Applet::Imprint { directory } => imprint(&Machine::of(place)?, &directory),
         Applet::Modules { wanted } => modules(&wanted, &Machine::of(place)?),
+        Applet::Layers { image, layers } => read_layers(&image, layers),
         Applet::Licences { environments } => tell_licences(&environments, &Machine::of(place)?),
         Applet::Test(test) => match place.setting(variable::AGENT) {
             // The agent runs them, and tells of them.
@@ -81,6 +87,19 @@ fn tell_licences(environments: &[EnvironmentName], machine: &Machine) -> Result<
     let told = told.collect::<Result<Vec<_>, _>>()?.concat();
     let told = serde_json::to_string(&told).map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
     output::result(&(told + "\n"))
+}
+
+/// Writes, as an archive, the configuration of an image and some of its layers, as the engine's directory has them.
+fn read_layers(image: &Digest, layers: Vec<Digest>) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::new(ExitCode::Internal, format!("the output: {error}"));
+    let out = io::stdout().as_fd().try_clone_to_owned().map_err(failed)?;
+    let out = BufWriter::with_capacity(PIECE, fs::File::from(out));
+    Ok(layers::stored(
+        Path::new(store::ROOT),
+        image,
+        &layers.into_iter().collect(),
+        out,
+    )?)
 }
 
 /// Copies this program to `file`, where everybody may run it and nobody write it.
@@ -147,6 +166,14 @@ enum Applet {
     Modules {
         /// The packages of each environment, as JSON
         wanted: String,
+    },
+    /// Write layers as the engine keeps them
+    #[command(name = applet::LAYERS, hide = true)]
+    Layers {
+        /// The image
+        image: Digest,
+        /// The layers, by the digests of their content
+        layers: Vec<Digest>,
     },
     /// Tell what packages say of their licences
     #[command(name = applet::LICENCES, hide = true)]

@@ -1,15 +1,17 @@
 //! Containers: started, followed, waited for, ended, and found again by their labels.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::EngineError;
 use crate::context::Context;
+use crate::image;
 use crate::mount::Mount;
-use crate::reference::ImageReference;
+use crate::reference::{Digest, ImageReference};
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +82,25 @@ pub struct SharedProgram {
     pub source: PathBuf,
     /// The image that holds it, where it is run by machines that pull images.
     pub image: Option<ImageReference>,
+}
+
+impl SharedProgram {
+    /// The host's own agent, as containers have it. A new file is another program: its name follows from what is cheap to know
+    /// of it.
+    pub fn of(agent: &Path) -> Result<Self, EngineError> {
+        let metadata = std::fs::metadata(agent).map_err(|source| EngineError::File {
+            path: agent.to_owned(),
+            source,
+        })?;
+        let (size, modified) = (metadata.size(), (metadata.mtime(), metadata.mtime_nsec()));
+        let digest = Digest::of(format!("{size} {modified:?} {} {}", metadata.dev(), metadata.ino()).as_bytes());
+        Ok(Self {
+            name: format!("floe-agent-{}", digest.short()),
+            path: image::AGENT.into(),
+            source: agent.to_owned(),
+            image: None,
+        })
+    }
 }
 
 /// A container that was created and started.

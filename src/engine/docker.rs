@@ -17,6 +17,7 @@ mod history;
 mod images;
 mod pack;
 mod ssh;
+mod stored;
 mod stream;
 mod tail;
 mod tls;

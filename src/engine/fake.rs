@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Below, BuildRequest, Change, Container, ContainerExit, ContainerRequest, Containers, Credentials, EngineError,
-    Export, Image, Images, Layer, LayerForm, LayerPart, LeftRun, Listed,
+    Export, Image, Images, Layer, LayerForm, LayerPart, LeftRun, Listed, Stored,
 };
 use crate::event::{Event, Sink};
 use crate::fault::Trouble;
@@ -90,6 +90,8 @@ struct State {
     solutions: VecDeque<Run>,
     /// The images that solve specs.
     solving: BTreeSet<Digest>,
+    /// What is read of the layers of images where they are kept, by their IDs, and why no more is.
+    stored: BTreeMap<Digest, (Vec<u8>, Option<String>)>,
     /// What images are saved as, by their IDs; the others the engine pushes itself.
     archives: BTreeMap<Digest, Vec<u8>>,
     /// The layers of images, by their IDs.
@@ -180,6 +182,12 @@ impl Fake {
         state.layers.insert(id.clone(), layers);
     }
 
+    /// What is read where layers of the image `id` are kept, and the reason why no more is.
+    pub fn script_stored(&self, id: &Digest, archive: Vec<u8>, error: Option<&str>) {
+        let read = (archive, error.map(str::to_owned));
+        self.state().stored.insert(id.clone(), read);
+    }
+
     /// What the image `id` is saved as.
     pub fn script_export(&self, id: &Digest, archive: Vec<u8>) {
         self.state().archives.insert(id.clone(), archive);
@@ -264,6 +272,16 @@ impl Images for Fake {
         }
         state.tags.insert(tag.to_string(), id.clone());
         Ok(())
+    }
+
+    async fn stored(&self, wanted: Stored<'_>) -> Result<Option<Export>, EngineError> {
+        let state = self.call("stored", wanted.image.short())?;
+        let pieces = state.stored.get(wanted.image).cloned();
+        Ok(pieces.map(|(archive, error)| {
+            let pieces = archive.chunks(10_000).map(Bytes::copy_from_slice).map(Ok);
+            let failure = error.map(|reason| Err(refused("read layers".to_owned(), &reason)));
+            stream::iter(pieces.chain(failure).collect::<Vec<_>>()).boxed()
+        }))
     }
 
     async fn export(&self, id: &Digest) -> Result<Option<Export>, EngineError> {

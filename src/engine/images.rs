@@ -1,6 +1,6 @@
 //! Images at an engine, and their ways to and from a registry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::EngineError;
+use super::{EngineError, SharedProgram};
 use crate::event::Sink;
 use crate::image::layer;
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -89,6 +89,17 @@ pub enum Credentials {
 
 /// An archive of an image, as it comes from the engine.
 pub type Export = BoxStream<'static, Result<Bytes, EngineError>>;
+
+/// Layers that are read where the engine keeps them.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    /// The ID of the image.
+    pub image: &'a Digest,
+    /// Those of its layers that are wanted, by the digests of their content.
+    pub layers: &'a BTreeSet<Digest>,
+    /// What reads them: floe's own program.
+    pub program: &'a SharedProgram,
+}
 
 /// The form in which an engine takes layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +185,10 @@ pub trait Images: Send + Sync {
 
     /// Gives the image `id` one more tag.
     async fn tag(&self, id: &Digest, tag: &ImageTag) -> Result<(), EngineError>;
+
+    /// Reads layers where the engine keeps them, and the configuration of their image. `None` where it is not known how: then
+    /// it saves the image. Of what is read nothing is known to be what it should be, and not all of it may come.
+    async fn stored(&self, wanted: Stored<'_>) -> Result<Option<Export>, EngineError>;
 
     /// Saves the image `id`, with its layers as they are before they are compressed. `None` where the engine itself is to push
     /// it, since that is quicker.

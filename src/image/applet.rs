@@ -54,6 +54,9 @@ pub const MODULES: &str = "modules";
 /// Tells what packages say of their licences. Only the host's own agent is called so.
 pub const LICENCES: &str = "licences";
 
+/// Reads layers where the engine keeps them. Only the host's own agent is called so.
+pub const LAYERS: &str = "layers";
+
 /// Tells the agent what environment the image's entrypoint leaves to what it starts.
 pub const SURROUNDINGS: &str = "surroundings";
 

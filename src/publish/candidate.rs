@@ -37,6 +37,8 @@ pub struct Candidate<'a> {
     pub credentials: Option<&'a Credentials>,
     /// How floe pushes its layers; without it the engine does.
     pub packing: Option<&'a Packing>,
+    /// floe's own program, which reads layers where the engine keeps them.
+    pub agent: &'a Path,
 }
 
 /// Has an image in its registry. Returns by what it is pulled.
@@ -51,6 +53,7 @@ pub async fn candidate(
         target,
         credentials,
         packing,
+        agent,
     } = image;
     let by = |digest: &Digest| target.reference().beside(&format!("@{digest}"));
     // What was pushed is there.
@@ -68,6 +71,7 @@ pub async fn candidate(
         target: &untested,
         credentials,
         packing,
+        agent,
         pauses: PAUSES,
     };
     let (digest, _) = arrived(&shipment, images, registry, events).await?;

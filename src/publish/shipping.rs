@@ -1,5 +1,5 @@
-//! floe's own push: the layers that the registry lacks are compressed once, by all processors, while the engine still saves
-//! the image, and sent while the next ones are compressed.
+//! floe's own push: the layers that the registry lacks are compressed once, by all processors, while the next ones are read, and
+//! sent while those are compressed.
 //!
 //! What that is worth was measured with Docker 20.10 on two processors that had other work, too: 3.9 GB arrive in 64 s, with
 //! zstd in 47 s, and by the engine's own push in 73 to 97 s (docs/benchmarks.md). To save an image is most of that: of 2.7 GB the
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{PublishError, Shipment};
-use crate::engine::{Export, Images, Pieces};
+use crate::engine::{Export, Images, Pieces, SharedProgram, Stored};
 use crate::event::{Event, Sink};
 use crate::layers::{Known, Packed, Packing, Told, Wanted, unpacked};
 use crate::reference::{Digest, ImageReference};
@@ -67,26 +67,29 @@ pub(super) async fn ship(
     let found = stream::iter(layers.into_iter().map(|layer| voyage.find(layer)));
     let found = found.buffer_unordered(AT_A_TIME).try_collect::<Vec<_>>().await?;
     let Packing { compression, shelf } = packing;
-    let mut wanted = Wanted {
-        configuration: shipment.id.clone(),
-        layers: BTreeSet::new(),
-        lengths: BTreeSet::new(),
-        compression: *compression,
+    let mut hold = Hold {
+        packed: BTreeMap::new(),
+        configuration: shelf.content(shipment.id),
+        wanted: Wanted {
+            configuration: shipment.id.clone(),
+            layers: BTreeSet::new(),
+            lengths: BTreeSet::new(),
+            compression: *compression,
+        },
     };
-    let (mut kept, mut packed) = (Vec::new(), BTreeMap::new());
+    let mut kept = Vec::new();
     for (layer, found) in found {
         match found {
-            Found::There(there) => drop(packed.insert(layer, there)),
+            Found::There(there) => drop(hold.packed.insert(layer, there)),
             Found::Kept(blob) => {
-                packed.insert(layer.clone(), blob.packed.clone());
+                hold.packed.insert(layer.clone(), blob.packed.clone());
                 kept.push((layer, blob));
             }
-            Found::Wanted => drop(wanted.layers.insert(layer)),
+            Found::Wanted => drop(hold.wanted.layers.insert(layer)),
         }
     }
-    let known = packed.keys().filter_map(|layer| shelf.known(layer, *compression));
-    wanted.lengths = known.map(|known| known.length).collect();
-    let mut configuration = shelf.content(shipment.id);
+    let known = hold.packed.keys().filter_map(|layer| shelf.known(layer, *compression));
+    hold.wanted.lengths = known.map(|known| known.length).collect();
     let sent = stream::iter(kept)
         .map(Ok)
         .try_for_each_concurrent(AT_A_TIME, |(layer, blob)| {
@@ -94,24 +97,27 @@ pub(super) async fn ship(
             async move { voyage.send(&layer, &blob).await }
         });
     sent.await?;
+    if !hold.is_full() {
+        let unloaded = voyage.stored(shipment, images, &hold.wanted).await?;
+        hold.add(unloaded);
+    }
     // A layer may be as long as another one that is known; then it is found by a second look.
-    let mut looks = if wanted.lengths.is_empty() { 1 } else { 2 };
-    while looks > 0 && !(wanted.layers.is_empty() && configuration.is_some()) {
+    let mut looks = if hold.wanted.lengths.is_empty() { 1 } else { 2 };
+    while looks > 0 && !hold.is_full() {
         looks -= 1;
         let Some(archive) = images.export(shipment.id).await? else {
             return Ok(None);
         };
-        let unloaded = voyage.unload(archive, &wanted).await?;
-        configuration = configuration.or(unloaded.configuration);
-        for (layer, known) in unloaded.layers {
-            wanted.layers.remove(&layer);
-            packed.insert(layer, known.packed);
+        let unloaded = voyage.unload(archive, &hold.wanted).await?;
+        if let Some(error) = unloaded.broken {
+            return Err(error);
         }
-        wanted.lengths.clear();
+        hold.add(unloaded);
+        hold.wanted.lengths.clear();
     }
-    let layers = image.layers.iter().map(|layer| packed.get(layer).cloned());
+    let layers = image.layers.iter().map(|layer| hold.packed.get(layer).cloned());
     // What is saved in a form that is not known here, the engine itself may know how to push.
-    let (Some(configuration), Some(layers)) = (configuration, layers.collect::<Option<Vec<_>>>()) else {
+    let (Some(configuration), Some(layers)) = (hold.configuration, layers.collect::<Option<Vec<_>>>()) else {
         return Ok(None);
     };
     let assembled = Assembled {
@@ -120,11 +126,32 @@ pub(super) async fn ship(
         compression: *compression,
     };
     let digest = registry.assemble(target, &assembled).await?;
-    for layer in packed.keys() {
+    for layer in hold.packed.keys() {
         shelf.taken(layer, *compression, &shipment.target.repository)?;
     }
     shelf.tidy()?;
     Ok(Some(digest))
+}
+
+/// What of an image is at hand, and what is not.
+struct Hold {
+    packed: BTreeMap<Digest, Packed>,
+    configuration: Option<Vec<u8>>,
+    wanted: Wanted,
+}
+
+impl Hold {
+    fn is_full(&self) -> bool {
+        self.wanted.layers.is_empty() && self.configuration.is_some()
+    }
+
+    fn add(&mut self, unloaded: Unloaded) {
+        self.configuration = self.configuration.take().or(unloaded.configuration);
+        for (layer, known) in unloaded.layers {
+            self.wanted.layers.remove(&layer);
+            self.packed.insert(layer, known.packed);
+        }
+    }
 }
 
 /// What an archive had of what was wanted.
@@ -132,6 +159,8 @@ pub(super) async fn ship(
 struct Unloaded {
     layers: Vec<(Digest, Known)>,
     configuration: Option<Vec<u8>>,
+    /// Why it ended before its end.
+    broken: Option<PublishError>,
 }
 
 impl Voyage<'_> {
@@ -168,6 +197,38 @@ impl Voyage<'_> {
         Ok((layer.clone(), found))
     }
 
+    /// Reads layers where the engine keeps them, and sends them. Where that does not succeed it is said why, and the image is
+    /// saved.
+    async fn stored(
+        &self,
+        shipment: &Shipment<'_>,
+        images: &dyn Images,
+        wanted: &Wanted,
+    ) -> Result<Unloaded, PublishError> {
+        let archive = async {
+            let stored = Stored {
+                image: shipment.id,
+                layers: &wanted.layers,
+                program: &SharedProgram::of(shipment.agent)?,
+            };
+            images.stored(stored).await
+        };
+        let unloaded = match archive.await {
+            Ok(Some(archive)) => self.unload(archive, wanted).await?,
+            Ok(None) => Unloaded::default(),
+            Err(error) => Unloaded {
+                broken: Some(error.into()),
+                ..Unloaded::default()
+            },
+        };
+        if let Some(error) = &unloaded.broken {
+            self.events.emit(Event::Note {
+                text: format!("the engine saves the image, which takes longer than to read its layers: {error}"),
+            });
+        }
+        Ok(unloaded)
+    }
+
     /// Reads an archive, and sends the layers that are wanted of it while the next ones are read.
     async fn unload(&self, archive: Export, wanted: &Wanted) -> Result<Unloaded, PublishError> {
         let (told, telling) = mpsc::unbounded_channel();
@@ -178,7 +239,7 @@ impl Voyage<'_> {
                 let _ = told.send(what);
             })
         });
-        let read = async { Ok::<_, PublishError>(reading.await??) };
+        let read = async { Ok::<_, PublishError>(reading.await) };
         let mut unloaded = Unloaded::default();
         let mut layers = Vec::new();
         let configuration = &mut unloaded.configuration;
@@ -202,8 +263,13 @@ impl Voyage<'_> {
             layers.push(layer);
             std::future::ready(Ok(()))
         });
-        tokio::try_join!(read, sent)?;
+        let (read, ()) = tokio::try_join!(read, sent)?;
         unloaded.layers = layers;
+        unloaded.broken = match read {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.into()),
+            Err(error) => Some(error.into()),
+        };
         Ok(unloaded)
     }
 

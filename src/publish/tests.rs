@@ -137,6 +137,7 @@ impl Case {
             credentials: None,
             sbom: Some(b"{}"),
             key: None,
+            agent: Path::new("/nowhere/floe"),
             packing: Some(&Packing {
                 compression: Compression::Gzip,
                 shelf: Shelf::at(self.state.layers()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ARTIFACTS_DIRECTORY, Mark, Owner, Stage, Trial, program};
+use super::{ARTIFACTS_DIRECTORY, Mark, Owner, Stage, Trial};
 use crate::engine::{ContainerRequest, EngineError, SharedProgram};
 use crate::event::seal::Key;
 use crate::image::AGENT;
@@ -38,7 +38,7 @@ pub(super) fn request(
         files: stage.files.clone(),
         program: Some(SharedProgram {
             image: spread.and_then(|spread| spread.agent.clone()),
-            ..program::shared(&trial.agent)?
+            ..SharedProgram::of(&trial.agent)?
         }),
         environment,
         labels: Mark {

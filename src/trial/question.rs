@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
-use super::{Mark, agent};
-use crate::engine::{Container, ContainerRequest, Containers, EngineError};
+use super::Mark;
+use crate::engine::{Container, ContainerRequest, Containers, EngineError, SharedProgram};
 use crate::image::AGENT;
 use crate::reference::Digest;
 
@@ -33,7 +33,7 @@ impl Question<'_> {
             image: self.image.to_string(),
             entrypoint: Some([AGENT, "applet"].map(str::to_owned).to_vec()),
             command: self.words.clone(),
-            program: Some(agent(self.agent)?),
+            program: Some(SharedProgram::of(self.agent)?),
             labels: self.mark.labels(),
             memory: self.memory,
             ..ContainerRequest::default()

@@ -104,6 +104,7 @@ pub(super) async fn candidate(
         target: &target,
         credentials: credentials.as_ref(),
         packing: packing.as_ref(),
+        agent: &workplace.agent,
     };
     let engine = workplace.engine().await?;
     Ok(Candidate {

@@ -20,7 +20,7 @@ pub use self::subject::Subject;
 use super::observe::sweep;
 use super::{Interrupts, WorkflowError, Workplace};
 use crate::context::{Context, Overlay};
-use crate::engine::{Container, ContainerRequest, Engine, Image, Input, User};
+use crate::engine::{Container, ContainerRequest, Engine, Image, Input, SharedProgram, User};
 use crate::image::applet::CONSOLE;
 use crate::image::variable::VISIT;
 use crate::image::visit::Visit;
@@ -30,7 +30,7 @@ use crate::reference::MissionName;
 use crate::repository::{self, SCRIPTS};
 use crate::run::history;
 use crate::state::FileError;
-use crate::trial::{self, Mark, Owner};
+use crate::trial::{Mark, Owner};
 
 /// Where containers have the sources of the scripts that a mission's images share, where these are looked at live.
 const LIVE_SCRIPTS: &str = "/opt/floe/common-scripts";
@@ -163,7 +163,7 @@ fn request(
         image: image.id.to_string(),
         entrypoint: Some([AGENT, "applet"].map(str::to_owned).to_vec()),
         command: vec![CONSOLE.to_owned()],
-        program: Some(trial::agent(&workplace.agent)?),
+        program: Some(SharedProgram::of(&workplace.agent)?),
         environment,
         labels: mark.labels(),
         mounts,

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{WorkflowError, Workplace};
 use crate::builder::rootfs;
-use crate::engine::{Container, Engine, HeldImage};
+use crate::engine::{Container, Engine, HeldImage, SharedProgram};
 use crate::image::label;
 use crate::plan::Base;
 use crate::reference::{Digest, MissionName};
@@ -134,7 +134,7 @@ pub async fn held(workplace: &Workplace, keep: &Keep) -> Result<(Vec<Held>, Opti
         });
     }
     held.extend(containers(engine).await?);
-    let agent = trial::agent(&workplace.agent)?.name;
+    let agent = SharedProgram::of(&workplace.agent)?.name;
     for volume in holdings
         .volumes
         .into_iter()

@@ -99,6 +99,7 @@ pub(super) async fn one(
         sbom: Some(&bill),
         key,
         packing: packing.as_ref(),
+        agent: &workplace.agent,
         pauses: publish::PAUSES,
     };
     let sending = async {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use floe::attest::{self, Keys, Proof, ProofError};
 use floe::dsse::PublicKey;
@@ -257,6 +257,25 @@ fn what_is_pushed_is_the_tested_configuration_with_layers_that_the_engine_pulls_
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&ran.stdout), STATUS, "{ran:?}");
+}
+
+#[test]
+fn layers_are_read_where_the_engine_keeps_them_and_no_image_is_saved() {
+    let (site, registry) = (tested(), LocalRegistry::start());
+    let before = SystemTime::now();
+    let told = site.command(&["image", "tiny", "--format", "json"]).expect(0).stdout;
+    let id = serde_json::from_str::<serde_json::Value>(&told).unwrap()["id"].clone();
+    let id = id.as_str().unwrap();
+    push(&site, &registry.address("hub"), &BY_FLOE).expect(0);
+    assert!(!site.saved(before).contains(id), "{}", site.saved(before));
+    let containers = run(site
+        .docker()
+        .args(["ps", "--all", "--quiet", "--filter", &format!("ancestor={id}")]));
+    assert_eq!(containers, "", "what reads them goes");
+    // That it would be told:
+    let archive = site.repository.path().join("saved.tar");
+    run(site.docker().args(["save", "--output", archive.to_str().unwrap(), id]));
+    assert!(site.saved(before).contains(id), "{}", site.saved(before));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use floe::plan::Inputs;
 use world::{Ended, run};
@@ -72,6 +73,17 @@ impl Site {
             .env("TEST_SERVER", "0");
         command.envs(self.engine.iter().cloned());
         command
+    }
+
+    /// What the engine has told since a time of images that it saved.
+    pub fn saved(&self, since: SystemTime) -> String {
+        // Docker's client has whole seconds for a time that is given in any other way.
+        let [since, until] = [since, SystemTime::now()].map(|time| {
+            let time = time.duration_since(UNIX_EPOCH).unwrap();
+            format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+        });
+        let words = ["events", "--since", &since, "--until", &until, "--filter", "event=save"];
+        run(self.docker().args(words))
     }
 
     /// A call of Docker's own client at the engine.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
-use bollard::models::ChangeType;
+use bollard::models::{ChangeType, ContainerCreateBody};
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, WaitContainerOptions,
@@ -173,11 +173,18 @@ impl Containers for Docker {
 impl Docker {
     /// Creates a container that sees all of the program that it shares with others.
     pub(super) async fn created(&self, request: &ContainerRequest) -> Result<Container, EngineError> {
+        self.created_as(request, creation::body(request, self.limits())).await
+    }
+
+    /// The same of a container that is configured as `body` says.
+    pub(super) async fn created_as(
+        &self,
+        request: &ContainerRequest,
+        body: ContainerCreateBody,
+    ) -> Result<Container, EngineError> {
         let action = || format!("start a container of {}", request.image);
-        let limits = self.limits();
         for filled in [false, true] {
-            let body = creation::body(request, limits.clone());
-            let created = self.api.create_container(None, body).await;
+            let created = self.api.create_container(None, body.clone()).await;
             let container = Container {
                 id: created.map_err(|error| self.failed(action(), error))?.id,
             };

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::error::status;
-use super::{Docker, Make, export, extend, history, stream};
-use crate::engine::{Below, Credentials, EngineError, Export, Image, Images, Layer, LayerForm, LayerPart, Listed};
+use super::{Docker, Make, export, extend, history, stored, stream};
+use crate::engine::{
+    Below, Credentials, EngineError, Export, Image, Images, Layer, LayerForm, LayerPart, Listed, Stored,
+};
 use crate::event::Sink;
 use crate::fault::Trouble;
 use crate::reference::{Digest, ImageReference, ImageTag};
@@ -83,6 +85,10 @@ impl Images for Docker {
             .build();
         let tagged = self.api.tag_image(id.as_str(), Some(options)).await;
         tagged.map_err(|error| self.failed(format!("tag {id} as {tag}"), error))
+    }
+
+    async fn stored(&self, wanted: Stored<'_>) -> Result<Option<Export>, EngineError> {
+        stored::stored(self, wanted).await
     }
 
     async fn export(&self, id: &Digest) -> Result<Option<Export>, EngineError> {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use super::*;
 use crate::engine::Image;
@@ -17,6 +18,8 @@ use crate::fault::{Explained as _, Trouble};
 use crate::layers::{Compression, Shelf};
 use crate::reference::ImageTag;
 use crate::registry::{Artifact, Attached, Layers, Manifest, Referrer, Registry, RegistryError};
+
+mod stored;
 
 /// A registry in memory.
 #[derive(Default)]
@@ -49,7 +52,9 @@ impl Depot {
             let mut content = Vec::new();
             let packed = &blobs[repository][&layer.digest];
             assert_eq!(packed.len() as u64, layer.size);
-            GzDecoder::new(packed.as_slice()).read_to_end(&mut content).unwrap();
+            MultiGzDecoder::new(packed.as_slice())
+                .read_to_end(&mut content)
+                .unwrap();
             content
         });
         unpacked.collect()
@@ -144,6 +149,7 @@ struct Case {
     registry: Depot,
     events: Memory,
     packing: Packing,
+    agent: PathBuf,
     directory: tempfile::TempDir,
 }
 
@@ -158,6 +164,7 @@ impl Case {
                 compression: Compression::Gzip,
                 shelf: Shelf::at(directory.path().join("layers")),
             },
+            agent: std::env::current_exe().unwrap(),
             directory,
         }
     }
@@ -211,6 +218,7 @@ impl Case {
             target: &target,
             credentials: None,
             packing: Some(&self.packing),
+            agent: &self.agent,
             pauses: &[Duration::ZERO],
         };
         ship(&shipment, &self.engine, &self.registry, &self.events).await

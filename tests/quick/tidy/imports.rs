@@ -69,7 +69,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         "engine",
         &["context", "event", "fault", "image", "mount", "reference", "values"],
     ),
-    ("layers", &["reference", "state"]),
+    ("layers", &["image", "reference", "state"]),
     ("registry", &["engine", "fault", "layers", "reference"]),
     (
         "envs",
@@ -270,6 +270,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "git",
             "image",
             "kernel",
+            "layers",
             "mount",
             "packages",
             "private",

@@ -1,0 +1,141 @@
+//! Layers, read where the engine keeps them.
+//!
+//! To save an image, Docker's classic store reads all of its layers, however few are wanted, and sends the first when it has written
+//! them all to a directory of its own. So floe's own program reads those that are wanted, in a container that sees the
+//! engine's directories of layers and can do nothing but read.
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum,
+    MountType,
+};
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
+
+use super::{Docker, Make, creation};
+use crate::engine::{
+    Attached, Consoles as _, Container, ContainerRequest, Containers as _, EngineError, Export, Stored, User, Written,
+};
+use crate::fault::Trouble;
+use crate::image::store::{DIRECTORIES, DRIVER, ROOT};
+use crate::image::{AGENT, applet};
+
+/// Pieces that wait to be read.
+const WAITING: usize = 16;
+
+/// More than this is no reason, in bytes.
+const LONGEST: usize = 4096;
+
+/// Root, who alone may look into the engine's directories.
+const ROOT_USER: User = User {
+    id: 0,
+    group: 0,
+    beside: 0,
+};
+
+/// Reads layers of an image, as an archive; `None` where nothing is known of how the engine keeps them.
+pub(super) async fn stored(docker: &Docker, wanted: Stored<'_>) -> Result<Option<Export>, EngineError> {
+    if docker.make == Make::Podman || !docker.transport.is_local() {
+        return Ok(None);
+    }
+    let info = docker.api.info().await;
+    let info = info.map_err(|error| docker.failed("ask the engine how it keeps images".to_owned(), error))?;
+    let directory = info.docker_root_dir.filter(|_| info.driver.as_deref() == Some(DRIVER));
+    let Some(directory) = directory else {
+        return Ok(None);
+    };
+    let (request, body) = asked_for(&wanted, &directory);
+    let container = docker.created_as(&request, body).await?;
+    let attached = async {
+        let attached = docker.attach(&container, false).await?;
+        docker.begin(&container).await?;
+        Ok(attached)
+    };
+    match attached.await {
+        Ok(attached) => Ok(Some(passed_on(docker.clone(), container, attached))),
+        Err(error) => {
+            // The reason why it does not start counts, not what comes of the tidying.
+            let _ = docker.remove(&container).await;
+            Err(error)
+        }
+    }
+}
+
+/// The container: it reads files whoever owns them, reaches nobody, and goes when it has ended.
+fn asked_for(wanted: &Stored<'_>, directory: &str) -> (ContainerRequest, ContainerCreateBody) {
+    let layers = wanted.layers.iter().map(ToString::to_string);
+    let request = ContainerRequest {
+        image: wanted.image.to_string(),
+        entrypoint: Some([AGENT, "applet", applet::LAYERS].map(str::to_owned).to_vec()),
+        command: std::iter::once(wanted.image.to_string()).chain(layers).collect(),
+        program: Some(wanted.program.clone()),
+        user: Some(ROOT_USER),
+        ..ContainerRequest::default()
+    };
+    let mut body = creation::body(&request, None);
+    let own = body.host_config.take().unwrap_or_default();
+    let directories = DIRECTORIES.iter().map(|name| Mount {
+        source: Some(format!("{directory}/{name}")),
+        target: Some(format!("{ROOT}/{name}")),
+        typ: Some(MountType::BIND),
+        read_only: Some(true),
+        // What containers that run have mounted there stays theirs; and Docker lets a container see its own directory only if what
+        // is unmounted there is unmounted here.
+        bind_options: Some(MountBindOptions {
+            non_recursive: Some(true),
+            propagation: Some(MountBindOptionsPropagationEnum::RSLAVE),
+            ..MountBindOptions::default()
+        }),
+        ..Mount::default()
+    });
+    body.host_config = Some(HostConfig {
+        mounts: Some(own.mounts.into_iter().flatten().chain(directories).collect()),
+        // A log would be a copy of all layers.
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("none".to_owned()),
+            config: None,
+        }),
+        network_mode: Some("none".to_owned()),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: Some(vec!["DAC_OVERRIDE".to_owned()]),
+        readonly_rootfs: Some(true),
+        auto_remove: Some(true),
+        ..own
+    });
+    (request, body)
+}
+
+/// Passes on what the container writes, until it ends or nobody listens. What it says of an error ends the archive.
+fn passed_on(docker: Docker, container: Container, mut attached: Attached) -> Export {
+    let (sender, pieces) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        let mut said = Vec::new();
+        while let Some(written) = attached.output.recv().await {
+            let piece = match written {
+                Ok(Written::Output(bytes)) => Ok(bytes),
+                Ok(Written::Error(bytes)) => {
+                    said.extend(bytes.iter().take(LONGEST - said.len()));
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            if sender.send(piece).await.is_err() {
+                // It goes by itself where this fails, when it has read all.
+                let _ = docker.kill(&container).await;
+                return;
+            }
+        }
+        let said = String::from_utf8_lossy(&said);
+        if let Some(reason) = said.lines().find_map(|line| line.strip_prefix("error: ")) {
+            let _ = sender.send(Err(failed(reason))).await;
+        }
+    });
+    stream::unfold(pieces, |mut pieces| async { Some((pieces.recv().await?, pieces)) }).boxed()
+}
+
+fn failed(reason: &str) -> EngineError {
+    EngineError::Request {
+        action: "read layers where the engine keeps them".to_owned(),
+        reason: reason.to_owned(),
+        trouble: Trouble::Foreign,
+    }
+}

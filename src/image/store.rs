@@ -1,0 +1,24 @@
+//! Where a container that reads layers has what it needs of the engine's own directory.
+
+use crate::reference::Digest;
+
+/// The only driver of Docker's classic store whose directories floe knows.
+pub const DRIVER: &str = "overlay2";
+
+/// The directories of the engine's own that are read.
+pub const DIRECTORIES: [&str; 2] = ["image", DRIVER];
+
+/// Where the container has them.
+pub const ROOT: &str = "/opt/floe/engine";
+
+/// What the file of a layer is called, in the archive that the container writes.
+#[must_use]
+pub fn layer(digest: &Digest) -> String {
+    format!("{}.tar", digest.hex())
+}
+
+/// What the file of the image's configuration is called there.
+#[must_use]
+pub fn configuration(digest: &Digest) -> String {
+    format!("{}.json", digest.hex())
+}
