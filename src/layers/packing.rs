@@ -48,7 +48,7 @@ pub(super) fn packed(
         hasher: Hasher::default(),
         size: 0,
     };
-    let mut blocks = Blocks::new(compression, out).map_err(&failed)?;
+    let mut blocks = Blocks::new(compression, out);
     let (mut hasher, mut length, mut next) = (Hasher::default(), 0, 0);
     let mut piece = vec![0; PIECE];
     loop {

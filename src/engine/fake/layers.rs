@@ -54,7 +54,7 @@ pub(super) async fn extend(
                         return failed("a compressed layer is not what it is said to be");
                     }
                     let mut plain = Vec::new();
-                    let read = flate2::read::GzDecoder::new(content.as_slice()).read_to_end(&mut plain);
+                    let read = flate2::read::MultiGzDecoder::new(content.as_slice()).read_to_end(&mut plain);
                     read.map_err(|error| refused(action.clone(), &error.to_string()))?;
                     content = plain;
                 }
