@@ -253,7 +253,9 @@ pub fn resolve(
         },
         registry: values.parsed("REGISTRY", named)?,
         tags: values.parsed("IMAGE_TAG", tags)?.unwrap_or_default(),
-        compression: values.parsed("LAYER_COMPRESSION", compression)?.flatten(),
+        compression: values
+            .parsed("LAYER_COMPRESSION", compression)?
+            .unwrap_or(Some(Compression::Gzip)),
         signing: Signing {
             key: values.path("SIGNING_KEY")?,
             password: values.values["COSIGN_PASSWORD"].0.clone(),

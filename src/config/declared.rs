@@ -66,10 +66,10 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "LAYER_COMPRESSION",
-        default: "engine",
-        about: "How image-push compresses layers. engine: the engine pushes, and knows what it has pushed before. gzip: floe pushes,\n\
-                sooner where nothing was pushed from here; every engine pulls it. zstd: the same, made more than twice and unpacked\n\
-                four times as fast, and smaller; containerd, Podman and Docker from 23 on pull it, earlier Docker does not.\n\
+        default: "gzip",
+        about: "How image-push compresses layers. gzip: every engine pulls it. zstd: smaller, and unpacked more than four times as\n\
+                fast; containerd, Podman and Docker from 23 on pull it, earlier Docker does not. engine: the engine pushes, in its\n\
+                own way.\n\
                 What a build puts together for containerd's image store is compressed in the same way; for engine, by gzip.",
     },
     Setting {

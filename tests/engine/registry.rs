@@ -39,9 +39,16 @@ fn an_authority_that_floe_or_the_engine_does_not_know_is_named_as_whose_lack_it_
         Ended::of(command.env("SITE_CA", authority).output().unwrap())
     };
     trusting(&another, &["test", "tiny"]).expect(0);
-    let push = |authority: &Path| trusting(authority, &["push", "tiny", "--registry", &address]).expect(75);
-    let floes = push(&another).says(&["invalid peer certificate", "SITE_CA"]);
-    let engines = push(&ca).says(&["the engine itself does not know", "/etc/docker/certs.d"]);
+    let push = |authority: &Path, compression: &str| {
+        let mut push = site.prepared(&["push", "tiny", "--registry", &address]);
+        push.env("SITE_CA", authority).env("LAYER_COMPRESSION", compression);
+        Ended::of(push.output().unwrap())
+    };
+    let floes = push(&another, "gzip").expect(75);
+    let floes = floes.says(&["invalid peer certificate", "SITE_CA"]);
+    let engines = push(&ca, "engine").expect(75);
+    let engines = engines.says(&["the engine itself does not know", "/etc/docker/certs.d"]);
+    push(&ca, "gzip").expect(0);
     for said in [floes.stderr, engines.stderr] {
         assert!(!said.contains("docker login"), "{said}");
     }
