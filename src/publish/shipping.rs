@@ -215,17 +215,22 @@ impl Voyage<'_> {
         };
         let unloaded = match archive.await {
             Ok(Some(archive)) => self.unload(archive, wanted).await?,
-            Ok(None) => Unloaded::default(),
+            Ok(None) => return Ok(Unloaded::default()),
             Err(error) => Unloaded {
                 broken: Some(error.into()),
                 ..Unloaded::default()
             },
         };
-        if let Some(error) = &unloaded.broken {
-            self.events.emit(Event::Note {
-                text: format!("the engine saves the image, which takes longer than to read its layers: {error}"),
-            });
-        }
+        let reason = match &unloaded.broken {
+            Some(error) => error.to_string(),
+            None if unloaded.layers.len() < wanted.layers.len() => {
+                "not all that it keeps has the digests of its layers".to_owned()
+            }
+            None => return Ok(unloaded),
+        };
+        self.events.emit(Event::Note {
+            text: format!("the engine saves the image, which takes longer than to read its layers: {reason}"),
+        });
         Ok(unloaded)
     }
 

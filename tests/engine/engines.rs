@@ -12,6 +12,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
+use std::time::SystemTime;
 
 use floe::engine::{self, Absence, Directions, EngineError};
 use floe::fault::{Explained as _, Kind};
@@ -50,6 +51,7 @@ fn layers_of_zstd_are_pulled_and_run_by_an_engine_that_can() {
     let second = Second::borrow("classic");
     let (registry, site) = (LocalRegistry::start(), Site::on(second.reach("unix"), "true"));
     site.command(&["test", "tiny"]).expect(0);
+    let before = SystemTime::now();
     let mut push = site.prepared(&["push", "tiny", "--registry", &registry.address("hub")]);
     let pushed = Ended::of(push.env("LAYER_COMPRESSION", "zstd").output().unwrap()).expect(0);
     let image = pushed.stdout.trim();
@@ -58,6 +60,7 @@ fn layers_of_zstd_are_pulled_and_run_by_an_engine_that_can() {
         assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+zstd");
     }
     let id = manifest["config"]["digest"].as_str().unwrap();
+    assert!(!site.saved(before).contains(id), "layers are read where it keeps them");
     run(site.docker().args(["rmi", "--force", id]));
     run(site.docker().args([
         "run",

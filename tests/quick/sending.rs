@@ -11,7 +11,7 @@ use floe::layers::{Compression, Packed};
 use floe::reference::{Digest, ImageReference};
 use floe::registry::{Assembled, Blob, Layers as _, Registry as _, RegistryError, Remote};
 use tokio::sync::watch;
-use world::{LocalRegistry, Proxy, Turn};
+use world::{LocalRegistry, Proxy, Reply, Turn};
 
 use crate::artifacts::{remote, tag};
 use crate::unreliable::{failing, faults, guarded, impatient, is, refusal};
@@ -77,19 +77,35 @@ fn count(proxy: &Proxy, beginning: &str) -> usize {
 
 #[tokio::test]
 async fn requests_at_the_same_time_are_all_let_in_by_what_one_of_them_was_let_in_by() {
-    let registry = LocalRegistry::start_for_a_user();
-    let address = registry.address("hub/m");
+    let with_passwords = LocalRegistry::start_for_a_user();
+    // Its service gives everybody the same token.
+    let with_tokens = Proxy::new(|request| {
+        if request.path.starts_with("/token") {
+            let json = ("Content-Type", "application/json");
+            return Turn::Answer(Reply::new(200, json, r#"{"token": "same"}"#));
+        }
+        if request.header("authorization") == Some("Bearer same") {
+            return Turn::Pass;
+        }
+        let host = request.header("host").unwrap_or_default();
+        let mut reply = refusal(401, "UNAUTHORIZED");
+        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
+        reply.headers.push(("WWW-Authenticate".to_owned(), challenge));
+        Turn::Answer(reply)
+    });
     let credentials = Credentials::Password {
         username: "reader".to_owned(),
         password: "pass word".to_owned(),
     };
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let host = address.split('/').next().unwrap().parse().unwrap();
-    let remote = Remote::new(&host, Some(credentials), None).unwrap();
-    let (image, blob) = (tag(&address, "1"), short());
-    let asked = (0..16).map(|_| remote.has(&image, &blob.packed.digest));
-    for answer in futures_util::future::join_all(asked).await {
-        assert!(!answer.unwrap());
+    for address in [with_passwords.address("hub/m"), with_tokens.address("hub/m")] {
+        let host = address.split('/').next().unwrap().parse().unwrap();
+        let remote = Remote::new(&host, Some(credentials.clone()), None).unwrap();
+        let (image, blob) = (tag(&address, "1"), short());
+        let asked = (0..16).map(|_| remote.has(&image, &blob.packed.digest));
+        for answer in futures_util::future::join_all(asked).await {
+            assert!(!answer.unwrap(), "{address}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Images saved: whole, as a stream of an archive.
 
+use bollard::models::SystemInfo;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_body_util::BodyDataStream;
 use hyper::Method;
@@ -21,10 +22,15 @@ const CONTAINERD: &str = "io.containerd.snapshotter.v1";
 /// - on another machine, to which a registry may be nearer, and from which everything would travel here in three times as many
 ///   bytes as it has compressed.
 pub(super) async fn export(docker: &Docker, id: &Digest) -> Result<Option<Export>, EngineError> {
-    if docker.make == Make::Podman || !docker.transport.is_local() || keeps_compressed(docker).await? {
+    if !is_at_hand(docker) || keeps_compressed(docker).await? {
         return Ok(None);
     }
     save(docker, id).await.map(Some)
+}
+
+/// Whether layers may come from the engine at all: it is Docker, on this machine.
+pub(super) fn is_at_hand(docker: &Docker) -> bool {
+    docker.make != Make::Podman && docker.transport.is_local()
 }
 
 /// Saves an image, whoever pushes it.
@@ -54,8 +60,12 @@ pub(super) async fn save(docker: &Docker, id: &Digest) -> Result<Export, EngineE
 
 /// Whether the engine keeps layers as they are sent.
 pub(super) async fn keeps_compressed(docker: &Docker) -> Result<bool, EngineError> {
-    let info = docker.api.info().await;
-    let info = info.map_err(|error| docker.failed("ask the engine how it keeps images".to_owned(), error))?;
-    let status = info.driver_status.unwrap_or_default();
+    let status = keeping(docker).await?.driver_status.unwrap_or_default();
     Ok(status.iter().flatten().any(|word| word == CONTAINERD))
+}
+
+/// What the engine says of how, and where, it keeps images.
+pub(super) async fn keeping(docker: &Docker) -> Result<SystemInfo, EngineError> {
+    let info = docker.api.info().await;
+    info.map_err(|error| docker.failed("ask the engine how it keeps images".to_owned(), error))
 }

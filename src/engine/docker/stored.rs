@@ -11,7 +11,7 @@ use bollard::models::{
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 
-use super::{Docker, Make, creation};
+use super::{Docker, creation, export};
 use crate::engine::{
     Attached, Consoles as _, Container, ContainerRequest, Containers as _, EngineError, Export, Stored, User, Written,
 };
@@ -34,11 +34,10 @@ const ROOT_USER: User = User {
 
 /// Reads layers of an image, as an archive; `None` where nothing is known of how the engine keeps them.
 pub(super) async fn stored(docker: &Docker, wanted: Stored<'_>) -> Result<Option<Export>, EngineError> {
-    if docker.make == Make::Podman || !docker.transport.is_local() {
+    if !export::is_at_hand(docker) {
         return Ok(None);
     }
-    let info = docker.api.info().await;
-    let info = info.map_err(|error| docker.failed("ask the engine how it keeps images".to_owned(), error))?;
+    let info = export::keeping(docker).await?;
     let directory = info.docker_root_dir.filter(|_| info.driver.as_deref() == Some(DRIVER));
     let Some(directory) = directory else {
         return Ok(None);

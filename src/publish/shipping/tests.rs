@@ -144,6 +144,17 @@ impl Registry for Depot {
     }
 }
 
+/// An archive of files by their names.
+fn archive(files: &[(String, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, name, *content).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
 struct Case {
     engine: Fake,
     registry: Depot,
@@ -173,18 +184,12 @@ impl Case {
     fn image(&self, layers: &[&[u8]], configuration: &[u8]) -> Digest {
         let layers_of = layers.iter().map(|layer| Digest::of(layer)).collect::<Vec<_>>();
         let id = Digest::of(format!("{layers_of:?}").as_bytes());
-        let mut archive = tar::Builder::new(Vec::new());
-        let mut add = |name: &str, content: &[u8]| {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(content.len() as u64);
-            archive.append_data(&mut header, name, content).unwrap();
-        };
-        let hex = id.hex();
         // The engine's own order has nothing to do with that of the layers.
-        for (index, layer) in layers.iter().enumerate().rev() {
-            add(&format!("{index}/layer.tar"), layer);
-        }
-        add(&format!("{hex}.json"), configuration);
+        let saved = layers.iter().enumerate().rev();
+        let mut files = saved
+            .map(|(index, layer)| (format!("{index}/layer.tar"), *layer))
+            .collect::<Vec<_>>();
+        files.push((format!("{}.json", id.hex()), configuration));
         self.engine.hold(Image {
             id: id.clone(),
             created: None,
@@ -198,7 +203,7 @@ impl Case {
             os: "linux".to_owned(),
             size: 0,
         });
-        self.engine.script_export(&id, archive.into_inner().unwrap());
+        self.engine.script_export(&id, archive(&files));
         id
     }
 
