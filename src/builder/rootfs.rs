@@ -4,8 +4,10 @@
 //! a snapshot of the archive.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -49,7 +51,7 @@ pub enum RootfsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The engine refused the result.
     #[error(transparent)]
@@ -112,7 +114,7 @@ pub async fn make(
         name: format!("{PROGRAM} {}", rootfs.suite),
     };
     events.emit(step);
-    run(rootfs, &archive).await?;
+    run(rootfs, directory.path(), &archive).await?;
     events.emit(Event::StepFinished {
         image: image.clone(),
         step: PROGRAM.to_owned(),
@@ -131,13 +133,13 @@ pub async fn make(
     Ok(id)
 }
 
-async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsError> {
+async fn run(rootfs: &Rootfs, directory: &Path, archive: &Path) -> Result<(), RootfsError> {
     let failed = |source| RootfsError::File {
         path: PROGRAM.into(),
         source,
     };
-    let words = archive.with_extension("words");
-    let mut command = Command::new(PROGRAM);
+    let words = directory.join("words");
+    let mut command = program(directory).await.map_err(failed)?;
     command
         .arg("--variant=minbase")
         .arg(format!("--include={}", rootfs.packages.join(",")))
@@ -151,7 +153,7 @@ async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsErr
         .process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => Making(child),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(RootfsError::Missing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RootfsError::Missing),
         Err(source) => return Err(failed(source)),
     };
     if child.0.wait().await.map_err(failed)?.success() {
@@ -168,8 +170,25 @@ async fn run(rootfs: &Rootfs, archive: &std::path::Path) -> Result<(), RootfsErr
     })
 }
 
-/// The program while it runs. It has file systems mounted, and files of root below them: whoever does not wait for its end
-/// has it remove them first.
+/// The call of the program, which makes its root in `directory` and with mounts of its own, where this user may have such.
+/// Killed after it has mounted something, it leaves its root: nothing is mounted there any more, and it goes with the
+/// directory. Of a user who is not root it has its own namespaces anyway, and its root has to lie where others may look.
+async fn program(directory: &Path) -> io::Result<Command> {
+    const UNSHARE: [&str; 3] = ["--mount", "--propagation", "private"];
+    let mut tried = Command::new("unshare");
+    tried.args(UNSHARE).args([PROGRAM, "--version"]);
+    tried.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !tried.status().await.is_ok_and(|status| status.success()) {
+        return Ok(Command::new(PROGRAM));
+    }
+    fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+    let mut command = Command::new("unshare");
+    command.args(UNSHARE).arg(PROGRAM).env("TMPDIR", directory);
+    Ok(command)
+}
+
+/// The program while it runs. It has files of other users, which it alone may remove where floe is not root: whoever does
+/// not wait for its end has it do so first.
 struct Making(Child);
 
 impl Drop for Making {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,26 +33,39 @@ fn a_user_who_may_make_no_base_is_told_what_it_takes() {
 
 #[test]
 fn what_makes_the_base_removes_what_it_has_made_when_it_is_interrupted() {
+    interrupted_when("it has begun", |scratch| {
+        let made = walkdir::WalkDir::new(scratch).min_depth(1).max_depth(2);
+        let mut made = made.into_iter().filter_map(Result::ok);
+        made.any(|entry| entry.path().join("var/lib/dpkg/status").exists())
+    });
+    interrupted_when("something is mounted there", |scratch| {
+        let mut processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+        processes.any(|process| is_mounted(scratch, &process.join("mounts")))
+    });
+}
+
+/// Whether a file system is mounted below a directory, by what lists them.
+fn is_mounted(directory: &Path, mounts: &Path) -> bool {
+    fs::read_to_string(mounts).is_ok_and(|text| text.contains(directory.to_str().unwrap()))
+}
+
+/// Interrupts a build at a moment, by the directory for what is temporary.
+fn interrupted_when(moment: &str, is_there: impl Fn(&Path) -> bool) {
     let (repository, _) = building("");
     let scratch = repository.path().join("scratch");
     fs::create_dir(&scratch).unwrap();
-    let made = || {
-        let entries = fs::read_dir(&scratch).unwrap().map(|entry| entry.unwrap().path());
-        let made = entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("mmdebstrap."));
-        made.collect::<Vec<_>>()
-    };
     let mut call = repository.command(&["build", "bare", "--no-cache"]);
     call.env("TMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = call.spawn().unwrap();
     let asked = Instant::now();
-    // It has a root file system by then, and file systems mounted in it.
-    while !made().iter().any(|root| root.join("var/lib/dpkg/status").exists()) {
-        assert!(asked.elapsed() < Duration::from_mins(2), "it makes none");
-        std::thread::sleep(Duration::from_millis(20));
+    while !is_there(&scratch) {
+        assert!(asked.elapsed() < Duration::from_mins(2), "it is not seen that {moment}");
+        std::thread::sleep(Duration::from_millis(5));
     }
-    std::thread::sleep(Duration::from_secs(2));
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(made(), Vec::<std::path::PathBuf>::new());
+    let left = fs::read_dir(&scratch).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(left.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new(), "{moment}");
+    assert!(!is_mounted(&scratch, Path::new("/proc/mounts")), "{moment}");
 }

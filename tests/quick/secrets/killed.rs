@@ -210,19 +210,17 @@ fn left(case: &Case, markers: &Markers, began: SystemTime) -> Vec<String> {
     found
 }
 
-/// The files below a directory, changed since then, that hold one of the secrets.
+/// The files below a directory, changed since then, that hold one of the secrets. What is mounted there is another's.
 fn search(place: &Path, secrets: &[String], began: SystemTime, found: &mut Vec<String>) {
     const MOST: u64 = 1 << 20;
-    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+    let files = walkdir::WalkDir::new(place).same_file_system(true);
+    for entry in files.into_iter().filter_map(Result::ok) {
         let Ok(about) = entry.metadata() else { continue };
-        let path = entry.path();
-        if about.is_dir() {
-            search(&path, secrets, began, found);
-        } else if about.is_file() && about.len() < MOST && about.modified().is_ok_and(|at| at >= began) {
-            let text = fs::read(&path).unwrap_or_default();
+        if about.is_file() && about.len() < MOST && about.modified().is_ok_and(|at| at >= began) {
+            let text = fs::read(entry.path()).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
             if secrets.iter().any(|secret| text.contains(secret)) {
-                found.push(path.display().to_string());
+                found.push(entry.path().display().to_string());
             }
         }
     }
