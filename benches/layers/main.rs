@@ -9,6 +9,7 @@
 #[expect(dead_code, reason = "other benchmarks measure more")]
 mod measure;
 
+mod many;
 mod mission;
 mod ten;
 
@@ -53,9 +54,10 @@ fn main() -> io::Result<ExitCode> {
             &mut || [mission.build_again()],
         ],
     );
-    let (memory, sent) = (mission.memory(), mission.sent_changed());
+    let (memory, (push, sent)) = (mission.memory(), mission.push_changed());
     let what = mission.describe();
     drop(mission);
+    let many = many::measure(rounds);
     let ten = Ten::new();
     let mut round = 0;
     let [[all], [carried]] = medians(
@@ -66,7 +68,7 @@ fn main() -> io::Result<ExitCode> {
         }],
     );
     let within = |seconds| Some(Bar::Within(Figure::Time(std::time::Duration::from_secs(seconds))));
-    let rows = [
+    let rows = vec![
         Row::new(
             format!("frozen spec to image, {what}"),
             assembled,
@@ -92,7 +94,13 @@ fn main() -> io::Result<ExitCode> {
             bar: None,
         },
         Row {
-            what: "  bytes of its push after one package changed".to_owned(),
+            what: "  its push after one package changed".to_owned(),
+            ours: push.into(),
+            theirs: None,
+            bar: None,
+        },
+        Row {
+            what: "  bytes of that push".to_owned(),
             ours: Figure::Bytes(sent),
             theirs: None,
             // A wheel of 6 kB, and what says what the image is.
@@ -111,6 +119,7 @@ fn main() -> io::Result<ExitCode> {
             Some(Bar::Times(0.2)),
         ),
     ];
+    let rows = rows.into_iter().chain(many).collect::<Vec<_>>();
     writeln!(io::stdout(), "{}", table::plain(&rows))?;
     if let (Some(file), Some(page)) = (arguments.markdown, page) {
         let section = table::markdown("layers", &rows, &machine::describe(&[]), rounds);

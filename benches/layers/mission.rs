@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use world::{LocalRegistry, Repository, run};
 
-use crate::measure::time;
 use crate::measure::usage::watched;
+use crate::measure::{time, timed};
 
 /// Every name of this benchmark's own begins with this.
 const OWN: &str = "bench-layers";
@@ -53,10 +53,20 @@ const PACKAGES: &[&str] = &[
 const CHANGING: [&str; 2] = ["iniconfig==2.0.0", "iniconfig==2.1.0"];
 
 /// How the environment comes into the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Form {
     Assembled,
     Staged,
+}
+
+impl Form {
+    /// What `ASSEMBLE_LAYERS` is for it.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Assembled => "1",
+            Self::Staged => "0",
+        }
+    }
 }
 
 pub struct Mission {
@@ -132,15 +142,21 @@ impl Mission {
         watched(build.env("USE_FROZEN", "1")).memory
     }
 
-    /// How many bytes of layers a push sends after one package has changed.
-    pub fn sent_changed(&self) -> u64 {
+    /// How long a push takes after one package has changed, and how many bytes of layers it sends.
+    pub fn push_changed(&self) -> (Duration, u64) {
         let registry = LocalRegistry::start();
+        let address = registry.address("hub");
+        let command = |words: &[&str]| {
+            let mut command = self.repository.command(words);
+            command.envs([("USE_FROZEN", "1"), ("TEST_SERVER", "0")]);
+            command
+        };
+        let mut took = Duration::ZERO;
         let layers = [0, 1].map(|which| {
             self.put(which);
-            let address = registry.address("hub");
-            let mut all = self.repository.command(&["all", OWN, "--registry", &address]);
-            let variables = [("USE_FROZEN", "1"), ("LAYER_COMPRESSION", "gzip"), ("TEST_SERVER", "0")];
-            let pushed = run(all.envs(variables));
+            run(&mut command(&["test", OWN]));
+            let mut pushed = String::new();
+            took = timed(|| pushed = run(&mut command(&["push", OWN, "--registry", &address])));
             let digest = pushed
                 .lines()
                 .last()
@@ -156,13 +172,12 @@ impl Mission {
             let layer = serde_json::from_str::<serde_json::Value>(layer).unwrap();
             layer["size"].as_u64().unwrap()
         });
-        sizes.sum()
+        (took, sizes.sum())
     }
 
     fn build(&self, form: Form) -> Duration {
-        let assemble = if form == Form::Assembled { "1" } else { "0" };
         let mut build = self.repository.command(&["build", OWN]);
-        time(build.env("USE_FROZEN", "1").env("ASSEMBLE_LAYERS", assemble))
+        time(build.env("USE_FROZEN", "1").env("ASSEMBLE_LAYERS", form.setting()))
     }
 
     /// Freezes the environment with one version of the package that changes.
@@ -190,10 +205,10 @@ impl Mission {
 }
 
 /// Removes the images and the builder's steps of this benchmark, and leaves what is kept of packages.
-fn forget() {
+pub fn forget() {
     let docker = |words: &[&str]| run(Command::new("docker").args(words));
     let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-    let own = ["floe/bench-layers:", "floe/by-hand:"];
+    let own = ["floe/bench-layers", "floe/by-hand:"];
     for image in listed
         .lines()
         .filter(|image| own.iter().any(|own| image.starts_with(own)))

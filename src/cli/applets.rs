@@ -17,8 +17,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufWriter};
+use std::net::Shutdown;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -92,14 +94,16 @@ fn tell_licences(environments: &[EnvironmentName], machine: &Machine) -> Result<
 /// Writes, as an archive, the configuration of an image and some of its layers, as the engine's directory has them.
 fn read_layers(image: &Digest, layers: Vec<Digest>) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::new(ExitCode::Internal, format!("the output: {error}"));
-    let out = io::stdout().as_fd().try_clone_to_owned().map_err(failed)?;
-    let out = BufWriter::with_capacity(PIECE, fs::File::from(out));
-    Ok(layers::stored(
-        Path::new(store::ROOT),
-        image,
-        &layers.into_iter().collect(),
-        out,
-    )?)
+    let (root, layers) = (Path::new(store::ROOT), layers.into_iter().collect());
+    let Ok(mut outlet) = UnixStream::connect(store::OUTLET) else {
+        let out = io::stdout().as_fd().try_clone_to_owned().map_err(failed)?;
+        let out = BufWriter::with_capacity(PIECE, fs::File::from(out));
+        return Ok(layers::stored(root, image, &layers, out)?);
+    };
+    layers::stored(root, image, &layers, BufWriter::with_capacity(PIECE, &outlet))?;
+    // Whoever reads it lets go when they have all.
+    outlet.shutdown(Shutdown::Write).map_err(failed)?;
+    io::copy(&mut outlet, &mut io::sink()).map(drop).map_err(failed)
 }
 
 /// Copies this program to `file`, where everybody may run it and nobody write it.

@@ -15,6 +15,7 @@ mod export;
 mod extend;
 mod history;
 mod images;
+mod outlet;
 mod pack;
 mod ssh;
 mod stored;

@@ -11,6 +11,9 @@ pub const DIRECTORIES: [&str; 2] = ["image", DRIVER];
 /// Where the container has them.
 pub const ROOT: &str = "/opt/floe/engine";
 
+/// A socket that takes what the container writes; where there is none, its output does.
+pub const OUTLET: &str = "/opt/floe/outlet";
+
 /// What the file of a layer is called, in the archive that the container writes.
 #[must_use]
 pub fn layer(digest: &Digest) -> String {

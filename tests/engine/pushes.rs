@@ -1,5 +1,7 @@
 //! What goes with a pushed image: evidence, a bill of materials, and what the site's own gates think of it.
 
+mod outlet;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

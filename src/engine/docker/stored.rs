@@ -10,7 +10,9 @@ use bollard::models::{
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
+use super::outlet::Outlet;
 use super::{Docker, creation, export};
 use crate::engine::{
     Attached, Consoles as _, Container, ContainerRequest, Containers as _, EngineError, Export, Stored, User, Written,
@@ -42,15 +44,14 @@ pub(super) async fn stored(docker: &Docker, wanted: Stored<'_>) -> Result<Option
     let Some(directory) = directory else {
         return Ok(None);
     };
-    let (request, body) = asked_for(&wanted, &directory);
-    let container = docker.created_as(&request, body).await?;
+    let (container, outlet) = created(docker, &wanted, &directory).await?;
     let attached = async {
         let attached = docker.attach(&container, false).await?;
         docker.begin(&container).await?;
         Ok(attached)
     };
     match attached.await {
-        Ok(attached) => Ok(Some(passed_on(docker.clone(), container, attached))),
+        Ok(attached) => Ok(Some(passed_on(docker.clone(), container, attached, outlet))),
         Err(error) => {
             // The reason why it does not start counts, not what comes of the tidying.
             let _ = docker.remove(&container).await;
@@ -59,8 +60,25 @@ pub(super) async fn stored(docker: &Docker, wanted: Stored<'_>) -> Result<Option
     }
 }
 
+/// Creates the container, with a way out where the engine sees it.
+async fn created(
+    docker: &Docker,
+    wanted: &Stored<'_>,
+    directory: &str,
+) -> Result<(Container, Option<Outlet>), EngineError> {
+    let mut outlet = Outlet::open().ok();
+    loop {
+        let (request, body) = asked_for(wanted, directory, outlet.as_ref());
+        match docker.created_as(&request, body).await {
+            Ok(container) => return Ok((container, outlet)),
+            Err(_) if outlet.is_some() => outlet = None,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The container: it reads files whoever owns them, reaches nobody, and goes when it has ended.
-fn asked_for(wanted: &Stored<'_>, directory: &str) -> (ContainerRequest, ContainerCreateBody) {
+fn asked_for(wanted: &Stored<'_>, directory: &str, outlet: Option<&Outlet>) -> (ContainerRequest, ContainerCreateBody) {
     let layers = wanted.layers.iter().map(ToString::to_string);
     let request = ContainerRequest {
         image: wanted.image.to_string(),
@@ -86,8 +104,9 @@ fn asked_for(wanted: &Stored<'_>, directory: &str) -> (ContainerRequest, Contain
         }),
         ..Mount::default()
     });
+    let mounts = own.mounts.into_iter().flatten().chain(directories);
     body.host_config = Some(HostConfig {
-        mounts: Some(own.mounts.into_iter().flatten().chain(directories).collect()),
+        mounts: Some(mounts.chain(outlet.map(Outlet::mount)).collect()),
         // A log would be a copy of all layers.
         log_config: Some(HostConfigLogConfig {
             typ: Some("none".to_owned()),
@@ -104,8 +123,9 @@ fn asked_for(wanted: &Stored<'_>, directory: &str) -> (ContainerRequest, Contain
 }
 
 /// Passes on what the container writes, until it ends or nobody listens. What it says of an error ends the archive.
-fn passed_on(docker: Docker, container: Container, mut attached: Attached) -> Export {
+fn passed_on(docker: Docker, container: Container, mut attached: Attached, outlet: Option<Outlet>) -> Export {
     let (sender, pieces) = mpsc::channel(WAITING);
+    let poured = outlet.map(|outlet| tokio::spawn(outlet.pour(sender.clone())));
     tokio::spawn(async move {
         let mut said = Vec::new();
         while let Some(written) = attached.output.recv().await {
@@ -123,6 +143,8 @@ fn passed_on(docker: Docker, container: Container, mut attached: Attached) -> Ex
                 return;
             }
         }
+        // It does not end before all is read that it has poured, unless it failed.
+        poured.iter().for_each(JoinHandle::abort);
         let said = String::from_utf8_lossy(&said);
         if let Some(reason) = said.lines().find_map(|line| line.strip_prefix("error: ")) {
             let _ = sender.send(Err(failed(reason))).await;
