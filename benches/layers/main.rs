@@ -43,6 +43,7 @@ fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
     let page = arguments.markdown.as_deref().map(table::page).transpose()?;
     let rounds = usize::from(arguments.rounds);
+    let many = many::measure(rounds);
     let mission = Mission::new();
     let [[assembled], [staged], [written], [changed], [nothing]] = medians(
         rounds,
@@ -57,7 +58,6 @@ fn main() -> io::Result<ExitCode> {
     let (memory, (push, sent)) = (mission.memory(), mission.push_changed());
     let what = mission.describe();
     drop(mission);
-    let many = many::measure(rounds);
     let ten = Ten::new();
     let mut round = 0;
     let [[all], [carried]] = medians(

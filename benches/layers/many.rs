@@ -56,12 +56,14 @@ impl Many {
             repository: Repository::with_engine(),
             index: PackageIndex::of(&packages, true),
         };
+        let format = "{{(index .IPAM.Config 0).Gateway}}";
+        let gateway = run(Command::new("docker").args(["network", "inspect", "bridge", "--format", format]));
+        let index = format!("http://{}:{}/simple", gateway.trim(), many.index.server.port());
         for count in COUNTS {
-            let (mission, list) = (mission(count), names[..count].join("\n"));
+            let mission = mission(count);
             let directory = format!("missions/{mission}/environments/{mission}");
             many.repository.write(&format!("{directory}/no-common"), "");
-            many.repository
-                .write(&format!("{directory}/{mission}.yml"), "dependencies:\n  - python\n");
+            let list = format!("--extra-index-url {index}\n{}\n", names[..count].join("\n"));
             many.repository.write(&format!("{directory}/{mission}.pip"), &list);
             run(many.command(count).env("USE_FROZEN", "0"));
         }
@@ -76,12 +78,7 @@ impl Many {
     }
 
     fn command(&self, count: usize) -> Command {
-        let format = "{{(index .IPAM.Config 0).Gateway}}";
-        let gateway = run(Command::new("docker").args(["network", "inspect", "bridge", "--format", format]));
-        let index = format!("http://{}:{}/simple", gateway.trim(), self.index.server.port());
-        let mut command = self.repository.command(&["build", &mission(count)]);
-        command.env("PIP_INDEX_URL", index);
-        command
+        self.repository.command(&["build", &mission(count)])
     }
 }
 
