@@ -1,6 +1,6 @@
 //! How long it takes until an image holds a frozen environment, and what a change of one package costs, beside the same
-//! environment installed by a stage of the build, and by a Dockerfile that people would write; and what the tests cost after a
-//! change in one environment of ten.
+//! environment installed by a stage of the build, and by a Dockerfile that people would write; what the tests cost after a
+//! change in one environment of ten; and how the time grows with the number of packages.
 //!
 //! `scripts/bench layers [--rounds N] [--markdown FILE]`. What each side has kept of packages is warm, and the median of the rounds
 //! counts. What misses its bar makes the run fail.

@@ -20,6 +20,7 @@ use crate::fault::{Explained, Kind};
 use crate::image::label::INPUT_DIGEST;
 use crate::plan::Rootfs;
 use crate::reference::{Digest, ImageTag};
+use crate::scratch::Scratch;
 
 /// The program that makes the Debian base.
 pub const PROGRAM: &str = "mmdebstrap";
@@ -102,8 +103,7 @@ pub async fn make(
         reason: if rebuild { "--no-cache" } else { "not built before" }.to_owned(),
     });
     let started = Instant::now();
-    let directory = tempfile::Builder::new().prefix("floe-rootfs-").tempdir();
-    let directory = directory.map_err(|source| RootfsError::File {
+    let directory = Scratch::create().map_err(|source| RootfsError::File {
         path: std::env::temp_dir(),
         source,
     })?;

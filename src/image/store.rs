@@ -1,4 +1,4 @@
-//! Where a container that reads layers has what it needs of the engine's own directory.
+//! Where a container that reads layers has what it needs of the engine's own directory, and where it writes.
 
 use crate::reference::Digest;
 

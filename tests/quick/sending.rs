@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use world::{LocalRegistry, Proxy, Reply, Turn};
 
 use crate::artifacts::{remote, tag};
-use crate::unreliable::{failing, faults, guarded, impatient, is, refusal};
+use crate::unreliable::{challenge, failing, faults, guarded, impatient, is, refusal};
 
 const CONFIGURATION: &[u8] = br#"{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers"}}"#;
 
@@ -87,11 +87,7 @@ async fn requests_at_the_same_time_are_all_let_in_by_what_one_of_them_was_let_in
         if request.header("authorization") == Some("Bearer same") {
             return Turn::Pass;
         }
-        let host = request.header("host").unwrap_or_default();
-        let mut reply = refusal(401, "UNAUTHORIZED");
-        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
-        reply.headers.push(("WWW-Authenticate".to_owned(), challenge));
-        Turn::Answer(reply)
+        challenge(request)
     });
     let credentials = Credentials::Password {
         username: "reader".to_owned(),

@@ -22,6 +22,15 @@ pub fn refusal(status: u16, code: &str) -> Reply {
     )
 }
 
+/// What sends a request to the token service of the registry that it asks.
+pub fn challenge(request: &Passing) -> Turn {
+    let host = request.header("host").unwrap_or_default();
+    let mut reply = refusal(401, "UNAUTHORIZED");
+    let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
+    reply.headers.push(("WWW-Authenticate".to_owned(), challenge));
+    Turn::Answer(reply)
+}
+
 /// A registry that turns the first `times` requests that are `hit` as `turn` says.
 pub fn failing(
     times: usize,
@@ -198,11 +207,7 @@ pub fn guarded(uses: usize) -> (Proxy, Arc<AtomicUsize>) {
             *left -= 1;
             return Turn::Pass;
         }
-        let host = request.header("host").unwrap_or_default();
-        let mut reply = refusal(401, "UNAUTHORIZED");
-        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
-        reply.headers.push(("WWW-Authenticate".to_owned(), challenge));
-        Turn::Answer(reply)
+        challenge(request)
     });
     (proxy, given)
 }

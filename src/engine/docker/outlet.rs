@@ -8,13 +8,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use bollard::models::{Mount, MountType};
 use bytes::{Bytes, BytesMut};
-use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use crate::engine::EngineError;
 use crate::image::store::OUTLET;
+use crate::scratch::Scratch;
 
 /// How many bytes are read at a time, at most.
 const PIECE: usize = 256 * 1024;
@@ -22,13 +22,13 @@ const PIECE: usize = 256 * 1024;
 /// A socket that a container is to write to.
 pub(super) struct Outlet {
     /// Where nobody but this user, and root, gets to it.
-    directory: TempDir,
+    directory: Scratch,
     listener: UnixListener,
 }
 
 impl Outlet {
     pub(super) fn open() -> io::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("floe-outlet-").tempdir()?;
+        let directory = Scratch::create()?;
         let path = directory.path().join(NAME);
         let listener = UnixListener::bind(&path)?;
         // Root of the container may be another user here, to whom it was given by the mount alone.

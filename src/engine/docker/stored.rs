@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::outlet::Outlet;
 use super::{Docker, creation, export};
@@ -125,7 +125,11 @@ fn asked_for(wanted: &Stored<'_>, directory: &str, outlet: Option<&Outlet>) -> (
 /// Passes on what the container writes, until it ends or nobody listens. What it says of an error ends the archive.
 fn passed_on(docker: Docker, container: Container, mut attached: Attached, outlet: Option<Outlet>) -> Export {
     let (sender, pieces) = mpsc::channel(WAITING);
-    let poured = outlet.map(|outlet| tokio::spawn(outlet.pour(sender.clone())));
+    // It ends with the task below: nobody comes where the container may not use the outlet.
+    let mut pouring = JoinSet::new();
+    if let Some(outlet) = outlet {
+        pouring.spawn(outlet.pour(sender.clone()));
+    }
     tokio::spawn(async move {
         let mut said = Vec::new();
         while let Some(written) = attached.output.recv().await {
@@ -144,7 +148,7 @@ fn passed_on(docker: Docker, container: Container, mut attached: Attached, outle
             }
         }
         // It does not end before all is read that it has poured, unless it failed.
-        poured.iter().for_each(JoinHandle::abort);
+        drop(pouring);
         let said = String::from_utf8_lossy(&said);
         if let Some(reason) = said.lines().find_map(|line| line.strip_prefix("error: ")) {
             let _ = sender.send(Err(failed(reason))).await;
