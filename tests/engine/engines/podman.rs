@@ -206,6 +206,44 @@ fn what_podman_has_stored_of_a_login_lets_floe_push() {
 }
 
 #[test]
+fn what_is_pushed_at_docker_is_pulled_and_run_at_podman_compressed_either_way() {
+    let registry = LocalRegistry::start();
+    let here = Site::new("exit 0");
+    here.repository.write("missions/tiny/brought", "from Docker\n");
+    let dockerfile =
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY brought /opt/brought\nCOPY environments/ /opt/environments/\n";
+    here.repository.write("missions/tiny/Dockerfile", dockerfile);
+    here.command(&["test", "tiny"]).expect(0);
+    let pushed = ["gzip", "zstd"].map(|compression| {
+        let mut push = here.prepared(&["push", "tiny", "--registry", &registry.address(compression)]);
+        let pushed = Ended::of(push.env("LAYER_COMPRESSION", compression).output().unwrap()).expect(0);
+        let reference = pushed.stdout.trim().to_owned();
+        let manifest = registry.manifest(&format!("{compression}/tiny"), reference.split_once('@').unwrap().1);
+        let layers = manifest["layers"].as_array().unwrap();
+        let forms = layers.iter().map(|layer| layer["mediaType"].as_str().unwrap());
+        assert!(forms.clone().all(|form| form.ends_with(compression)), "{manifest}");
+        assert!(forms.count() > 2, "{manifest}");
+        reference
+    });
+    // There is one repository at a time.
+    drop(here);
+
+    let podman = Podman::start();
+    let there = Site::on(
+        podman.reach(),
+        "read -r said < /opt/brought; test \"$said\" = 'from Docker'",
+    );
+    for reference in pushed {
+        run(Command::new("podman")
+            .args(["pull", "--tls-verify=false", &reference])
+            .env("CONTAINERS_STORAGE_CONF", podman.path("storage.conf")));
+        let dockerfile = format!("FROM {reference}\nCOPY environments/ /opt/environments/\n");
+        there.repository.write("missions/tiny/Dockerfile", &dockerfile);
+        there.command(&["test", "tiny"]).expect(0).says(&["PASS"]);
+    }
+}
+
+#[test]
 fn a_container_that_podman_cannot_start_leads_to_podmans_settings() {
     let podman = Podman::start();
     let site = Site::on(podman.reach(), "true");
