@@ -14,7 +14,7 @@ use crate::measure::{time, timed};
 /// Every name of this benchmark's own begins with this.
 const OWN: &str = "bench-layers";
 
-/// What is asked for. All that these need is some 180 packages of 1.5 GB, with some 54,000 files.
+/// What is asked for. All that these need is about what the bar is said for: 180 packages of 1.5 GB, with 54,000 files.
 const PACKAGES: &[&str] = &[
     "altair",
     "astropy",

@@ -228,15 +228,14 @@ fn what_is_pushed_at_docker_is_pulled_and_run_at_podman_compressed_either_way() 
     // There is one repository at a time.
     drop(here);
 
-    let podman = Podman::start();
-    let there = Site::on(
-        podman.reach(),
-        "read -r said < /opt/brought; test \"$said\" = 'from Docker'",
-    );
+    // To a Podman that has pulled one of them, the other brings nothing new.
     for reference in pushed {
+        let podman = Podman::start();
         run(Command::new("podman")
             .args(["pull", "--tls-verify=false", &reference])
             .env("CONTAINERS_STORAGE_CONF", podman.path("storage.conf")));
+        let script = "read -r said < /opt/brought; test \"$said\" = 'from Docker'";
+        let there = Site::on(podman.reach(), script);
         let dockerfile = format!("FROM {reference}\nCOPY environments/ /opt/environments/\n");
         there.repository.write("missions/tiny/Dockerfile", &dockerfile);
         there.command(&["test", "tiny"]).expect(0).says(&["PASS"]);
