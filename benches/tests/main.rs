@@ -1,12 +1,13 @@
 //! How long it takes to run tests, beside the programs that people use instead.
 //!
-//! `scripts/bench tests [ROW…] [--rounds N] [--markdown FILE]`. Both sides of a row run in turns on the same machine in
-//! the same installation, and the median of the rounds counts. What misses its bar makes the run fail.
+//! `scripts/bench tests [ROW…] [--before DIRECTORY] [--rounds N] [--markdown FILE]`. Both sides of a row run in turns on the
+//! same machine in the same installation, and the median of the rounds counts. What misses its bar makes the run fail.
 
 #[path = "../measure/mod.rs"]
 #[expect(dead_code, reason = "other benchmarks measure more")]
 mod measure;
 
+mod before;
 mod image;
 mod imports;
 mod notebooks;
@@ -28,6 +29,9 @@ use workplace::Workplace;
 struct Arguments {
     /// What to measure; everything, if nothing is named
     rows: Vec<Measured>,
+    /// Also measure a run beside an earlier floe: a directory with its program, `floe`, and its `common/`
+    #[arg(long, value_name = "DIRECTORY")]
+    before: Option<PathBuf>,
     /// How many rounds to take the median of
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -59,7 +63,7 @@ enum Measured {
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
     let page = arguments.markdown.as_deref().map(table::page).transpose()?;
-    let rows = if arguments.rows.is_empty() {
+    let rows = if arguments.rows.is_empty() && arguments.before.is_none() {
         Measured::value_variants().to_vec()
     } else {
         arguments.rows
@@ -79,6 +83,9 @@ fn main() -> io::Result<ExitCode> {
         // Each is shown as soon as it is known: a whole run takes minutes.
         writeln!(io::stderr(), "{}", table::plain(&more))?;
         measured.extend(more);
+    }
+    if let Some(before) = &arguments.before {
+        measured.extend(before::measure(before, rounds));
     }
     writeln!(io::stdout(), "{}", table::plain(&measured))?;
     if let (Some(file), Some(page)) = (arguments.markdown, page) {
