@@ -35,11 +35,12 @@ pub fn measure(uv: &Path, rounds: usize) -> Vec<Row> {
             &mut || [floe(&["try", "roman-cal", "toolz", one[0], one[1]])],
         ],
     );
-    let alone = |what: &str, ours: Duration, bar: Option<u64>| Row {
-        what: what.to_owned(),
-        ours: ours.into(),
-        theirs: None,
-        bar: bar.map(|seconds| Bar::Within(Duration::from_secs(seconds).into())),
+    let alone = |what: &str, ours: Duration, bar: Option<u64>| {
+        Row::alone(
+            what,
+            ours,
+            bar.map(|seconds| Bar::Within(Duration::from_secs(seconds).into())),
+        )
     };
     vec![
         alone("build, nothing changed", build, None),

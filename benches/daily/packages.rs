@@ -88,24 +88,14 @@ pub fn measure(uv: &Path, rounds: usize) -> Vec<Row> {
             ("uv lock", lock_theirs),
             Some(Bar::Times(1.3)),
         ),
-        Row {
-            what: "lock of 180 packages, nothing new".to_owned(),
-            ours: kept_ours.into(),
-            theirs: None,
-            bar: within(3),
-        },
+        Row::alone("lock of 180 packages, nothing new", kept_ours, within(3)),
         Row::new(
             "one package added to 180",
             add_ours,
             ("uv add --no-sync", add_theirs),
             None,
         ),
-        Row {
-            what: "one package added to 180".to_owned(),
-            ours: add_ours.into(),
-            theirs: None,
-            bar: within(3),
-        },
+        Row::alone("one package added to 180", add_ours, within(3)),
     ]
 }
 

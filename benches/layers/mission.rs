@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use world::{LocalRegistry, Repository, run};
 
+use crate::measure::side::Side;
 use crate::measure::usage::watched;
-use crate::measure::{time, timed};
+use crate::measure::{Bar, Figure, Row, medians, time, timed};
 
 /// Every name of this benchmark's own begins with this.
 const OWN: &str = "bench-layers";
@@ -44,6 +45,53 @@ const PACKAGES: &[&str] = &[
 /// The package that changes, in both of its versions.
 const CHANGING: [&str; 2] = ["iniconfig==2.0.0", "iniconfig==2.1.0"];
 
+/// The mission in its forms; an earlier floe builds it, too, if `before` holds one.
+pub fn measure(before: Option<&Path>, rounds: usize) -> Vec<Row> {
+    let mission = Mission::new(before);
+    let [[assembled], [earlier], [staged], [written], [changed], [nothing]] = medians(
+        rounds,
+        [
+            &mut || [mission.build_anew(Form::Assembled)],
+            &mut || [mission.build_before().unwrap_or_default()],
+            &mut || [mission.build_anew(Form::Staged)],
+            &mut || [mission.build_by_dockerfile()],
+            &mut || [mission.build_changed()],
+            &mut || [mission.build_again()],
+        ],
+    );
+    let (memory, (push, sent)) = (mission.memory(), mission.push_changed());
+    let within = |bytes| Some(Bar::Within(Figure::Bytes(bytes)));
+    let what = format!("frozen spec to image, {}", mission.describe());
+    let bar = Some(Bar::Times(0.45));
+    let mut rows = match before {
+        // A stage, too, keeps bytecode by now.
+        Some(_) => vec![
+            Row::new(what, assembled, ("an earlier floe, in a stage", earlier), bar),
+            Row::new("  beside a stage by this one", assembled, ("in a stage", staged), None),
+        ],
+        None => vec![Row::new(what, assembled, ("in a stage", staged), bar)],
+    };
+    rows.extend([
+        Row::new(
+            "  beside a Dockerfile",
+            assembled,
+            ("uv pip install --compile-bytecode", written),
+            Some(Bar::Times(0.6)),
+        ),
+        Row::alone(
+            "  one package changed",
+            changed,
+            Some(Bar::Within(Figure::Time(Duration::from_secs(4)))),
+        ),
+        Row::alone("  nothing changed", nothing, None),
+        Row::alone("  its push after one package changed", push, None),
+        // A wheel of 6 kB, and what says what the image is.
+        Row::alone("  bytes of that push", Figure::Bytes(sent), within(2_000_000)),
+        Row::alone("  floe's memory", Figure::Bytes(memory), within(250_000_000)),
+    ]);
+    rows
+}
+
 /// How the environment comes into the image.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
@@ -61,22 +109,29 @@ impl Form {
     }
 }
 
-pub struct Mission {
+struct Mission {
     repository: Repository,
+    /// The same for an earlier floe.
+    earlier: Option<Side>,
     /// The frozen spec and its lock, in each of the two forms.
     frozen: [[Vec<u8>; 2]; 2],
 }
 
 impl Mission {
-    /// Needs the engine, and the network for packages.
-    pub fn new() -> Self {
+    /// Needs the engine, and the network for packages; and a directory with an earlier floe, if one is to build it, too.
+    pub fn new(before: Option<&Path>) -> Self {
         let mut mission = Self {
             repository: Repository::with_engine(),
+            earlier: before.map(|before| Side::new(Some(before))),
             frozen: [const { [const { Vec::new() }; 2] }; 2],
         };
         let tests = format!("missions/{OWN}/environments/{OWN}/tests/imports");
         mission.repository.write(&tests, "iniconfig\n");
         mission.frozen = CHANGING.map(|changing| mission.freeze(changing));
+        // Its packages are to be at hand as they are here.
+        if let Some(mut build) = mission.build_by_earlier() {
+            run(&mut build);
+        }
         mission
     }
 
@@ -98,6 +153,25 @@ impl Mission {
         self.put(0);
         forget();
         self.build(form)
+    }
+
+    /// How long it takes an earlier floe, if there is one.
+    pub fn build_before(&self) -> Option<Duration> {
+        forget();
+        Some(time(&mut self.build_by_earlier()?))
+    }
+
+    /// The build by an earlier floe, of the same frozen spec.
+    fn build_by_earlier(&self) -> Option<Command> {
+        let earlier = self.earlier.as_ref()?;
+        for (extension, content) in ["yml", "lock"].iter().zip(&self.frozen[0]) {
+            let content = String::from_utf8_lossy(content);
+            let file = format!("missions/{OWN}/environments/{OWN}/{OWN}-frozen.{extension}");
+            earlier.repository.write(&file, &content);
+        }
+        let mut build = earlier.command(&["build", OWN]);
+        build.env("USE_FROZEN", "1");
+        Some(build)
     }
 
     /// How long a build takes after one package has changed.

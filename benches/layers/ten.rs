@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use world::{Repository, notebook, run};
 
-use crate::measure::time;
+use crate::measure::{Bar, Row, medians, time};
 
 /// The mission.
 const OWN: &str = "bench-ten";
@@ -16,7 +16,26 @@ const ENVIRONMENTS: usize = 10;
 /// What each of the notebooks of an environment does.
 const CELL: &str = "import time\ntime.sleep(5)";
 
-pub struct Ten(Repository);
+/// The tests after a change beside all of them.
+pub fn measure(rounds: usize) -> Vec<Row> {
+    let ten = Ten::new();
+    let mut round = 0;
+    let [[all], [carried]] = medians(
+        rounds,
+        [&mut || [ten.test_all()], &mut || {
+            round += 1;
+            [ten.test_changed(round)]
+        }],
+    );
+    vec![Row::new(
+        "the tests after one of ten environments changed",
+        carried,
+        ("all of them", all),
+        Some(Bar::Times(0.2)),
+    )]
+}
+
+struct Ten(Repository);
 
 impl Ten {
     /// Needs the engine, and the network for packages.

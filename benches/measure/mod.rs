@@ -1,6 +1,7 @@
 //! Contenders that take turns, and what their medians come to.
 
 pub mod machine;
+pub mod side;
 pub mod table;
 pub mod usage;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use world::run;
 
 /// One comparison.
+#[derive(Clone)]
 pub struct Row {
     /// What was done, on what.
     pub what: String,
@@ -68,6 +70,16 @@ impl Row {
             what: what.into(),
             ours: ours.into(),
             theirs: Some((theirs.0, theirs.1.into())),
+            bar,
+        }
+    }
+
+    /// What floe needed, beside nothing.
+    pub fn alone(what: impl Into<String>, ours: impl Into<Figure>, bar: Option<Bar>) -> Self {
+        Self {
+            what: what.into(),
+            ours: ours.into(),
+            theirs: None,
             bar,
         }
     }

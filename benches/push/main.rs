@@ -68,12 +68,7 @@ fn main() -> io::Result<ExitCode> {
             Some(Bar::Times(0.3)),
         ),
         Row::new("  with zstd", zstd, ("docker push", docker), None),
-        Row {
-            what: "the same to another repository".to_owned(),
-            ours: median(mounted).into(),
-            theirs: None,
-            bar: None,
-        },
+        Row::alone("the same to another repository", median(mounted), None),
     ];
     writeln!(io::stdout(), "{}", table::plain(&rows))?;
     if let (Some(file), Some(page)) = (arguments.markdown, page) {

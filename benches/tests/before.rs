@@ -1,13 +1,14 @@
 //! A test run by this floe beside the same by an earlier one, each in an image of its own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use world::{Repository, run};
+use world::run;
 
+use super::measure::side::Side;
 use super::measure::{Bar, Row, medians, time};
 
 /// What may be added to a run.
@@ -25,7 +26,7 @@ const SUITES: [(&str, usize, &str); 2] = [
 
 /// Needs the engine. `before` holds an earlier floe: its program, `floe`, and its `common/`.
 pub fn measure(before: &Path, rounds: usize) -> Vec<Row> {
-    let sides = [Side::new(None), Side::new(Some(before))];
+    let sides = [None, Some(before)].map(|before| Suite(Side::new(before)));
     let rows = SUITES.map(|(what, count, cell)| {
         for side in &sides {
             side.build(count, cell);
@@ -38,78 +39,53 @@ pub fn measure(before: &Path, rounds: usize) -> Vec<Row> {
     rows.into()
 }
 
-/// A floe, and a repository that it works on.
-struct Side {
-    repository: Repository,
-    /// An earlier program.
-    program: Option<PathBuf>,
-}
+/// A floe, and the mission whose tests it runs.
+struct Suite(Side);
 
-impl Side {
+impl Suite {
     const MISSION: &str = "bench-run";
-
-    fn new(before: Option<&Path>) -> Self {
-        let repository = Repository::with_engine();
-        let program = before.map(|before| {
-            let common = repository.path().join("common");
-            fs::remove_dir_all(&common).unwrap();
-            run(Command::new("cp").arg("-a").arg(before.join("common")).arg(&common));
-            fs::canonicalize(before.join("floe")).unwrap()
-        });
-        Self { repository, program }
-    }
 
     /// Makes an image with so many notebooks of one cell, in place of another suite's.
     fn build(&self, count: usize, cell: &str) {
         self.forget();
         let environment = format!("missions/{}/environments/bench", Self::MISSION);
-        let tests = self.repository.path().join(&environment).join("tests");
+        let tests = self.0.repository.path().join(&environment).join("tests");
         let _ = fs::remove_dir_all(tests);
-        self.repository
+        self.0
+            .repository
             .write(&format!("{environment}/bench.pip"), "# nothing of its own\n");
         let cell = json!({
             "cell_type": "code", "metadata": {}, "source": cell, "outputs": [], "execution_count": null,
         });
         let notebook = json!({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]}).to_string();
         for number in 0..count {
-            self.repository
+            self.0
+                .repository
                 .write(&format!("{environment}/tests/n{number}.ipynb"), &notebook);
         }
-        run(&mut self.command(&["build", Self::MISSION]));
+        run(&mut self.0.command(&["build", Self::MISSION]));
     }
 
     fn test(&self) -> Duration {
         let mut words = vec!["test", Self::MISSION, "--kind", "notebooks"];
-        if self.program.is_none() {
+        if !self.0.is_earlier() {
             // The earlier ones do not carry results.
             words.push("--all-tests");
         }
-        time(self.command(&words).env("TEST_JOBS", "2"))
+        time(self.0.command(&words).env("TEST_JOBS", "2"))
     }
 
     /// Removes the image, if there is one.
     fn forget(&self) {
-        let image = self.command(&["image", Self::MISSION]).output();
+        let image = self.0.command(&["image", Self::MISSION]).output();
         let image = image.map(|told| String::from_utf8_lossy(&told.stdout).into_owned());
         if let Some(image) = image.unwrap_or_default().split_whitespace().next() {
             let _ = Command::new("docker").args(["rmi", "--force", image]).output();
         }
     }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let own = self.repository.command(words);
-        let Some(program) = &self.program else {
-            return own;
-        };
-        let mut command = Command::new(program);
-        command.args(words).current_dir(self.repository.path());
-        command.stdin(Stdio::null()).env_clear();
-        command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command
-    }
 }
 
-impl Drop for Side {
+impl Drop for Suite {
     fn drop(&mut self) {
         self.forget();
     }

@@ -24,12 +24,11 @@ pub fn many(workplace: &Workplace) -> Vec<Row> {
         .chain(names.iter().map(String::as_str));
     let mut command = workplace.floe(&words.collect::<Vec<_>>());
     let usage = watched(command.env("PYTHONPATH", modules.path()));
-    vec![Row {
-        what: format!("floe's own work for each of {TESTS} trivial tests"),
-        ours: Figure::Time(usage.work / TESTS),
-        theirs: None,
-        bar: Some(Bar::Within(Duration::from_millis(5).into())),
-    }]
+    vec![Row::alone(
+        format!("floe's own work for each of {TESTS} trivial tests"),
+        Figure::Time(usage.work / TESTS),
+        Some(Bar::Within(Duration::from_millis(5).into())),
+    )]
 }
 
 /// The memory of floe alone, without that of the kernel.
@@ -38,10 +37,9 @@ pub fn flood(workplace: &Workplace) -> Vec<Row> {
     let words = ["test-notebooks", "base"].into_iter().chain(notebooks.names());
     let mut command = workplace.floe(&words.collect::<Vec<_>>());
     let usage = watched(command.current_dir(notebooks.path()));
-    vec![Row {
-        what: "floe's memory while a cell prints 1 GiB".to_owned(),
-        ours: Figure::Bytes(usage.memory),
-        theirs: None,
-        bar: Some(Bar::Within(Figure::Bytes(100_000_000))),
-    }]
+    vec![Row::alone(
+        "floe's memory while a cell prints 1 GiB".to_owned(),
+        Figure::Bytes(usage.memory),
+        Some(Bar::Within(Figure::Bytes(100_000_000))),
+    )]
 }
