@@ -38,6 +38,10 @@ use self::parent::{Parent, base, parent};
 /// How long to wait before each new try of a build that failed for a temporary reason.
 pub const RETRY_INTERVALS: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(10)];
 
+/// From how many bytes on the layers of an environment are worth a way past the builder: it takes the start of a container, in
+/// which a builder passes some 150 MB on.
+pub const PASSAGE: u64 = 256 << 20;
+
 /// How a plan is carried out.
 #[derive(Clone, Default)]
 pub struct Options {
@@ -61,6 +65,8 @@ pub struct Options {
     pub built: Vec<Built>,
     /// How layers are compressed for an engine that keeps them so; `None`: such an engine is given none.
     pub packing: Option<Packing>,
+    /// From how many bytes on the layers of an environment are worth a way past the builder; [`PASSAGE`] for people.
+    pub passage: u64,
     /// How images of several missions are built.
     pub several: Several,
     /// How many missions this call has given up already, which are not in the plan.

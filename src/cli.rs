@@ -86,6 +86,7 @@ mod tests {
             applet::MODULES,
             applet::LICENCES,
             applet::LAYERS,
+            applet::LEAD,
             applet::SURROUNDINGS,
             applet::CONSOLE,
             applet::ENTER,

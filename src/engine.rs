@@ -19,7 +19,7 @@ mod podman;
 
 use std::sync::Arc;
 
-pub use self::builds::{BuildRequest, Builds, Connections};
+pub use self::builds::{BuildRequest, Builds, Connection, Connections};
 pub use self::consoles::{Attached, Consoles, Size, Written};
 pub use self::containers::{
     Change, ChangeKind, Container, ContainerExit, ContainerRequest, Containers, Found, Input, SharedProgram, User,

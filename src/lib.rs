@@ -30,6 +30,7 @@ pub mod layers;
 pub mod memo;
 pub mod mount;
 pub mod packages;
+mod passage;
 pub mod plan;
 pub mod private;
 pub mod process;

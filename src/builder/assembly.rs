@@ -15,7 +15,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use self::passing::{Because, Offering, Untaken, offered, send};
+use self::passing::{Because, Offering, Passages, Untaken, offered, send};
 use super::parent::{Foundation, Parent};
 use super::{BuildError, Options, by_request, patiently, temporary};
 use crate::compose::Assembly;
@@ -73,6 +73,7 @@ pub(super) async fn assembled(
     let lowest = Lowest {
         image: &id,
         program: None,
+        with_program: &parent.id,
     };
     temporary::until(on(&lowest).await, &tag, images).await
 }
@@ -82,6 +83,8 @@ struct Lowest<'a> {
     image: &'a Digest,
     /// floe's own program, if it is to lie on them.
     program: Option<&'a Path>,
+    /// What the steps that make them extend, where the program is.
+    with_program: &'a Digest,
 }
 
 impl<'a> Lowest<'a> {
@@ -91,10 +94,12 @@ impl<'a> Lowest<'a> {
             Some(Foundation { id, program }) => Self {
                 image: id,
                 program: Some(program),
+                with_program: &parent.id,
             },
             None => Self {
                 image: &parent.id,
                 program: None,
+                with_program: &parent.id,
             },
         }
     }
@@ -127,6 +132,11 @@ async fn layered(
             tag: options.temporary_tag(),
             assembly,
             packing,
+            passages: Passages {
+                builds,
+                image: lowest.with_program,
+                from: options.passage,
+            },
             images,
             events,
         };
@@ -167,6 +177,7 @@ struct Taking<'a> {
     assembly: &'a Assembly,
     /// How they are compressed, if they are to be.
     packing: Option<&'a Packing>,
+    passages: Passages<'a>,
     images: &'a dyn Images,
     events: &'a dyn Sink,
 }
@@ -180,11 +191,20 @@ impl Taking<'_> {
             };
             match offered(connection).await? {
                 (Offer::Unable { environment, reason }, _) => return Ok(Outcome::Unable(environment, reason)),
-                (Offer::Layers { environment, layers }, connection) => {
+                (
+                    Offer::Layers {
+                        environment,
+                        layers,
+                        door,
+                    },
+                    connection,
+                ) => {
                     let offering = Offering {
                         environment: Some(environment.clone()),
                         connection,
                         layers,
+                        door,
+                        first: None,
                     };
                     offerings.insert(environment, offering);
                 }
@@ -208,7 +228,7 @@ impl Taking<'_> {
             having: &having,
         };
         let extending = self.images.extend(below, &self.tag, layers);
-        let sending = send(&mut offerings, there, self.packing, parts);
+        let sending = send(&mut offerings, there, (self.packing, &self.passages), parts);
         let (sent, extended) = tokio::join!(sending, extending);
         let made = match (sent, extended) {
             (Ok(()), Ok(_)) => Ok(Outcome::Made(self.tag.clone())),

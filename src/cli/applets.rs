@@ -34,6 +34,7 @@ use super::output;
 use crate::envs::{self, importable, licences};
 use crate::image::{self, applet, store, variable};
 use crate::layers;
+use crate::passage;
 use crate::reference::{Digest, EnvironmentName};
 
 /// Bytes of layers that are written at once.
@@ -56,6 +57,7 @@ pub async fn run(words: Vec<OsString>) -> Result<(), Failure> {
         Applet::Deliver { file } => deliver(&file),
         Applet::Imprint { directory } => imprint(&Machine::of(place)?, &directory),
         Applet::Modules { wanted } => modules(&wanted, &Machine::of(place)?),
+        Applet::Lead => lead(),
         Applet::Layers { image, layers } => read_layers(&image, layers),
         Applet::Licences { environments } => tell_licences(&environments, &Machine::of(place)?),
         Applet::Test(test) => match place.setting(variable::AGENT) {
@@ -104,6 +106,12 @@ fn read_layers(image: &Digest, layers: Vec<Digest>) -> Result<(), Failure> {
     // Whoever reads it lets go when they have all.
     outlet.shutdown(Shutdown::Write).map_err(failed)?;
     io::copy(&mut outlet, &mut io::sink()).map(drop).map_err(failed)
+}
+
+/// Leads from a step of a build to the host.
+fn lead() -> Result<(), Failure> {
+    passage::lead()
+        .map_err(|error| Failure::new(ExitCode::Internal, format!("no way to the host of the build: {error}")))
 }
 
 /// Copies this program to `file`, where everybody may run it and nobody write it.
@@ -179,6 +187,9 @@ enum Applet {
         /// The layers, by the digests of their content
         layers: Vec<Digest>,
     },
+    /// Lead from a step of a build to the host, past the builder
+    #[command(name = applet::LEAD, hide = true)]
+    Lead,
     /// Tell what packages say of their licences
     #[command(name = applet::LICENCES, hide = true)]
     Licences {

@@ -1,9 +1,11 @@
 //! Builds of images.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use async_trait::async_trait;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::EngineError;
@@ -32,6 +34,11 @@ pub struct BuildRequest {
     pub no_cache: bool,
 }
 
+/// A connection with a step of a build, whatever way it takes.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
 /// The connections that the `RUN`s of a build open to the host.
 pub type Connections = mpsc::Sender<DuplexStream>;
 
@@ -49,4 +56,8 @@ pub trait Builds: Send + Sync {
         connections: Connections,
         events: &dyn Sink,
     ) -> Result<(), EngineError>;
+
+    /// A quicker connection with a step that has said that it listens at a `door`: brought there by a
+    /// container of `image`, which has floe's own program. `None` where no other way leads there.
+    async fn passage(&self, image: &Digest, door: &Path) -> Result<Option<UnixStream>, EngineError>;
 }

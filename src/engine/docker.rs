@@ -17,6 +17,7 @@ mod history;
 mod images;
 mod outlet;
 mod pack;
+mod passage;
 mod ssh;
 mod stored;
 mod stream;
@@ -33,6 +34,7 @@ use async_trait::async_trait;
 use bollard::errors::Error;
 use bollard::models::ResourcesUlimits;
 use hyper::Method;
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use self::address::{Address, DEFAULT_SOCKET};
@@ -253,6 +255,10 @@ impl Builds for Docker {
     ) -> Result<(), EngineError> {
         let performed = buildkit::perform(&self.transport, request, connections, events).await;
         performed.map_err(|error| self.own(error))
+    }
+
+    async fn passage(&self, image: &Digest, door: &Path) -> Result<Option<UnixStream>, EngineError> {
+        passage::passage(self, image, door).await
     }
 }
 

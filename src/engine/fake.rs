@@ -9,13 +9,14 @@ mod disk;
 mod layers;
 mod left;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::{
@@ -83,6 +84,8 @@ struct State {
     failures: BTreeMap<&'static str, VecDeque<EngineError>>,
     /// What the steps of the next performances hand over.
     performances: VecDeque<Vec<Handing>>,
+    /// The connections that were handed in at doors.
+    admitted: HashMap<PathBuf, UnixStream>,
     /// Whether it takes layers compressed.
     packs: bool,
     runs: VecDeque<Run>,

@@ -30,6 +30,7 @@ use super::error::io_error;
 use super::stage::places;
 use super::{EnvsError, Work};
 use crate::image::assembly::Offer;
+use crate::passage::Door;
 use crate::spec::env::SpecError;
 use crate::spec::frozen::Frozen;
 
@@ -53,7 +54,9 @@ pub fn env_assemble(
     let store = Store::at(work.tools.cache.as_deref().unwrap_or(temporary.path()));
     let draft = store.draft()?;
     let pieces = pieces(work, (&frozen, yml), (&store, draft.path()), anew)?;
-    let handed = hand_over(host, work.name, &divided(pieces, layers.get())?, &store);
+    // Without one there is the way that the builder gives.
+    let door = Door::open(draft.path()).ok();
+    let handed = hand_over((host, door), work.name, &divided(pieces, layers.get())?, &store);
     if let Err(EnvsError::Damaged { path }) = &handed {
         store::forget(path);
     }

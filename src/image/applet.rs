@@ -57,6 +57,9 @@ pub const LICENCES: &str = "licences";
 /// Reads layers where the engine keeps them. Only the host's own agent is called so.
 pub const LAYERS: &str = "layers";
 
+/// Leads from a step of a build to the host, past the builder. Only builds call it, by floe's own program in the image.
+pub const LEAD: &str = "lead";
+
 /// Tells the agent what environment the image's entrypoint leaves to what it starts.
 pub const SURROUNDINGS: &str = "surroundings";
 

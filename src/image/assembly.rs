@@ -3,6 +3,8 @@
 //! The agent offers all layers in a line, the host answers in a line which ones it wants. Of each of these the agent sends the
 //! bytes of a tar archive, and a line behind it. Lines are JSON.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::reference::{Digest, EnvironmentName};
@@ -17,6 +19,8 @@ pub enum Offer {
         environment: EnvironmentName,
         /// Its layers.
         layers: Vec<Offered>,
+        /// Where the agent can be reached past the builder: the path of a directory in its file system.
+        door: Option<PathBuf>,
     },
     /// The environment cannot be assembled.
     Unable {
@@ -41,6 +45,8 @@ pub struct Offered {
 pub struct Wanted {
     /// Which layers are to be sent, counted from 0, in their order.
     pub layers: Vec<usize>,
+    /// Whether they are to be sent by the connection that is handed in at the door.
+    pub by_door: bool,
 }
 
 /// The line behind a layer that was sent.

@@ -191,6 +191,7 @@ impl Workplace {
                 compression: self.settings.compression.unwrap_or(Compression::Gzip),
                 shelf: Shelf::at(self.state.layers()),
             }),
+            passage: builder::PASSAGE,
             ..builder::Options::default()
         })
     }

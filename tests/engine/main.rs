@@ -3,6 +3,7 @@
 mod base;
 mod consoles;
 mod cosign;
+mod counter;
 mod docker;
 mod engines;
 mod how_to;

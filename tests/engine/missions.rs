@@ -4,6 +4,7 @@ mod carried;
 mod conda;
 mod frozen;
 mod imprint;
+mod passage;
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -89,7 +89,7 @@ fn take(host: &UnixStream, known: &[Digest]) -> Option<Assembled> {
     let wanted = (0..offered.len()).filter(|&index| !is_known(&offered[index]));
     let wanted = wanted.collect::<Vec<_>>();
     let mut host = host;
-    writeln!(host, "{}", json!({"layers": wanted})).ok()?;
+    writeln!(host, "{}", json!({"layers": wanted, "by_door": false})).ok()?;
     let mut layers = Vec::new();
     for index in wanted {
         let bytes = offered[index]["bytes"].as_u64().unwrap();

@@ -11,8 +11,12 @@ use zip::write::SimpleFileOptions;
 
 use crate::channel::server::Server;
 
+/// What large packages bring, in bytes.
+const LARGE: usize = 300 << 20;
+
 /// An index until it is dropped: `/simple/` names packages, `/files/` holds their wheels, each of which a module of the
-/// package's name is in. Those whose names begin with `sharing-` all bring the module `shared`, too.
+/// package's name is in. Those whose names begin with `sharing-` all bring the module `shared`, too; those that begin with `large-` a file of
+/// 300 MiB, which takes little in a wheel.
 pub struct PackageIndex {
     directory: tempfile::TempDir,
     /// What serves it.
@@ -86,6 +90,9 @@ fn wheel(module: &str, name: &str, version: &str) -> Vec<u8> {
     );
     if name.starts_with("sharing-") {
         add("shared.py", "");
+    }
+    if name.starts_with("large-") {
+        add(&format!("{module}/data"), &"\0".repeat(LARGE));
     }
     let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
     add(&format!("{dist_info}/METADATA"), &metadata);

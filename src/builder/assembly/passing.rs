@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _};
+use std::mem;
+use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream};
 use tokio::sync::mpsc;
 
-use crate::engine::{EngineError, LayerPart, NewLayer, Pieces};
+use crate::engine::{Builds, Connection, EngineError, LayerPart, NewLayer, Pieces};
 use crate::fault::Trouble;
 use crate::image::assembly::{Offer, Offered, Sent, Wanted};
 use crate::image::layer;
@@ -24,12 +26,37 @@ const WAITING: usize = 16;
 /// No line that announces layers is longer, in bytes.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// Layers that were offered, and the connection to who has them.
+/// A connection with who has layers.
+pub(super) type Line = BufStream<Box<dyn Connection>>;
+
+/// Layers that were offered, and the connection with who has them.
 pub(super) struct Offering {
     /// The environment that they are; `None`: floe's own program.
     pub environment: Option<EnvironmentName>,
-    pub connection: BufStream<DuplexStream>,
+    pub connection: Line,
     pub layers: Vec<Offered>,
+    /// Where who has them can be reached past the builder.
+    pub door: Option<PathBuf>,
+    /// The connection that they were offered by, where another has taken its place: a step goes on as long as it.
+    pub first: Option<Line>,
+}
+
+/// What leads past the builder.
+pub(super) struct Passages<'a> {
+    pub builds: &'a dyn Builds,
+    /// An image that has floe's program.
+    pub image: &'a Digest,
+    /// From how many bytes on it is worth its container.
+    pub from: u64,
+}
+
+impl Passages<'_> {
+    /// A better connection for so many bytes, if there is one. Without it there is the one by which they were offered.
+    async fn lead(&self, offering: &Offering, bytes: u64) -> Option<Line> {
+        let door = offering.door.as_ref().filter(|_| bytes > 0 && bytes >= self.from)?;
+        let stream = self.builds.passage(self.image, door).await.ok()??;
+        Some(BufStream::new(Box::new(stream)))
+    }
 }
 
 /// Layers that were not taken.
@@ -82,8 +109,8 @@ impl From<FileError> for Untaken {
 }
 
 /// Reads what a step of the build offers.
-pub(super) async fn offered(connection: DuplexStream) -> io::Result<(Offer, BufStream<DuplexStream>)> {
-    let mut connection = BufStream::new(connection);
+pub(super) async fn offered(connection: DuplexStream) -> io::Result<(Offer, Line)> {
+    let mut connection: Line = BufStream::new(Box::new(connection));
     let offer = line(&mut connection).await?;
     Ok((offer, connection))
 }
@@ -113,7 +140,7 @@ struct Ready {
 pub(super) async fn send(
     offerings: &mut [Offering],
     there: usize,
-    packing: Option<&Packing>,
+    (packing, passages): (Option<&Packing>, &Passages<'_>),
     parts: mpsc::Sender<LayerPart>,
 ) -> Result<(), Untaken> {
     let mut left = there;
@@ -126,8 +153,14 @@ pub(super) async fn send(
         }
         let wanted = own.iter().enumerate();
         let wanted = wanted.filter(|(_, way)| matches!(way, Way::Pack(_) | Way::Plain));
-        let layers = wanted.map(|(index, _)| index).collect();
-        say(&mut offering.connection, &Wanted { layers }).await?;
+        let layers = wanted.map(|(index, _)| index).collect::<Vec<_>>();
+        let bytes = layers.iter().map(|&index| offering.layers[index].bytes).sum();
+        let passage = passages.lead(offering, bytes).await;
+        let by_door = passage.is_some();
+        say(&mut offering.connection, &Wanted { layers, by_door }).await?;
+        if let Some(passage) = passage {
+            offering.first = Some(mem::replace(&mut offering.connection, passage));
+        }
         ways.push(own);
     }
     for (offering, ways) in offerings.iter_mut().zip(ways) {
@@ -155,7 +188,7 @@ async fn way<'a>(layer: &Offered, is_there: bool, packing: Option<&'a Packing>) 
 
 /// Passes on one layer.
 async fn one(
-    connection: &mut BufStream<DuplexStream>,
+    connection: &mut Line,
     layer: &Offered,
     (way, made): (Way<'_>, String),
     parts: &mpsc::Sender<LayerPart>,
@@ -211,7 +244,7 @@ async fn kept(packing: &Packing, layer: &Digest) -> Option<Ready> {
 
 /// Has a layer that a step hands over compressed.
 async fn pack(
-    connection: &mut BufStream<DuplexStream>,
+    connection: &mut Line,
     offered: &Offered,
     Packing { compression, shelf }: &Packing,
 ) -> Result<Ready, Untaken> {
@@ -261,7 +294,7 @@ async fn pieces(
 }
 
 /// What a step says at the end of a layer: the digest of its content, which is the one that it offered.
-async fn ended(connection: &mut BufStream<DuplexStream>, layer: &Offered) -> io::Result<Digest> {
+async fn ended(connection: &mut Line, layer: &Offered) -> io::Result<Digest> {
     let Sent { digest } = line(connection).await?;
     if layer.digest.as_ref().is_some_and(|offered| *offered != digest) {
         return Err(io::Error::other("a layer is not the one that was offered"));
@@ -274,7 +307,7 @@ async fn pass(parts: &mpsc::Sender<LayerPart>, part: LayerPart) -> Result<(), Un
     passed.map_err(|_| Untaken::new(Because::Unread, "the engine takes no more of them".to_owned()))
 }
 
-pub(super) async fn line<T: serde::de::DeserializeOwned>(connection: &mut BufStream<DuplexStream>) -> io::Result<T> {
+pub(super) async fn line<T: serde::de::DeserializeOwned>(connection: &mut Line) -> io::Result<T> {
     let mut text = Vec::new();
     connection.take(LONGEST_LINE).read_until(b'\n', &mut text).await?;
     if text.last() != Some(&b'\n') {
@@ -283,7 +316,7 @@ pub(super) async fn line<T: serde::de::DeserializeOwned>(connection: &mut BufStr
     Ok(serde_json::from_slice(&text)?)
 }
 
-pub(super) async fn say(connection: &mut BufStream<DuplexStream>, message: &impl serde::Serialize) -> io::Result<()> {
+pub(super) async fn say(connection: &mut Line, message: &impl serde::Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(message)?;
     text.push(b'\n');
     connection.write_all(&text).await?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream};
 
-use super::passing::{Offering, Untaken, line, say};
+use super::passing::{Line, Offering, Untaken, line, say};
 use crate::image;
 use crate::image::assembly::{Offered, Sent, Wanted};
 use crate::reference::Digest;
@@ -48,8 +48,10 @@ pub(super) async fn offering(program: &Path) -> Result<Offering, Untaken> {
     tokio::spawn(archive.hand_over(theirs, digest));
     Ok(Offering {
         environment: None,
-        connection: BufStream::new(ours),
+        connection: BufStream::new(Box::new(ours)),
         layers: vec![layer],
+        door: None,
+        first: None,
     })
 }
 
@@ -85,8 +87,8 @@ impl Archive {
 
     /// Answers as a step of a build does that hands a layer over.
     async fn hand_over(self, connection: DuplexStream, digest: Digest) -> io::Result<()> {
-        let mut connection = BufStream::new(connection);
-        let Wanted { layers } = line(&mut connection).await?;
+        let mut connection: Line = BufStream::new(Box::new(connection));
+        let Wanted { layers, .. } = line(&mut connection).await?;
         if layers.is_empty() {
             return Ok(());
         }

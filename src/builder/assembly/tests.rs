@@ -105,6 +105,7 @@ fn handing(environment: &str, layers: &[&str]) -> Handing {
         layers: layers.collect(),
         unable: None,
         breaks: false,
+        has_door: false,
     }
 }
 
@@ -132,6 +133,38 @@ async fn layers_lie_in_the_order_of_environments_whichever_comes_first_and_known
     fake.script_performance(vec![handing("a", &["=a1"]), handing("b", &["=b1", "changed"])]);
     assembled_by(&fake, &events).await.unwrap().unwrap();
     assert_eq!(extensions(&fake), ["a1, b1, b2", "there, there, changed"]);
+}
+
+#[tokio::test]
+async fn an_environment_that_can_be_reached_past_the_builder_hands_its_layers_over_there() {
+    let (fake, events) = (Fake::new(), Memory::default());
+    let behind_door = Handing {
+        has_door: true,
+        ..handing("b", &["b1", "=b2"])
+    };
+    fake.script_performance(vec![behind_door.clone(), handing("a", &["a1"])]);
+    assembled_by(&fake, &events).await.unwrap().unwrap();
+    let led = |fake: &Fake| fake.calls().into_iter().filter(|call| call.starts_with("lead")).count();
+    assert_eq!((extensions(&fake), led(&fake)), (vec!["a1, b1, b2".to_owned()], 1));
+    // Nothing is worth a way of its own where nothing is wanted.
+    fake.label_all(label::INPUT_DIGEST);
+    let known = Handing {
+        has_door: true,
+        ..handing("b", &["=b1", "=b2"])
+    };
+    fake.script_performance(vec![known, handing("a", &["=a1"])]);
+    assembled_by(&fake, &events).await.unwrap().unwrap();
+    assert_eq!(led(&fake), 1);
+    fake.script_performance(vec![
+        Handing {
+            breaks: true,
+            ..behind_door
+        },
+        handing("a", &["a2"]),
+    ]);
+    fake.script_performance(vec![handing("b", &["b1"]), handing("a", &["a2"])]);
+    assembled_by(&fake, &events).await.unwrap().unwrap();
+    assert_eq!(led(&fake), 2, "what breaks off there is tried again");
 }
 
 #[tokio::test]

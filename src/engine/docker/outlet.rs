@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use bollard::models::{Mount, MountType};
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use crate::engine::EngineError;
@@ -46,9 +46,14 @@ impl Outlet {
         }
     }
 
+    /// The connection of the first who connects.
+    pub(super) async fn admitted(self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
+    }
+
     /// Passes on what the first writes who connects, until they end or nobody listens.
     pub(super) async fn pour(self, pieces: mpsc::Sender<Result<Bytes, EngineError>>) {
-        let Ok((mut stream, _)) = self.listener.accept().await else {
+        let Ok(mut stream) = self.admitted().await else {
             return;
         };
         loop {

@@ -28,7 +28,7 @@ const WAITING: usize = 16;
 const LONGEST: usize = 4096;
 
 /// Root, who alone may look into the engine's directories.
-const ROOT_USER: User = User {
+pub(super) const ROOT_USER: User = User {
     id: 0,
     group: 0,
     beside: 0,
@@ -77,7 +77,7 @@ async fn created(
     }
 }
 
-/// The container: it reads files whoever owns them, reaches nobody, and goes when it has ended.
+/// The container that reads layers.
 fn asked_for(wanted: &Stored<'_>, directory: &str, outlet: Option<&Outlet>) -> (ContainerRequest, ContainerCreateBody) {
     let layers = wanted.layers.iter().map(ToString::to_string);
     let request = ContainerRequest {
@@ -88,11 +88,17 @@ fn asked_for(wanted: &Stored<'_>, directory: &str, outlet: Option<&Outlet>) -> (
         user: Some(ROOT_USER),
         ..ContainerRequest::default()
     };
-    let mut body = creation::body(&request, None);
-    let own = body.host_config.take().unwrap_or_default();
-    let directories = DIRECTORIES.iter().map(|name| Mount {
-        source: Some(format!("{directory}/{name}")),
-        target: Some(format!("{ROOT}/{name}")),
+    let directories = DIRECTORIES.map(|name| self::directory(format!("{directory}/{name}"), format!("{ROOT}/{name}")));
+    let mounts = directories.into_iter().chain(outlet.map(Outlet::mount));
+    let body = sealed(&request, mounts);
+    (request, body)
+}
+
+/// What gives a directory of the engine's own to a container.
+pub(super) fn directory(source: String, target: String) -> Mount {
+    Mount {
+        source: Some(source),
+        target: Some(target),
         typ: Some(MountType::BIND),
         read_only: Some(true),
         // What containers that run have mounted there stays theirs; and Docker lets a container see its own directory only if what
@@ -103,10 +109,15 @@ fn asked_for(wanted: &Stored<'_>, directory: &str, outlet: Option<&Outlet>) -> (
             ..MountBindOptions::default()
         }),
         ..Mount::default()
-    });
-    let mounts = own.mounts.into_iter().flatten().chain(directories);
+    }
+}
+
+/// A container that sees what is mounted, whoever may, changes nothing, reaches nobody, and goes when it has ended.
+pub(super) fn sealed(request: &ContainerRequest, mounts: impl IntoIterator<Item = Mount>) -> ContainerCreateBody {
+    let mut body = creation::body(request, None);
+    let own = body.host_config.take().unwrap_or_default();
     body.host_config = Some(HostConfig {
-        mounts: Some(mounts.chain(outlet.map(Outlet::mount)).collect()),
+        mounts: Some(own.mounts.into_iter().flatten().chain(mounts).collect()),
         // A log would be a copy of all layers.
         log_config: Some(HostConfigLogConfig {
             typ: Some("none".to_owned()),
@@ -119,7 +130,7 @@ fn asked_for(wanted: &Stored<'_>, directory: &str, outlet: Option<&Outlet>) -> (
         auto_remove: Some(true),
         ..own
     });
-    (request, body)
+    body
 }
 
 /// Passes on what the container writes, until it ends or nobody listens. What it says of an error ends the archive.

@@ -1,11 +1,14 @@
 //! Builds of an engine in memory.
 
+use std::path::{Path, PathBuf};
+
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream, duplex};
+use tokio::net::UnixStream;
 
 use super::{Fake, made_up};
-use crate::engine::{BuildRequest, Builds, Connections, EngineError};
+use crate::engine::{BuildRequest, Builds, Connection, Connections, EngineError};
 use crate::event::Sink;
 use crate::image::applet::ENV_SOLVE;
 use crate::image::assembly::{Offer, Offered, Sent, Wanted};
@@ -22,6 +25,8 @@ pub struct Handing {
     pub unable: Option<String>,
     /// Whether it breaks off in the middle of its first layer.
     pub breaks: bool,
+    /// Whether it listens at a door, which is called as the environment is.
+    pub has_door: bool,
 }
 
 impl Handing {
@@ -31,19 +36,28 @@ impl Handing {
             layers,
             unable,
             breaks,
+            has_door,
         } = self;
-        let mut connection = BufStream::new(connection);
+        let mut connection: BufStream<Box<dyn Connection>> = BufStream::new(Box::new(connection));
+        let door = has_door.then(|| PathBuf::from(environment.as_str()));
         let offer = match unable {
             Some(reason) => Offer::Unable { environment, reason },
             None => Offer::Layers {
                 environment,
                 layers: layers.iter().map(|(bytes, known)| offered(bytes, *known)).collect(),
+                door: door.clone(),
             },
         };
         say(&mut connection, &offer).await?;
         let mut answer = String::new();
         connection.read_line(&mut answer).await.ok()?;
         let wanted = serde_json::from_str::<Wanted>(&answer).ok()?;
+        let _kept = if wanted.by_door {
+            let admitted = fake.state().admitted.remove(&door?)?;
+            Some(std::mem::replace(&mut connection, BufStream::new(Box::new(admitted))))
+        } else {
+            None
+        };
         for index in wanted.layers {
             let bytes = &layers[index].0;
             drop(fake.call("hand over", &String::from_utf8_lossy(bytes)).ok()?);
@@ -67,7 +81,7 @@ fn offered(bytes: &[u8], is_known: bool) -> Offered {
     }
 }
 
-async fn say(connection: &mut BufStream<DuplexStream>, message: &impl serde::Serialize) -> Option<()> {
+async fn say(connection: &mut BufStream<Box<dyn Connection>>, message: &impl serde::Serialize) -> Option<()> {
     let text = serde_json::to_string(message).ok()? + "\n";
     connection.write_all(text.as_bytes()).await.ok()?;
     connection.flush().await.ok()
@@ -121,5 +135,14 @@ impl Builds for Fake {
             return Err(super::refused("carry out a step".to_owned(), "exit code: 75"));
         }
         Ok(())
+    }
+
+    async fn passage(&self, image: &Digest, door: &Path) -> Result<Option<UnixStream>, EngineError> {
+        let mut state = self.call("lead to", &format!("{} by {}", door.display(), image.short()))?;
+        let Ok((ours, theirs)) = UnixStream::pair() else {
+            return Ok(None);
+        };
+        state.admitted.insert(door.to_owned(), theirs);
+        Ok(Some(ours))
     }
 }

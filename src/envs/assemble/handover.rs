@@ -12,14 +12,15 @@ use super::store::Store;
 use crate::envs::EnvsError;
 use crate::envs::error::io_error;
 use crate::image::assembly::{Offer, Offered, Sent, Wanted};
+use crate::passage::Door;
 use crate::reference::EnvironmentName;
 
 /// Bytes that are sent at once.
 const PIECE: usize = 1 << 20;
 
-/// Offers the layers of an environment to the host, and sends those that it wants.
+/// Offers the layers of an environment to the host, and sends those that it wants, by the way that it wants them by.
 pub(super) fn hand_over(
-    host: UnixStream,
+    (host, door): (UnixStream, Option<Door>),
     environment: &EnvironmentName,
     layers: &[Layer],
     store: &Store,
@@ -32,19 +33,25 @@ pub(super) fn hand_over(
     let offer = Offer::Layers {
         environment: environment.clone(),
         layers: offered.collect(),
+        door: door.as_ref().map(|door| door.place().to_owned()),
     };
-    let mut heard = BufReader::new(host.try_clone().map_err(failed)?);
-    let mut out = BufWriter::with_capacity(PIECE, host);
-    line(&mut out, &offer).map_err(failed)?;
+    line(&host, &offer).map_err(failed)?;
+    let mut heard = BufReader::new(&host);
     let mut answer = String::new();
     heard.read_line(&mut answer).map_err(failed)?;
     let wanted = serde_json::from_str::<Wanted>(&answer).map_err(|error| failed(error.into()))?;
+    let way = match door.filter(|_| wanted.by_door) {
+        Some(door) => door.admitted(),
+        None => host.try_clone(),
+    };
+    let mut out = BufWriter::with_capacity(PIECE, way.map_err(failed)?);
     for layer in wanted.layers.iter().filter_map(|&index| layers.get(index)) {
-        let digest = layer.write(&mut out)?;
-        store.remember(&layer.key(), &digest)?;
+        let key = layer.key();
+        let digest = layer.write(store.layer(&key).as_ref(), &mut out)?;
+        store.remember(&key, &digest)?;
         line(&mut out, &Sent { digest }).map_err(failed)?;
     }
-    let host = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    out.into_inner().map_err(|error| failed(error.into_error()))?;
     end(&host, heard).map_err(failed)
 }
 

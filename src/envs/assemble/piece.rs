@@ -95,25 +95,35 @@ impl Piece {
     /// Writes the piece to `out`, unless it is no longer what it was: then it is the error, after some of it may have been
     /// written.
     pub(super) fn copy(&self, mut out: impl Write) -> Result<(), EnvsError> {
-        let failed = io_error(&self.archive);
-        let mut file = File::open(&self.archive).map_err(failed)?;
         let mut hasher = Hasher::default();
-        let mut piece = vec![0; READ];
-        loop {
-            match file.read(&mut piece).map_err(failed)? {
-                0 => break,
-                read => {
-                    hasher.raw(&piece[..read]);
-                    out.write_all(&piece[..read]).map_err(io_error(Path::new("the host")))?;
-                }
-            }
-        }
+        self.each(|bytes| {
+            hasher.raw(bytes);
+            out.write_all(bytes)
+        })?;
         if hasher.finish() == self.index.digest {
             return Ok(());
         }
         Err(EnvsError::Damaged {
             path: self.archive.clone(),
         })
+    }
+
+    /// Writes the piece to `out` as it is now.
+    pub(super) fn copy_unseen(&self, mut out: impl Write) -> Result<(), EnvsError> {
+        self.each(|bytes| out.write_all(bytes))
+    }
+
+    /// Goes through its bytes, on their way to the host.
+    fn each(&self, mut on: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), EnvsError> {
+        let failed = io_error(&self.archive);
+        let mut file = File::open(&self.archive).map_err(failed)?;
+        let mut bytes = vec![0; READ];
+        loop {
+            match file.read(&mut bytes).map_err(failed)? {
+                0 => return Ok(()),
+                read => on(&bytes[..read]).map_err(io_error(Path::new("the host")))?,
+            }
+        }
     }
 }
 
