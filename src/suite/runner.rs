@@ -4,6 +4,7 @@ mod cause;
 pub mod directory;
 mod execution;
 mod import;
+pub mod links;
 mod notebook;
 pub mod policy;
 pub mod schedule;
@@ -16,8 +17,10 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::links::Links;
 use self::policy::Policy;
 use self::servers::Servers;
 use super::options::RunOptions;
@@ -180,14 +183,16 @@ pub async fn run(plan: &TestPlan, options: &Options, sink: &dyn Sink) -> Summary
         .filter_map(|name| Some((name, options.of_environment(plan.settings(name)?))))
         .collect::<BTreeMap<_, _>>();
     let servers = Servers::new(plan, options, sink);
-    let carry_out = |test| carry_out(test, own.get(&test.environment).unwrap_or(options), &servers);
+    let links = Arc::new(Links::new(&options.scratch));
+    let shared = (&servers, &links);
+    let carry_out = |test| carry_out(test, own.get(&test.environment).unwrap_or(options), shared);
     let summary = execution::run(plan, options.jobs, &options.policy, sink, carry_out).await;
     servers.end().await;
     sink.emit(Event::SuiteFinished { summary });
     summary
 }
 
-async fn carry_out(test: &Test, options: &Options, servers: &Servers<'_>) -> Outcome {
+async fn carry_out(test: &Test, options: &Options, shared: (&Servers<'_>, &Arc<Links>)) -> Outcome {
     let environment = &test.environment;
     match &test.subject {
         Subject::Import { module } => import::run(environment, module, options).await,
@@ -198,7 +203,7 @@ async fn carry_out(test: &Test, options: &Options, servers: &Servers<'_>) -> Out
                 path,
                 root,
             };
-            notebook::run(file, options, servers).await
+            notebook::run(file, options, shared).await
         }
         Subject::Script { path } => script::run(environment, path, options).await,
     }

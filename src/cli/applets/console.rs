@@ -28,6 +28,7 @@ use crate::image::visit::Visit;
 use crate::image::{self, variable};
 use crate::reference::{EnvironmentName, TestId, TestKind};
 use crate::suite::runner::directory;
+use crate::suite::runner::links::Links;
 use crate::suite::{Subject, discover};
 
 /// The signals that are passed on, and whether a terminal sends them to the command by itself.
@@ -318,7 +319,8 @@ fn copy(from: &Path) -> Result<PathBuf, Failure> {
         .tempdir_in(&scratch)
         .map_err(|error| internal(error.to_string()))?;
     let to = own.keep().join("work");
-    let copied = directory::copy(&from, &to, &scratch).map_err(|error| internal(error.to_string()))?;
+    let copied =
+        directory::copy(&from, &to, &scratch, &Links::new(&scratch)).map_err(|error| internal(error.to_string()))?;
     Ok(copied.directory)
 }
 

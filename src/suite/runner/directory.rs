@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use super::links::Links;
 use crate::suite::pattern::CHECKPOINTS;
 
 /// A notebook in a directory with more than this is most likely in one that was never meant to be copied.
@@ -23,6 +24,9 @@ const MOST_BESIDE: usize = 10_000;
 
 /// How many files are named that cannot be read.
 const LISTED: usize = 5;
+
+/// The owner may read and write.
+const OWNERS: u32 = 0o600;
 
 /// How many characters the name of a temporary directory has after what says whose it is.
 const RANDOM: usize = 6;
@@ -62,8 +66,8 @@ pub struct Copied {
 ///
 /// What is copied can be read and written. A link inside the directory leads into the copy, any other to where it led;
 /// links are never followed.
-pub fn copy(from: &Path, to: &Path, scratch: &Path) -> Result<Copied, CopyError> {
-    let (directory, crowded) = surround(from, to, scratch)?;
+pub fn copy(from: &Path, to: &Path, scratch: &Path, links: &Links) -> Result<Copied, CopyError> {
+    let (directory, crowded) = surround(from, to, scratch, links)?;
     let mut copied = Copied {
         directory,
         unreadable: Vec::new(),
@@ -156,7 +160,7 @@ impl Copied {
 
 /// Makes the directories above the copy below `to`, with links to what else lies in them. Returns where the copy is to be, and
 /// the directories of which not everything is linked.
-fn surround(from: &Path, to: &Path, scratch: &Path) -> Result<(PathBuf, Vec<PathBuf>), CopyError> {
+fn surround(from: &Path, to: &Path, scratch: &Path, links: &Links) -> Result<(PathBuf, Vec<PathBuf>), CopyError> {
     let mut names = from.iter().skip(1);
     let (mut real, mut place) = (PathBuf::from("/"), to.to_owned());
     let mut crowded = Vec::new();
@@ -164,7 +168,8 @@ fn surround(from: &Path, to: &Path, scratch: &Path) -> Result<(PathBuf, Vec<Path
         let Some(name) = names.next() else {
             return Ok((place, crowded));
         };
-        let linked = fs::create_dir(&place).and_then(|()| link_others((&real, &place), name, scratch, MOST_BESIDE));
+        let linked =
+            fs::create_dir(&place).and_then(|()| link_others((&real, &place), name, (scratch, links), MOST_BESIDE));
         let all = linked.map_err(|source| CopyError::File {
             path: place.clone(),
             source,
@@ -179,14 +184,19 @@ fn surround(from: &Path, to: &Path, scratch: &Path) -> Result<(PathBuf, Vec<Path
 
 /// Links everything in `real` but `name` from `place`, `most` entries of it. Returns whether that is all. A directory that
 /// cannot be listed has nothing that could be linked.
-fn link_others((real, place): (&Path, &Path), name: &OsStr, scratch: &Path, most: usize) -> io::Result<bool> {
+fn link_others(
+    (real, place): (&Path, &Path),
+    name: &OsStr,
+    (scratch, links): (&Path, &Links),
+    most: usize,
+) -> io::Result<bool> {
     let Ok(entries) = fs::read_dir(real) else {
         return Ok(true);
     };
     let others = entries.flatten().filter(|entry| entry.file_name() != name);
     let mut others = others.filter(|entry| !is_own(&entry.path(), scratch));
     for entry in others.by_ref().take(most) {
-        symlink(entry.path(), place.join(entry.file_name()))?;
+        links.link(entry.path(), &place.join(entry.file_name()))?;
     }
     Ok(others.next().is_none())
 }
@@ -223,9 +233,12 @@ fn copy_one(entry: &walkdir::DirEntry, root: &Path, target: &Path) -> io::Result
     } else if kind.is_symlink() {
         symlink(link(entry.path(), root)?, target)?;
     } else if kind.is_file() {
+        // The copy has this mode.
+        let mode = entry.metadata()?.permissions().mode();
         let size = fs::copy(entry.path(), target)?;
-        let mode = fs::metadata(target)?.permissions().mode();
-        fs::set_permissions(target, fs::Permissions::from_mode(mode | 0o600))?;
+        if mode & OWNERS != OWNERS {
+            fs::set_permissions(target, fs::Permissions::from_mode(mode | OWNERS))?;
+        }
         return Ok(size);
     }
     Ok(0)
@@ -264,6 +277,14 @@ mod tests {
         (dir, root)
     }
 
+    fn links() -> Links {
+        Links::new(&std::env::temp_dir())
+    }
+
+    fn copied(from: &Path, to: &Path, scratch: &Path) -> Result<Copied, CopyError> {
+        copy(from, to, scratch, &links())
+    }
+
     fn names(directory: &Path) -> BTreeSet<String> {
         let entries = fs::read_dir(directory).unwrap().flatten();
         entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
@@ -277,7 +298,9 @@ mod tests {
         symlink("data.csv", from.join("sub/inner")).unwrap();
         symlink("../outside", from.join("outer")).unwrap();
         symlink("..", from.join("sub/loop")).unwrap();
-        let to = copy(&from, &root.join("to"), Path::new("/nowhere")).unwrap().directory;
+        let to = copied(&from, &root.join("to"), Path::new("/nowhere"))
+            .unwrap()
+            .directory;
         fs::write(to.join("sub/data.csv"), "changed").unwrap();
         assert_eq!(
             fs::read_to_string(from.join("sub/data.csv")).unwrap(),
@@ -293,7 +316,7 @@ mod tests {
     fn a_copy_has_the_name_and_the_surroundings_of_the_original() {
         let (_dir, root) = tree(&["project/notebooks/x.ipynb", "project/data/d.csv", "beside"]);
         let (from, to) = (root.join("project/notebooks"), root.join("to"));
-        let copied = copy(&from, &to, Path::new("/nowhere")).unwrap();
+        let copied = copied(&from, &to, Path::new("/nowhere")).unwrap();
         assert_eq!(copied.directory, to.join(from.strip_prefix("/").unwrap()));
         let read = |path: &str| fs::read_to_string(copied.directory.join(path)).unwrap();
         assert_eq!(read("../data/d.csv"), "project/data/d.csv");
@@ -309,7 +332,7 @@ mod tests {
         let all = |place: &str, most: usize| {
             let place = to.path().join(place);
             fs::create_dir(&place).unwrap();
-            link_others((&root, &place), OsStr::new("from"), &root, most).unwrap()
+            link_others((&root, &place), OsStr::new("from"), (&root, &links()), most).unwrap()
         };
         assert!(all("enough", 2), "neither the directory itself nor floe's own counts");
         assert!(!all("few", 1));
@@ -335,7 +358,7 @@ mod tests {
         ]);
         let to = root.join("floe-test-Own123/work");
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let copied = copy(&root, &to, &root).unwrap();
+        let copied = copied(&root, &to, &root).unwrap();
         assert_eq!(
             names(&copied.directory),
             ["floe-data", "x.ipynb"].map(str::to_owned).into()
@@ -353,7 +376,7 @@ mod tests {
         for name in ["key", "locked"] {
             fs::set_permissions(from.join(name), fs::Permissions::from_mode(0o000)).unwrap();
         }
-        let mut copied = copy(&from, &root.join("to"), Path::new("/nowhere")).unwrap();
+        let mut copied = copied(&from, &root.join("to"), Path::new("/nowhere")).unwrap();
         copied.unreadable.sort();
         assert_eq!(copied.unreadable, [PathBuf::from("key"), PathBuf::from("locked")]);
         let told = format!(

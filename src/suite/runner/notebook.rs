@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use super::cause;
 use super::directory::{self, CopyError};
+use super::links::Links;
 use super::servers::Servers;
 use super::shown::Shown;
 use super::{OomWatch, Options, Outcome, scratch, unless_leaked};
@@ -41,7 +43,7 @@ struct Place<'a> {
 }
 
 /// Runs the notebook in a private copy of its directory and writes it with its outputs, whatever its verdict.
-pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Outcome {
+pub async fn run(file: File<'_>, options: &Options, (servers, links): (&Servers<'_>, &Arc<Links>)) -> Outcome {
     let mut notebook = match Notebook::load(file.path) {
         Ok(notebook) => notebook,
         Err(error) => return Outcome::failed(CauseKind::Error, error.to_string()),
@@ -58,7 +60,7 @@ pub async fn run(file: File<'_>, options: &Options, servers: &Servers<'_>) -> Ou
         Ok(scratch) => scratch,
         Err(cause) => return Outcome::of(Verdict::Failed(cause)),
     };
-    let copied = match private_copy(&file, scratch.path(), &options.scratch).await {
+    let copied = match private_copy(&file, scratch.path(), (&options.scratch, links)).await {
         Ok(copied) => copied,
         Err(cause) => return Outcome::of(Verdict::Failed(cause)),
     };
@@ -112,7 +114,7 @@ struct Copy {
 /// Copies the notebook's directory.
 ///
 /// What a notebook finds depends on where it is, not on how it is named.
-async fn private_copy(file: &File<'_>, scratch: &Path, all: &Path) -> Result<Copy, Cause> {
+async fn private_copy(file: &File<'_>, scratch: &Path, (all, links): (&Path, &Arc<Links>)) -> Result<Copy, Cause> {
     let infra = |reason: String| Cause::new(CauseKind::Infra, reason);
     let place =
         |path: &Path| fs::canonicalize(path).map_err(|error| infra(format!("cannot copy {}: {error}", path.display())));
@@ -122,9 +124,9 @@ async fn private_copy(file: &File<'_>, scratch: &Path, all: &Path) -> Result<Cop
         Ok(below) => (root, below.to_owned()),
         Err(_) => (own, PathBuf::new()),
     };
-    let (target, all) = (scratch.join("work"), place(all)?);
+    let (target, all, links) = (scratch.join("work"), place(all)?, links.clone());
     let copied = tokio::task::spawn_blocking(move || {
-        let copied = directory::copy(&root, &target, &all)?;
+        let copied = directory::copy(&root, &target, &all, &links)?;
         let lacks = copied.lacks(&root);
         Ok::<_, CopyError>((copied.directory, lacks))
     });
