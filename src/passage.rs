@@ -18,7 +18,7 @@ use rustix::net::{
 };
 
 use crate::image::store::{DOOR, MERGED, OUTLET};
-use crate::process::table::{self, Place};
+use crate::process::mounts::{self, Place};
 
 /// What is sent with a connection, since nothing cannot be sent.
 const ALONG: [u8; 1] = [b'\n'];
@@ -39,7 +39,7 @@ impl Door {
     ///
     /// If nothing can listen there, or the kernel does not say what the directory is a part of.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        let place = engines_own(table::place(directory)?);
+        let place = engines_own(mounts::place(directory)?);
         let file = directory.join(NAME);
         let listener = UnixListener::bind(&file)?;
         Ok(Self { listener, file, place })

@@ -8,6 +8,7 @@ mod descendants;
 mod exit;
 mod mark;
 pub mod memory;
+pub mod mounts;
 mod said;
 pub mod table;
 

@@ -2,8 +2,8 @@
 //! environment installed by a stage of the build, and by a Dockerfile that people would write; what the tests cost after a
 //! change in one environment of ten; and how the time grows with the number of packages.
 //!
-//! `scripts/bench layers [--before DIRECTORY] [--rounds N] [--markdown FILE]`. What each side has kept of packages is warm, and the median of the rounds
-//! counts. What misses its bar makes the run fail.
+//! `scripts/bench layers [--before DIRECTORY] [--rounds N] [--markdown FILE]`. What each side has kept of packages is warm, and
+//! the median of the rounds counts. What misses its bar makes the run fail.
 
 #[path = "../measure/mod.rs"]
 #[expect(dead_code, reason = "other benchmarks measure more")]
@@ -29,7 +29,7 @@ struct Arguments {
     /// How many rounds to take the median of
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Also build it by an earlier floe, whose program `floe` and whose `common/` are in this directory
+    /// Also have the stage built by an earlier floe, whose program `floe` and whose `common/` are in this directory
     #[arg(long, value_name = "DIRECTORY")]
     before: Option<PathBuf>,
     /// Also write the table, with the machine and the versions, into this page

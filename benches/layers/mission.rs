@@ -157,8 +157,9 @@ impl Mission {
 
     /// How long it takes an earlier floe, if there is one.
     pub fn build_before(&self) -> Option<Duration> {
+        let mut build = self.build_by_earlier()?;
         forget();
-        Some(time(&mut self.build_by_earlier()?))
+        Some(time(&mut build))
     }
 
     /// The build by an earlier floe, of the same frozen spec.

@@ -4,14 +4,16 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use world::mounted;
+
 /// A way to the engine that counts the bytes of its answers.
 pub struct Counter {
-    /// Its socket.
-    pub socket: PathBuf,
+    socket: PathBuf,
     answered: Arc<AtomicU64>,
 }
 
@@ -34,6 +36,14 @@ impl Counter {
             }
         });
         counter
+    }
+
+    /// The same call, to the engine by this way, with `temporary` for what is temporary: which the engine sees, or does not.
+    pub fn through(&self, call: &mut Command, temporary: &Path, seen: bool) -> Command {
+        call.env("TMPDIR", temporary)
+            .env("DOCKER_HOST", format!("unix://{}", self.socket.display()));
+        let script = if seen { ":" } else { "mount -t tmpfs tmpfs \"$TMPDIR\"" };
+        mounted(script, call)
     }
 
     /// How many bytes there were since the last question.

@@ -27,18 +27,18 @@ const WAITING: usize = 16;
 const LONGEST_LINE: u64 = 1 << 20;
 
 /// A connection with who has layers.
-pub(super) type Line = BufStream<Box<dyn Connection>>;
+pub(super) type Buffered = BufStream<Box<dyn Connection>>;
 
 /// Layers that were offered, and the connection with who has them.
 pub(super) struct Offering {
     /// The environment that they are; `None`: floe's own program.
     pub environment: Option<EnvironmentName>,
-    pub connection: Line,
+    pub connection: Buffered,
     pub layers: Vec<Offered>,
     /// Where who has them can be reached past the builder.
     pub door: Option<PathBuf>,
     /// The connection that they were offered by, where another has taken its place: a step goes on as long as it.
-    pub first: Option<Line>,
+    pub first: Option<Buffered>,
 }
 
 /// What leads past the builder.
@@ -52,7 +52,7 @@ pub(super) struct Passages<'a> {
 
 impl Passages<'_> {
     /// A better connection for so many bytes, if there is one. Without it there is the one by which they were offered.
-    async fn lead(&self, offering: &Offering, bytes: u64) -> Option<Line> {
+    async fn lead(&self, offering: &Offering, bytes: u64) -> Option<Buffered> {
         let door = offering.door.as_ref().filter(|_| bytes > 0 && bytes >= self.from)?;
         let stream = self.builds.passage(self.image, door).await.ok()??;
         Some(BufStream::new(Box::new(stream)))
@@ -109,8 +109,8 @@ impl From<FileError> for Untaken {
 }
 
 /// Reads what a step of the build offers.
-pub(super) async fn offered(connection: DuplexStream) -> io::Result<(Offer, Line)> {
-    let mut connection: Line = BufStream::new(Box::new(connection));
+pub(super) async fn offered(connection: DuplexStream) -> io::Result<(Offer, Buffered)> {
+    let mut connection: Buffered = BufStream::new(Box::new(connection));
     let offer = line(&mut connection).await?;
     Ok((offer, connection))
 }
@@ -188,7 +188,7 @@ async fn way<'a>(layer: &Offered, is_there: bool, packing: Option<&'a Packing>) 
 
 /// Passes on one layer.
 async fn one(
-    connection: &mut Line,
+    connection: &mut Buffered,
     layer: &Offered,
     (way, made): (Way<'_>, String),
     parts: &mpsc::Sender<LayerPart>,
@@ -244,7 +244,7 @@ async fn kept(packing: &Packing, layer: &Digest) -> Option<Ready> {
 
 /// Has a layer that a step hands over compressed.
 async fn pack(
-    connection: &mut Line,
+    connection: &mut Buffered,
     offered: &Offered,
     Packing { compression, shelf }: &Packing,
 ) -> Result<Ready, Untaken> {
@@ -294,7 +294,7 @@ async fn pieces(
 }
 
 /// What a step says at the end of a layer: the digest of its content, which is the one that it offered.
-async fn ended(connection: &mut Line, layer: &Offered) -> io::Result<Digest> {
+async fn ended(connection: &mut Buffered, layer: &Offered) -> io::Result<Digest> {
     let Sent { digest } = line(connection).await?;
     if layer.digest.as_ref().is_some_and(|offered| *offered != digest) {
         return Err(io::Error::other("a layer is not the one that was offered"));
@@ -307,7 +307,7 @@ async fn pass(parts: &mpsc::Sender<LayerPart>, part: LayerPart) -> Result<(), Un
     passed.map_err(|_| Untaken::new(Because::Unread, "the engine takes no more of them".to_owned()))
 }
 
-pub(super) async fn line<T: serde::de::DeserializeOwned>(connection: &mut Line) -> io::Result<T> {
+pub(super) async fn line<T: serde::de::DeserializeOwned>(connection: &mut Buffered) -> io::Result<T> {
     let mut text = Vec::new();
     connection.take(LONGEST_LINE).read_until(b'\n', &mut text).await?;
     if text.last() != Some(&b'\n') {
@@ -316,7 +316,7 @@ pub(super) async fn line<T: serde::de::DeserializeOwned>(connection: &mut Line) 
     Ok(serde_json::from_slice(&text)?)
 }
 
-pub(super) async fn say(connection: &mut Line, message: &impl serde::Serialize) -> io::Result<()> {
+pub(super) async fn say(connection: &mut Buffered, message: &impl serde::Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(message)?;
     text.push(b'\n');
     connection.write_all(&text).await?;

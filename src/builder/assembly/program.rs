@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream};
 
-use super::passing::{Line, Offering, Untaken, line, say};
+use super::passing::{Buffered, Offering, Untaken, line, say};
 use crate::image;
 use crate::image::assembly::{Offered, Sent, Wanted};
 use crate::reference::Digest;
@@ -87,7 +87,7 @@ impl Archive {
 
     /// Answers as a step of a build does that hands a layer over.
     async fn hand_over(self, connection: DuplexStream, digest: Digest) -> io::Result<()> {
-        let mut connection: Line = BufStream::new(Box::new(connection));
+        let mut connection: Buffered = BufStream::new(Box::new(connection));
         let Wanted { layers, .. } = line(&mut connection).await?;
         if layers.is_empty() {
             return Ok(());

@@ -320,7 +320,7 @@ fn copy(from: &Path) -> Result<PathBuf, Failure> {
         .map_err(|error| internal(error.to_string()))?;
     let to = own.keep().join("work");
     let copied =
-        directory::copy(&from, &to, &scratch, &Links::new(&scratch)).map_err(|error| internal(error.to_string()))?;
+        directory::copy(&from, &to, &scratch, &Links::default()).map_err(|error| internal(error.to_string()))?;
     Ok(copied.directory)
 }
 

@@ -95,7 +95,7 @@ mod tests {
         }
         for door in [
             "/containerd/snapshots/12/fs/packages",
-            "/overlay2/abc/work/x",
+            "/overlay2/abc/link/x",
             "/overlay2/abc/diff/../../x",
             "/",
         ] {

@@ -10,8 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The links of one run.
-#[derive(Debug)]
+/// The links of one run; of [`Links::default`], each is made anew.
+#[derive(Debug, Default)]
 pub struct Links {
     /// Where each of them stays.
     directory: Option<tempfile::TempDir>,
@@ -19,7 +19,7 @@ pub struct Links {
 }
 
 impl Links {
-    /// None yet. They stay in a directory of floe's own below `scratch`; where there can be none, each is made anew.
+    /// None yet. They stay in a directory of floe's own below `scratch`, if there can be one.
     #[must_use]
     pub fn new(scratch: &Path) -> Self {
         Self {

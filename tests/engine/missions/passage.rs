@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use world::{Ended, PackageIndex, mounted};
+use world::{Ended, PackageIndex};
 
 use crate::counter::Counter;
 use crate::workshop::{Workshop, docker};
@@ -36,12 +36,7 @@ fn layers_of_a_large_environment_lead_past_the_builder_where_it_sees_the_same_fi
         workshop.floe(&["build", mission]).expect(0);
         docker(&["rmi", "--force", &image(&workshop, mission)]);
         let mut call = workshop.command(&["build", mission]);
-        call.env("USE_FROZEN", "1")
-            .env("TMPDIR", &temporary)
-            .env("DOCKER_HOST", format!("unix://{}", counter.socket.display()));
-        if !seen {
-            call = mounted("mount -t tmpfs tmpfs \"$TMPDIR\"", &call);
-        }
+        let mut call = counter.through(call.env("USE_FROZEN", "1"), &temporary, seen);
         counter.answered();
         let built = Ended::of(call.output().unwrap()).expect(0);
         let built = built.says(&["layers of packages, "]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use world::{Ended, LocalRegistry, mounted, run};
+use world::{Ended, LocalRegistry, run};
 
 use super::{BY_FLOE, printed, tested};
 use crate::counter::Counter;
@@ -22,12 +22,7 @@ fn what_is_read_where_the_engine_keeps_it_leads_past_the_engine_where_it_sees_th
         let _ = fs::remove_dir_all(site.repository.path().join(".floe/cache/layers"));
         let registry = LocalRegistry::start();
         let mut call = site.prepared(&["push", "tiny", "--registry", &registry.address("hub")]);
-        call.envs(BY_FLOE)
-            .env("TMPDIR", &temporary)
-            .env("DOCKER_HOST", format!("unix://{}", counter.socket.display()));
-        if !seen {
-            call = mounted("mount -t tmpfs tmpfs \"$TMPDIR\"", &call);
-        }
+        let mut call = counter.through(call.envs(BY_FLOE), &temporary, seen);
         counter.answered();
         let ended = Ended::of(call.output().unwrap()).expect(0);
         assert!(!ended.stderr.contains("the engine saves"), "{}", ended.stderr);
