@@ -18,13 +18,14 @@ use crate::event::{Event, Sink};
 use crate::fault::{Explained, Kind, Place};
 use crate::image::label;
 use crate::plan::{self, FrozenFile, ImagePlan};
+use crate::process::Owner;
 use crate::reference::{Digest, EnvironmentName};
 use crate::repository::Repository;
 use crate::scratch::Scratch;
 use crate::spec::SpecError;
 use crate::spec::changes::Changes;
 use crate::spec::frozen::Frozen;
-use crate::trial::{Mark, Owner};
+use crate::trial::Mark;
 
 /// Where the export leaves its files.
 const DIRECTORY: &str = "/floe-frozen";

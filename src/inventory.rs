@@ -12,6 +12,7 @@ use crate::engine::{ContainerRequest, Containers, Engine, EngineError, Wanted};
 use crate::fault::{Explained, Kind, Place};
 use crate::image::applet;
 use crate::plan::{BuildPlan, ImagePlan};
+use crate::process::Owner;
 use crate::reference::EnvironmentName;
 use crate::repository::Repository;
 use crate::sbom::debian::{self, DebianPackage, Distribution};
@@ -20,7 +21,7 @@ use crate::scratch::Scratch;
 use crate::spec::SpecError;
 use crate::spec::frozen::Frozen;
 use crate::state::{FileError, State};
-use crate::trial::{Mark, Owner, Question};
+use crate::trial::{Mark, Question};
 
 pub use told::told;
 

@@ -6,8 +6,8 @@ mod changes;
 mod container;
 mod interruption;
 mod left;
+mod mark;
 mod notebooks;
-mod owner;
 mod part;
 mod question;
 mod spread;
@@ -31,7 +31,7 @@ use self::beginning::{begun, start};
 use self::container::request;
 use self::interruption::Interruption;
 pub use self::left::{LeftError, LeftTrial, attend, discard, discard_later, leave};
-pub use self::owner::{Mark, Owner, is_abandoned};
+pub use self::mark::{Mark, is_abandoned};
 pub use self::question::Question;
 pub use self::spread::Spread;
 pub use self::stage::Stage;
@@ -40,6 +40,7 @@ use crate::engine::{Container, ContainerExit, Containers, EngineError};
 use crate::event::seal::Key;
 use crate::event::{Event, ImageSize, Part, Sink, TestFinished};
 use crate::image::label::RUN;
+use crate::process::Owner;
 use crate::reference::{Digest, TestId};
 use crate::suite::request::Request;
 
@@ -362,7 +363,7 @@ fn problem(exit: ContainerExit, watch: &Watch<'_>) -> Option<String> {
 pub async fn sweep(containers: &dyn Containers, asking: &Owner) -> Result<usize, EngineError> {
     let mut swept = 0;
     for found in containers.containers(RUN).await? {
-        if owner::is_abandoned(&found.labels, asking) {
+        if is_abandoned(&found.labels, asking) {
             containers.remove(&Container { id: found.id }).await?;
             swept += 1;
         }

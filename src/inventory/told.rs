@@ -11,8 +11,9 @@ use crate::engine::{ContainerRequest, Containers, Engine, EngineError, Image, Wa
 use crate::image;
 use crate::imprint::{self, Imprint};
 use crate::packages::Environment;
+use crate::process::Owner;
 use crate::state::FileError;
-use crate::trial::{Mark, Owner};
+use crate::trial::Mark;
 
 /// More than this is not read, in bytes; an environment of 800 packages has a quarter of a megabyte.
 const LIMIT: u64 = 64 << 20;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{ARTIFACTS_DIRECTORY, Mark, Owner, Stage, Trial};
+use super::{ARTIFACTS_DIRECTORY, Mark, Stage, Trial};
 use crate::engine::{ContainerRequest, EngineError, SharedProgram};
 use crate::event::seal::Key;
 use crate::image::AGENT;
 use crate::image::applet::SUPERVISE;
 use crate::image::variable::{ARTIFACTS, ENVIRONMENTS, EVENTS};
+use crate::process::Owner;
 use crate::quantity::Limit;
 
 /// What a stage of a trial asks an engine to run, which may take as long as is `left`.

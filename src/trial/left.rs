@@ -12,11 +12,12 @@ use flate2::read::{GzDecoder, GzEncoder};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Begun, Ended, Mark, Owner, Trial, begin, begun, spread};
+use super::{Begun, Ended, Mark, Trial, begin, begun, spread};
 use crate::engine::{Container, EngineError, LeftRun, LeftRuns};
 use crate::event::{Event, Sink};
 use crate::image::label::{OWNER, RUN};
 use crate::image::variable::EVENTS;
+use crate::process::Owner;
 
 /// The version of what is kept of a run. Another one is not read.
 const FORMAT: u32 = 1;

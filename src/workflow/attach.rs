@@ -10,12 +10,13 @@ use crate::engine::{EngineError, LeftRun, LeftRuns};
 use crate::event::Event;
 use crate::fault::{Explained, Kind, Trouble};
 use crate::image::label;
+use crate::process::Owner;
 use crate::reference::MissionName;
 use crate::run::store::LOG;
 use crate::run::whereabouts::Whereabouts;
 use crate::run::{history, log};
 use crate::state::FileError;
-use crate::trial::{self, Ended, LeftError, LeftTrial, Owner, Trial};
+use crate::trial::{self, Ended, LeftError, LeftTrial, Trial};
 
 /// A cluster, as far as a call says which.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -26,11 +26,12 @@ use crate::image::variable::VISIT;
 use crate::image::visit::Visit;
 use crate::image::{self, AGENT, COMMON_ENV, ENVIRONMENTS, PROGRAMS};
 use crate::mount::Mount;
+use crate::process::Owner;
 use crate::reference::MissionName;
 use crate::repository::{self, SCRIPTS};
 use crate::run::history;
 use crate::state::FileError;
-use crate::trial::{Mark, Owner};
+use crate::trial::Mark;
 
 /// Where containers have the sources of the scripts that a mission's images share, where these are looked at live.
 const LIVE_SCRIPTS: &str = "/opt/floe/common-scripts";

@@ -10,10 +10,11 @@ use super::{Asked, BuiltPlan, Choice, Interrupts, WorkflowError, Workplace};
 use crate::builder::Built;
 use crate::engine::LeftRuns;
 use crate::event::Event;
+use crate::process::Owner;
 use crate::reference::MissionName;
 use crate::run::history;
 use crate::run::whereabouts::Whereabouts;
-use crate::trial::{self, Owner, Trial};
+use crate::trial::{self, Trial};
 
 /// A run that goes on by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,12 +16,13 @@ use crate::envs::{Importable, MOST_MODULES, is_module};
 use crate::event::Event;
 use crate::fault::Trouble;
 use crate::image::{self, applet};
+use crate::process::Owner;
 use crate::reference::{Digest, EnvironmentName, MissionName, TestId};
 use crate::run::history;
 use crate::state::FileError;
 use crate::suite::request::Request;
 use crate::suite::selection::Selection;
-use crate::trial::{Mark, Owner, Question, Stage, Trial};
+use crate::trial::{Mark, Question, Stage, Trial};
 
 /// What the agent says is no longer than this, in bytes.
 const LONGEST: usize = 1 << 20;

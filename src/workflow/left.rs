@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::{Somewhere, WorkflowError, Workplace, cluster};
 use crate::engine::{Found, LeftRun, LeftRuns};
 use crate::image::label;
-use crate::trial::{self, LeftTrial, Owner};
+use crate::process::Owner;
+use crate::trial::{self, LeftTrial};
 
 /// A run that was left, from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{Interrupt, Interrupts, WorkflowError, Workplace};
 use crate::engine::{Containers, EngineError};
 use crate::event::{Event, Fanout, Sink};
+use crate::process::Owner;
 use crate::report::files;
 use crate::report::location::Locations;
 use crate::run::account::Account;
@@ -16,7 +17,7 @@ use crate::run::log::{self, Log};
 use crate::run::outcome::{Outcome, Tally};
 use crate::run::store::LOG;
 use crate::state::FileError;
-use crate::trial::{self, Ended, Owner, Trial};
+use crate::trial::{self, Ended, Trial};
 
 /// A run that ended.
 #[derive(Debug)]

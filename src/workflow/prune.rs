@@ -17,12 +17,13 @@ use crate::builder::rootfs;
 use crate::engine::{Container, Engine, HeldImage, SharedProgram};
 use crate::image::label;
 use crate::plan::Base;
+use crate::process::Owner;
 use crate::reference::{Digest, MissionName};
 use crate::run::log;
 use crate::run::store::{self, LOG};
 use crate::run::whereabouts;
 use crate::state::FileError;
-use crate::trial::{self, Owner};
+use crate::trial;
 
 /// What is to stay.
 #[derive(Debug, Clone, Default)]
@@ -221,13 +222,17 @@ async fn needed(workplace: &Workplace, engine: &dyn Engine) -> Result<BTreeSet<D
     Ok(needed)
 }
 
-/// The containers of calls that were killed, as far as this process can know.
+/// The containers of calls, and whether those have ended, as far as this process can know.
 async fn containers(engine: &dyn Engine) -> Result<Vec<Held>, WorkflowError> {
     let owner = Owner::current();
-    let found = engine.containers(label::RUN).await?.into_iter();
+    let found = engine.containers(label::OWNER).await?.into_iter();
     let held = found.map(|found| Held {
         kind: HeldKind::Container,
-        name: found.labels.get(label::RUN).cloned().unwrap_or_default(),
+        name: match found.labels.get(label::RUN) {
+            Some(run) => run.clone(),
+            // As people know it from `docker ps`.
+            None => found.id.chars().take(12).collect(),
+        },
         mission: found.labels.get(label::MISSION).cloned(),
         bytes: 0,
         made: found.labels.get(label::STARTED).and_then(|text| text.parse().ok()),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::choose::demand;
-use super::{Interrupts, WorkflowError, Workplace};
+use super::{Interrupts, WorkflowError, Workplace, temporary};
 use crate::attest::Keys;
 use crate::builder::Built;
 use crate::dsse::SigningKey;
@@ -111,7 +111,10 @@ pub(super) async fn one(
     tokio::select! {
         sent = sending => sent,
         // The gates' programs end with it, and the next push goes on with what has arrived.
-        how = interrupts.first() => Err(WorkflowError::Interrupted(how)),
+        how = interrupts.first() => {
+            temporary::sweep(engine).await;
+            Err(WorkflowError::Interrupted(how))
+        }
     }
 }
 

@@ -1,13 +1,13 @@
-//! Images that are there for the time of a build, by whose process they are: what an interrupted or killed one has left is
-//! removed by the next that comes by.
+//! What is in an engine for the time of a build or of a push, images and containers that are of no run, by whose process it is:
+//! what an interrupted or killed one has left is removed by the next that comes by.
 
 use std::time::Duration;
 
 use crate::builder;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Container, Engine, EngineError};
 use crate::image::label;
+use crate::process::Owner;
 use crate::reference::ImageTag;
-use crate::trial::Owner;
 
 /// How long the engine may take to remove it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,8 +26,8 @@ fn owner(tag: &str) -> Option<Owner> {
     owner.replace(BETWEEN, "/").parse().ok()
 }
 
-/// Removes what is left of builds that have ended: those of processes that have, and all of this one's, which makes one at a time.
-/// What cannot be removed now, or what the engine is still at work on, the next build removes.
+/// Removes what is left of builds and pushes that have ended: those of processes that have, and all of this one's, which makes one
+/// at a time. What cannot be removed now, or what the engine is still at work on, the next build removes.
 pub(super) async fn sweep(engine: &dyn Engine) {
     // Whoever interrupts a build does not wait for an engine that answers nothing.
     let _ = tokio::time::timeout(PATIENCE, remove(engine)).await;
@@ -35,9 +35,16 @@ pub(super) async fn sweep(engine: &dyn Engine) {
 
 async fn remove(engine: &dyn Engine) -> Result<(), EngineError> {
     let this = Owner::current();
+    let has_ended = |owner: Owner| owner == this || this.knows_end_of(&owner);
+    for found in engine.containers(label::OWNER).await? {
+        let owner = found.labels.get(label::OWNER).and_then(|owner| owner.parse().ok());
+        if owner.is_some_and(has_ended) && !found.labels.contains_key(label::RUN) {
+            engine.remove(&Container { id: found.id }).await?;
+        }
+    }
     for listed in engine.labelled(label::INPUT_DIGEST).await? {
         for tag in listed.tags.iter().filter_map(|tag| builder::temporary(tag)) {
-            if owner(tag).is_some_and(|owner| owner == this || this.knows_end_of(&owner)) {
+            if owner(tag).is_some_and(has_ended) {
                 engine.untag(&ImageTag::local(builder::TEMPORARY, tag)).await?;
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Docker's `local` log driver loses and repeats pieces where a log is followed, so containers log as `json-file`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use bollard::models::{
@@ -15,6 +15,8 @@ use rustix::process::{Resource, getrlimit};
 use super::{pack, volume};
 use crate::context::Context;
 use crate::engine::{ContainerRequest, EngineError, Found, Input};
+use crate::image::label;
+use crate::process::Owner;
 
 /// The configuration of a container. Its processes have these limits, or the engine's own.
 pub(super) fn body(request: &ContainerRequest, limits: Option<Vec<ResourcesUlimits>>) -> ContainerCreateBody {
@@ -25,7 +27,7 @@ pub(super) fn body(request: &ContainerRequest, limits: Option<Vec<ResourcesUlimi
         entrypoint: request.entrypoint.clone(),
         cmd: Some(request.command.clone()).filter(|command| !command.is_empty()),
         env: Some(request.environment.iter().map(|(k, v)| format!("{k}={v}")).collect()),
-        labels: Some(request.labels.clone().into_iter().collect()),
+        labels: Some(labels(&request.labels)),
         host_config: Some(HostConfig {
             memory,
             memory_swap: memory,
@@ -49,6 +51,16 @@ pub(super) fn body(request: &ContainerRequest, limits: Option<Vec<ResourcesUlimi
         stdin_once: Some(request.input != Input::None),
         ..ContainerCreateBody::default()
     }
+}
+
+/// These labels, and whose a container is that belongs to no run: this process's, so that a later floe knows when nobody needs it
+/// any more.
+pub(super) fn labels(given: &BTreeMap<String, String>) -> HashMap<String, String> {
+    let mut labels = given.clone().into_iter().collect::<HashMap<_, _>>();
+    labels
+        .entry(label::OWNER.to_owned())
+        .or_insert_with(|| Owner::current().to_string());
+    labels
 }
 
 /// The limits of this process, where it may have fewer files than Podman gives: where that is root and may not raise limits,
@@ -145,4 +157,16 @@ pub(super) async fn put_at(
     let sent = docker.upload_to_container(id, Some(options), body).await;
     packing.outcome().await?;
     Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_says_of_no_owner_is_this_process_s() {
+        let another = BTreeMap::from([(label::OWNER.to_owned(), "another".to_owned())]);
+        assert_eq!(labels(&another)[label::OWNER], "another");
+        assert_eq!(labels(&BTreeMap::new())[label::OWNER], Owner::current().to_string());
+    }
 }

@@ -4,7 +4,7 @@
 //! To copy 45 MB into each container took 0.3 s; this takes as many milliseconds. A call that is killed while it fills a
 //! volume leaves a part of the program in it, so a container is asked what it would see before it is started.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, VolumeCreateRequest};
@@ -53,6 +53,7 @@ impl Docker {
             image: Some(image.to_owned()),
             // An image without a command of its own needs one to be created.
             cmd: Some(vec!["true".to_owned()]),
+            labels: Some(creation::labels(&BTreeMap::new())),
             host_config: Some(HostConfig {
                 mounts: Some(vec![mount(program, false)]),
                 ..HostConfig::default()

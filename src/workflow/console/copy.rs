@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use super::super::{Interrupts, WorkflowError, Workplace};
 use super::{ConsoleError, Subject};
 use crate::engine::ContainerRequest;
+use crate::process::Owner;
 use crate::reference::MissionName;
 use crate::run::history;
 use crate::state::FileError;
-use crate::trial::{Mark, Owner};
+use crate::trial::Mark;
 
 /// Copies the file or directory at `path` of an image: into the directory `to`, where there is one, else to that name.
 /// What is copied belongs to whoever calls. Returns where it is.

@@ -7,9 +7,10 @@ use crate::engine::fake::Run;
 use crate::engine::{Containers as _, LeftRun, LeftRuns as _};
 use crate::event::Verdict;
 use crate::image::label;
+use crate::process::Owner;
 use crate::run::store::{self, Earlier, Standing};
 use crate::suite::request::Request;
-use crate::trial::{self, Owner, Spread, Stage, Trial};
+use crate::trial::{self, Spread, Stage, Trial};
 use crate::workflow::{
     self, Asked, AttachError, AttachOptions, Attached, End, Interrupt, KeepThere, Observed, Somewhere, WorkflowError,
 };

@@ -1,14 +1,14 @@
 //! What builds refuse and warn of, and how they end early.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use super::case::{Case, ended_owner, m};
-use crate::engine::{EngineError, Images as _};
+use crate::engine::{Containers as _, EngineError, Images as _};
 use crate::fault::{Explained as _, Kind};
 use crate::image::label;
+use crate::process::Owner;
 use crate::reference::Digest;
-use crate::trial::Owner;
 use crate::workflow::{BuildOptions, Interrupt, WorkflowError, images};
 
 fn stale() -> Case {
@@ -216,7 +216,7 @@ async fn that_no_commit_can_be_named_is_said_once_and_stops_no_build() {
 }
 
 #[tokio::test]
-async fn images_that_are_there_for_a_build_go_however_it_ends_and_with_the_next_one_where_it_was_killed() {
+async fn what_is_there_for_a_build_goes_however_it_ends_and_with_the_next_one_where_it_was_killed() {
     let case = Case::new();
     let image = |owner: &str| {
         let tag = format!("floe/assembled:{}_0123abcd", owner.replace('/', "_"));
@@ -225,12 +225,22 @@ async fn images_that_are_there_for_a_build_go_however_it_ends_and_with_the_next_
         tag
     };
     let left = async |tag: &str| case.engine.image(tag).await.unwrap().is_some();
+    let containers = async || {
+        let found = case.engine.containers(label::OWNER).await.unwrap().into_iter();
+        found.map(|found| found.id).collect::<BTreeSet<_>>()
+    };
     let build = async || images(&case.workplace, &[m()], BuildOptions::default(), &case.interrupts).await;
     let (own, killed) = (Owner::current().to_string(), ended_owner());
     let elsewhere = image("another/1/b/2/3");
+    case.container(&[(label::OWNER, "another/1/b/2/3")]).await;
+    // The next run removes what is left of runs, and says so.
+    case.leave_container().await;
+    let stay = containers().await;
     build().await.unwrap();
     for ends in ["well", "by a failure", "by an interrupt"] {
         let gone = [image(&own), image(&killed)];
+        case.container(&[(label::OWNER, &own)]).await;
+        case.container(&[(label::OWNER, &killed)]).await;
         case.write("missions/m/environments/e/tests/file", ends);
         match ends {
             "well" => {}
@@ -246,6 +256,7 @@ async fn images_that_are_there_for_a_build_go_however_it_ends_and_with_the_next_
             assert!(!left(&tag).await, "it ended {ends}: {tag}");
         }
         assert!(left(&elsewhere).await);
+        assert_eq!(containers().await, stay, "it ended {ends}");
     }
 }
 

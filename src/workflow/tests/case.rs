@@ -16,10 +16,10 @@ use crate::event::redact::Hidden;
 use crate::event::{Cause, CauseKind, Event, FORMAT, Memory, Sink, Summary, TestFinished, Verdict};
 use crate::fault::Trouble;
 use crate::image::label;
+use crate::process::Owner;
 use crate::reference::{Digest, MissionName, TestId};
 use crate::repository::Repository;
 use crate::state::State;
-use crate::trial::Owner;
 use crate::workflow::interrupts::Interrupter;
 use crate::workflow::{
     self, Asked, BuildOptions, BuiltPlan, Connect, Interrupts, Milestone, Observed, WorkflowError, Workplace,
@@ -221,12 +221,18 @@ impl Case {
 
     /// A container that a floe which is gone has left behind.
     pub async fn leave_container(&self) {
+        self.container(&[(label::RUN, "old"), (label::OWNER, &ended_owner())])
+            .await;
+    }
+
+    /// A container with these labels.
+    pub async fn container(&self, labels: &[(&str, &str)]) {
+        let labels = labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let request = crate::engine::ContainerRequest {
             image: "upstream:1".to_owned(),
-            labels: BTreeMap::from([
-                (label::RUN.to_owned(), "old".to_owned()),
-                (label::OWNER.to_owned(), ended_owner()),
-            ]),
+            labels: labels.collect(),
             ..crate::engine::ContainerRequest::default()
         };
         self.engine.start(&request).await.unwrap();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::case::Case;
+use super::case::{Case, ended_owner};
 use crate::engine::Images as _;
 use crate::image::label;
+use crate::process::Owner;
 use crate::workflow::{self, Held, HeldKind, Keep};
 
 /// What stays unless a person says otherwise.
@@ -115,8 +116,11 @@ async fn runs_go_only_where_somebody_says_how_many_or_how_old() {
 async fn a_container_whose_call_was_killed_goes() {
     let case = Case::new();
     case.leave_container().await;
+    // One of no run, as a killed push leaves it.
+    case.container(&[(label::OWNER, &ended_owner())]).await;
+    case.container(&[(label::OWNER, &Owner::current().to_string())]).await;
     let (held, _) = workflow::held(&case.workplace, &kept()).await.unwrap();
-    assert_eq!(going(&held, HeldKind::Container), ["old"]);
+    assert_eq!(going(&held, HeldKind::Container), ["old", "container-2"]);
 }
 
 #[tokio::test]

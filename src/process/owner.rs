@@ -1,21 +1,18 @@
-//! Whose a container is: the process that owns a run, and the labels by which a later floe knows whether anybody still
-//! needs what the run left behind.
+//! The process that owns something which may outlive it: told from any other, so that a later floe knows whether anybody still
+//! needs it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::str::FromStr;
 
-use jiff::Timestamp;
 use rustix::process::Pid;
 
-use crate::image::label;
-use crate::process::table::Process;
+use super::table::Process;
 
 /// The namespace of process numbers that a system starts with, by its number: `PROC_PID_INIT_INO` of Linux.
 const FIRST_NAMESPACE: &str = "4026531836";
 
-/// The process that owns a run, told from any other process of any host.
+/// A process, told from any other process of any host.
 ///
 /// One engine may serve several hosts, and several containers of one host, whose processes cannot see each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +80,7 @@ impl fmt::Display for Owner {
 
 /// A label that names no owner in a form that this floe knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} names no owner of a run")]
+#[error("{0:?} names no owner")]
 pub struct OwnerError(String);
 
 impl FromStr for Owner {
@@ -101,40 +98,6 @@ impl FromStr for Owner {
             started: started.to_owned(),
         })
     }
-}
-
-/// What a container says of the run that it belongs to.
-///
-/// Values may be longer than the labels of some engines, and hold any character: such an engine keeps them as annotations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark<'a> {
-    /// The run.
-    pub run: &'a str,
-    /// What is tested or exported.
-    pub mission: &'a str,
-    /// The process that needs the container.
-    pub owner: &'a Owner,
-}
-
-impl Mark<'_> {
-    /// The labels of a container that is started now.
-    #[must_use]
-    pub fn labels(&self) -> BTreeMap<String, String> {
-        let labels = [
-            (label::RUN, self.run.to_owned()),
-            (label::MISSION, self.mission.to_owned()),
-            (label::OWNER, self.owner.to_string()),
-            (label::STARTED, Timestamp::now().to_string()),
-        ];
-        labels.map(|(name, value)| (name.to_owned(), value)).into()
-    }
-}
-
-/// Whether a container with these labels is of a run whose owner has ended, as far as `asking` can know.
-#[must_use]
-pub fn is_abandoned(labels: &BTreeMap<String, String>, asking: &Owner) -> bool {
-    let owner = labels.get(label::OWNER).and_then(|text| text.parse::<Owner>().ok());
-    owner.is_some_and(|owner| asking.knows_end_of(&owner))
 }
 
 fn started(pid: u32) -> Option<String> {
@@ -188,16 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_is_read_back_from_a_label_and_nothing_else_is_one() {
+    fn an_owner_is_read_back_and_nothing_else_is_one() {
         let owner = Owner::current();
         assert_eq!(owner.to_string().parse::<Owner>().unwrap(), owner);
-        let mark = Mark {
-            run: "r",
-            mission: "m",
-            owner: &owner,
-        };
-        assert!(!is_abandoned(&mark.labels(), &owner));
-        assert!(!is_abandoned(&BTreeMap::new(), &owner));
         assert!("1/2".parse::<Owner>().is_err());
     }
 }
