@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 pub fn is_temporary(text: &str) -> bool {
     let text = text.to_lowercase();
     let names = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    !names(LASTING) && !lacks_a_known_version(&text) && (names(PASSING) || has_passing_status(&text))
+    !names(LASTING) && !lacks_a_known_version(&text) && (names(PASSING) || passing_status(&text).is_some())
 }
 
 /// Whether the same HTTP request may succeed later, given the status that answered it.
@@ -126,18 +126,19 @@ fn lacks_a_known_version(text: &str) -> bool {
         .any(|found| !found.starts_with("none"))
 }
 
-/// A status code counts only right after a word that makes it one: `HTTP/1.1 503`, `returned error: 429`.
-fn has_passing_status(text: &str) -> bool {
+/// A status that may be gone at the next attempt. A number is one only right after a word that makes it one: `HTTP/1.1 503`,
+/// `returned error: 429`.
+pub(super) fn passing_status(text: &str) -> Option<u16> {
     let words = text
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>();
-    words.iter().enumerate().any(|(at, word)| {
+    words.iter().enumerate().find_map(|(at, word)| {
         // The digits of HTTP's own version stand between.
-        let before = words[..at].iter().rev().find(|word| word.parse::<u8>().is_err());
-        word.len() == 3
-            && word.parse().is_ok_and(is_temporary_status)
-            && before.is_some_and(|word| matches!(*word, "http" | "status" | "error" | "code" | "response"))
+        let before = words[..at].iter().rev().find(|word| word.parse::<u8>().is_err())?;
+        let makes_one = matches!(*before, "http" | "status" | "error" | "code" | "response");
+        let status = word.parse().ok().filter(|_| word.len() == 3 && makes_one)?;
+        is_temporary_status(status).then_some(status)
     })
 }
 

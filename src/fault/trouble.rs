@@ -11,7 +11,7 @@ mod words;
 use std::error::Error;
 
 use self::words::WORDS;
-use super::{Kind, is_temporary_status};
+use super::{Kind, is_temporary, is_temporary_status, temporary};
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +90,20 @@ impl Trouble {
                 status => Self::of_status(status),
             }
         })
+    }
+
+    /// What may be gone at the next attempt, of an error message or the last lines that a failed step printed; `None` where they
+    /// name something lasting. The last line that tells it counts: those before are of attempts that were made again.
+    #[must_use]
+    pub fn passing(words: &str) -> Option<Self> {
+        if !is_temporary(words) {
+            return None;
+        }
+        let told = words.lines().rev().find_map(|line| {
+            let status = || temporary::passing_status(&line.to_lowercase()).and_then(Self::of_status);
+            Self::of(line).or_else(status).filter(|trouble| trouble.may_pass())
+        });
+        Some(told.unwrap_or(Self::Lost))
     }
 
     /// What the status of an answer tells by itself, where it is no success.

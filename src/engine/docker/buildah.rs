@@ -29,7 +29,7 @@ use super::stream::Lines;
 use super::transport::{Transport, message};
 use crate::engine::{BuildRequest, EngineError};
 use crate::event::Sink;
-use crate::fault::{Trouble, is_temporary};
+use crate::fault::Trouble;
 use crate::reference::Digest;
 
 /// How the files of floe's own begin in the archive.
@@ -181,12 +181,11 @@ fn trouble(reason: &str, output: &str) -> Option<Trouble> {
             // The step names a program that the image does not hold.
             return Some(Trouble::Runtime).filter(|_| Trouble::of(line) != Some(Trouble::NoProgram));
         }
-        return is_temporary(output).then_some(Trouble::Lost);
+        return Trouble::passing(output);
     }
     match found {
-        Some(found) if found.is_of_surroundings() => Some(found),
-        Some(found) if found.may_pass() => Some(found),
-        _ => is_temporary(reason).then_some(Trouble::Lost),
+        Some(found) if found.is_of_surroundings() || found.may_pass() => Some(found),
+        _ => Trouble::passing(reason),
     }
 }
 

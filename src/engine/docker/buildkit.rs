@@ -26,7 +26,7 @@ use self::session::Session;
 use super::transport::{Broken, Transport};
 use crate::engine::{BuildRequest, Connections, EngineError};
 use crate::event::Sink;
-use crate::fault::{Trouble, chain, is_temporary};
+use crate::fault::{Trouble, chain};
 use crate::reference::Digest;
 
 /// How long the last reports of a build may take after its end.
@@ -224,10 +224,8 @@ fn trouble(status: &Status, reason: &str, output: &str) -> Option<Trouble> {
     match Trouble::of(reason) {
         Some(found) if found.is_of_surroundings() => Some(found),
         _ if status.code() == Code::Unavailable => Some(Trouble::Lost),
-        found if is_temporary(&format!("{reason}\n{output}")) => {
-            Some(found.filter(|found| found.may_pass()).unwrap_or(Trouble::Lost))
-        }
-        _ => None,
+        // What the builder says counts more than what the step has printed.
+        _ => Trouble::passing(&format!("{output}\n{reason}")),
     }
 }
 

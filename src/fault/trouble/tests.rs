@@ -142,6 +142,34 @@ fn the_words_of_engines_and_networks_tell_what_went_wrong() {
 }
 
 #[test]
+fn what_a_failed_step_has_printed_tells_what_may_pass_by_its_last_word_of_it() {
+    for (words, trouble) in [
+        (
+            "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('<pip._vendor.\
+             urllib3.connection.HTTPConnection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection \
+             refused')': /simple/uv/\nERROR: Could not find a version that satisfies the requirement uv (from versions: \
+             none)\nERROR: No matching distribution found for uv",
+            Some(Trouble::Unheard),
+        ),
+        (
+            "W: connection timed out\nE: Failed to fetch x  Temporary failure resolving 'deb.example.org'\nE: Some index files \
+             failed to download.",
+            Some(Trouble::Unresolved),
+        ),
+        ("curl: (22) The requested URL returned error: 429", Some(Trouble::Busy)),
+        (
+            "curl: (22) The requested URL returned error: 503\nmake: *** [all] Error 1",
+            Some(Trouble::Broken),
+        ),
+        ("E: Failed to fetch x  Hash Sum mismatch", Some(Trouble::Lost)),
+        ("WARNING: connection refused\nNo solution found: unsatisfiable", None),
+        ("error: command 'gcc' failed", None),
+    ] {
+        assert_eq!(Trouble::passing(words), trouble, "{words}");
+    }
+}
+
+#[test]
 fn what_stands_before_a_proper_answer_is_temporary_and_only_an_answer_refuses() {
     let all = WORDS.iter().map(|(trouble, _)| *trouble);
     let mut refusals = all

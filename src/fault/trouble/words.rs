@@ -117,6 +117,8 @@ pub(super) const WORDS: &[(Trouble, &[&str])] = &[
             "name or service not known",
             "name resolution",
             "could not resolve",
+            "couldn't resolve host",
+            "temporary failure resolving",
             "dns error",
         ],
     ),
