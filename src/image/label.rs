@@ -21,7 +21,7 @@ pub const TRY: &str = "org.floe.try";
 /// Of a container: the run that it belongs to.
 pub const RUN: &str = "org.floe.run";
 
-/// Of a container: the process that needs it, as `trial` writes it.
+/// Of a container: the process that needs it, as `process` writes it.
 pub const OWNER: &str = "org.floe.owner";
 
 /// Of a container: when it was started, in UTC.

@@ -77,15 +77,8 @@ pub async fn said(mut command: Command, limit: Duration) -> Result<Said, Process
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{LONG, sh};
     use super::*;
-
-    const LONG: Duration = Duration::from_mins(1);
-
-    fn sh(script: &str) -> Command {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]);
-        command
-    }
 
     #[tokio::test]
     async fn results_and_words_are_told_apart_and_long_results_are_whole() {

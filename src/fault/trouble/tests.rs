@@ -161,6 +161,35 @@ fn what_a_failed_step_has_printed_tells_what_may_pass_by_its_last_word_of_it() {
             "curl: (22) The requested URL returned error: 503\nmake: *** [all] Error 1",
             Some(Trouble::Broken),
         ),
+        (
+            "fatal: unable to access 'https://git.example.org/x/': Failed to connect to git.example.org port 443 after 5 ms: \
+             Couldn't connect to server",
+            Some(Trouble::Unheard),
+        ),
+        (
+            "urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>",
+            Some(Trouble::Unresolved),
+        ),
+        (
+            "urllib.error.URLError: <urlopen error [Errno -5] No address associated with hostname>",
+            Some(Trouble::Unresolved),
+        ),
+        (
+            "wget: unable to resolve host address 'data.example.org'",
+            Some(Trouble::Unresolved),
+        ),
+        (
+            "npm error code EAI_AGAIN\nnpm error errno EAI_AGAIN\nnpm error request to https://npm.example.org/x failed",
+            Some(Trouble::Unresolved),
+        ),
+        (
+            "npm error FetchError: request to https://npm.example.org/x failed, reason: connect ECONNREFUSED 192.0.2.1:443",
+            Some(Trouble::Unheard),
+        ),
+        (
+            "CondaHTTPError: HTTP 000 CONNECTION FAILED for url <https://conda.example.org/noarch/repodata.json>",
+            Some(Trouble::Lost),
+        ),
         ("E: Failed to fetch x  Hash Sum mismatch", Some(Trouble::Lost)),
         ("WARNING: connection refused\nNo solution found: unsatisfiable", None),
         ("error: command 'gcc' failed", None),

@@ -119,10 +119,22 @@ pub(super) const WORDS: &[(Trouble, &[&str])] = &[
             "could not resolve",
             "couldn't resolve host",
             "temporary failure resolving",
+            "unable to resolve host",
+            "no address associated with hostname",
+            "eai_again",
             "dns error",
         ],
     ),
-    (Trouble::Unheard, &["connection refused", "actively refused"]),
+    (
+        Trouble::Unheard,
+        &[
+            "connection refused",
+            "actively refused",
+            "econnrefused",
+            "couldn't connect to server",
+            "could not connect to server",
+        ],
+    ),
     (
         Trouble::NoRoute,
         &["no route to host", "network is unreachable", "host is unreachable"],
@@ -158,6 +170,7 @@ pub(super) const WORDS: &[(Trouble, &[&str])] = &[
         Trouble::Silent,
         &[
             "timed out",
+            "etimedout",
             "timeout",
             "time-out",
             "deadline exceeded",
@@ -170,6 +183,7 @@ pub(super) const WORDS: &[(Trouble, &[&str])] = &[
         Trouble::Lost,
         &[
             "connection reset",
+            "econnreset",
             "connection aborted",
             "connection closed",
             "connection error",
