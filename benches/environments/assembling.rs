@@ -1,14 +1,13 @@
 //! The layers of a frozen environment of pip packages alone, beside pip itself, which installs them.
 
 use std::fs;
-use std::io::{self, BufReader, Read as _, Write as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use world::run;
+use world::{run, take_layers};
 
 use super::measure::{Bar, Row, medians, time};
 use super::specs;
@@ -58,34 +57,13 @@ pub fn measure(workplace: &Workplace, rounds: usize) -> Vec<Row> {
 /// How long a program takes that hands all of its layers over to `host`.
 fn handed_over(host: &UnixListener, assemble: &mut Command) -> Duration {
     thread::scope(|scope| {
-        let taken = scope.spawn(|| take(&host.accept()?.0));
+        let taken = scope.spawn(|| {
+            let (agent, _) = host.accept()?;
+            take_layers(&agent, |_| true, |layer| io::copy(layer, &mut io::sink()).map(drop))
+        });
         let took = time(assemble);
-        let bytes = taken.join().unwrap().unwrap();
-        assert!(bytes > 0, "{assemble:?} handed nothing over");
+        let taken = taken.join().unwrap().unwrap();
+        assert!(!taken.sent.is_empty(), "{assemble:?} handed nothing over");
         took
     })
-}
-
-/// Takes all layers that are offered; returns their bytes.
-fn take(agent: &UnixStream) -> io::Result<u64> {
-    let mut heard = BufReader::new(agent);
-    let offer = said(&mut heard)?;
-    let layers = offer["layers"]["layers"].as_array().cloned().unwrap_or_default();
-    let mut agent = agent;
-    writeln!(agent, "{}", json!({"layers": (0..layers.len()).collect::<Vec<_>>()}))?;
-    let mut all = 0;
-    for layer in layers {
-        all += io::copy(
-            &mut (&mut heard).take(layer["bytes"].as_u64().unwrap_or_default()),
-            &mut io::sink(),
-        )?;
-        said(&mut heard)?;
-    }
-    Ok(all)
-}
-
-fn said(heard: &mut impl io::BufRead) -> io::Result<Value> {
-    let mut text = String::new();
-    heard.read_line(&mut text)?;
-    Ok(serde_json::from_str(&text)?)
 }

@@ -1,20 +1,19 @@
 //! A mission with two environments, beside two missions with one of them each, built one after the other.
 
-use std::process::Command;
+use world::Repository;
 
-use world::{Repository, run};
-
-use super::measure::{Bar, Row, medians, timed};
+use super::measure::{Bar, Row, engine, medians, timed};
 
 /// What the environments hold beside what all share.
 const LIST: &str = "astropy\nsympy\n";
 
-/// Every name of this benchmark's own begins with this.
-const OWN: &str = "bench-";
+/// The names of its images begin with this.
+const OWN: &str = "floe/bench-";
 
 const ENVIRONMENTS: &[&str] = &["bench-one", "bench-two"];
 
-/// Needs the engine. Environments are built anew in every round, out of warm caches of packages.
+/// Needs the engine. In every round, the engine has nothing of the environments, and all that is kept of packages is
+/// warm.
 pub fn measure(rounds: usize) -> Vec<Row> {
     let repository = Repository::with_engine();
     let build = |missions: &[(&str, &[&str])]| {
@@ -31,7 +30,7 @@ pub fn measure(rounds: usize) -> Vec<Row> {
                 repository.floe(&["build", mission]).expect(0);
             }
         });
-        clean();
+        engine::forget(&[OWN]);
         time
     };
     // What both extend is there before the first round.
@@ -48,23 +47,4 @@ pub fn measure(rounds: usize) -> Vec<Row> {
         ("one after the other", theirs),
         Some(Bar::Times(0.65)),
     )]
-}
-
-/// Removes the images and the builder's steps of this benchmark, of which each round makes gigabytes.
-fn clean() {
-    let docker = |words: &[&str]| run(Command::new("docker").args(words));
-    let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-    let own = format!("floe/{OWN}");
-    for image in listed.lines().filter(|image| image.starts_with(&own)) {
-        docker(&["rmi", "--force", image]);
-    }
-    let steps = docker(&["system", "df", "--verbose", "--format", "{{json .BuildCache}}"]);
-    let steps: Vec<serde_json::Value> = serde_json::from_str(&steps).unwrap();
-    for step in steps {
-        if let (Some(id), Some(text)) = (step["ID"].as_str(), step["Description"].as_str())
-            && text.contains(OWN)
-        {
-            docker(&["builder", "prune", "--all", "--force", "--filter", &format!("id={id}")]);
-        }
-    }
 }

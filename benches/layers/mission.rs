@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use world::{LocalRegistry, Repository, run};
 
+use crate::measure::engine;
 use crate::measure::side::Side;
 use crate::measure::usage::watched;
 use crate::measure::{Bar, Figure, Row, medians, time, timed};
@@ -278,18 +279,9 @@ impl Mission {
     }
 }
 
-/// Removes the images and the builder's steps of this benchmark, and leaves what is kept of packages.
+/// Removes the images and the builder's steps of this benchmark.
 pub fn forget() {
-    let docker = |words: &[&str]| run(Command::new("docker").args(words));
-    let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-    let own = ["floe/bench-layers", "floe/by-hand:"];
-    for image in listed
-        .lines()
-        .filter(|image| own.iter().any(|own| image.starts_with(own)))
-    {
-        docker(&["rmi", "--force", image]);
-    }
-    docker(&["builder", "prune", "--force", "--filter", "type=regular"]);
+    engine::forget(&["floe/bench-layers", "floe/by-hand:"]);
 }
 
 impl Drop for Mission {

@@ -1,5 +1,6 @@
 //! Contenders that take turns, and what their medians come to.
 
+pub mod engine;
 pub mod machine;
 pub mod side;
 pub mod table;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use floe::reference::Digest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use world::PackageIndex;
+use world::{PackageIndex, take_layers};
 
 use crate::place::{Place, name, tree};
 
@@ -80,34 +80,23 @@ fn assemble(place: &Place, layers: usize) -> Result<Assembled, EnvsError> {
 }
 
 /// Does what a host does; `None` where the agent breaks off.
-fn take(host: &UnixStream, known: &[Digest]) -> Option<Assembled> {
-    let mut heard = BufReader::new(host.try_clone().unwrap());
-    let offer = &said(&mut heard)?["layers"];
-    assert_eq!(offer["environment"], "x");
-    let offered = offer["layers"].as_array().unwrap().clone();
+fn take(agent: &UnixStream, known: &[Digest]) -> Option<Assembled> {
     let is_known = |layer: &Value| known.iter().any(|known| layer["digest"] == json!(known));
-    let wanted = (0..offered.len()).filter(|&index| !is_known(&offered[index]));
-    let wanted = wanted.collect::<Vec<_>>();
-    let mut host = host;
-    writeln!(host, "{}", json!({"layers": wanted, "by_door": false})).ok()?;
     let mut layers = Vec::new();
-    for index in wanted {
-        let bytes = offered[index]["bytes"].as_u64().unwrap();
-        let mut layer = vec![0; usize::try_from(bytes).unwrap()];
-        heard.read_exact(&mut layer).ok()?;
-        let digest = &said(&mut heard)?["digest"];
-        assert_eq!(*digest, json!(Digest::of(&layer)));
-        let promised = &offered[index]["digest"];
-        assert!(promised.is_null() || promised == digest, "{offered:?}");
-        layers.push(layer);
+    let mut receive = |layer: &mut dyn Read| {
+        layers.push(Vec::new());
+        layer.read_to_end(layers.last_mut().unwrap()).map(drop)
+    };
+    let taken = take_layers(agent, |layer| !is_known(layer), &mut receive).ok()?;
+    assert_eq!(taken.offer["environment"], "x");
+    let offered = taken.offer["layers"].as_array().unwrap().clone();
+    for (layer, (place, sent)) in layers.iter().zip(&taken.sent) {
+        assert_eq!(offered[*place]["bytes"], layer.len());
+        assert_eq!(sent["digest"], json!(Digest::of(layer)));
+        let promised = &offered[*place]["digest"];
+        assert!(promised.is_null() || *promised == sent["digest"], "{offered:?}");
     }
     Some(Assembled { offered, layers })
-}
-
-fn said(heard: &mut impl BufRead) -> Option<Value> {
-    let mut text = String::new();
-    heard.read_line(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
 }
 
 /// What is in each layer: modes, and contents or targets, and that all of it is of one time.
@@ -295,7 +284,7 @@ fn a_frozen_spec_that_leaves_something_open_is_left_to_the_builder_with_the_reas
         let (agent, host) = UnixStream::pair().unwrap();
         let one = NonZeroUsize::MIN;
         thread::scope(|scope| {
-            let said = scope.spawn(move || said(&mut BufReader::new(host)).unwrap());
+            let said = scope.spawn(move || serde_json::from_reader::<_, Value>(host).unwrap());
             env_assemble(place.work(&name("x")), &spec_file(&place), one, false, agent).unwrap();
             let said = said.join().unwrap();
             let told = said["unable"]["reason"].as_str().unwrap();
