@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::temporary::{is_temporary, is_temporary_error, is_temporary_status};
+pub use self::temporary::{is_temporary_error, is_temporary_status};
 pub use self::trouble::{Trouble, chain, words_of};
 
 /// What an error means for the call that it ends.

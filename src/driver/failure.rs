@@ -1,7 +1,7 @@
 //! A driver that fails, sorted as builds are: what may pass by itself, and what somebody must mend.
 
 use super::DriverError;
-use crate::fault;
+use crate::fault::Trouble;
 use crate::process::Exit;
 
 /// Words of faults that pass by themselves, beside those of networks and servers, in small letters.
@@ -102,7 +102,7 @@ fn is_temporary(output: &str) -> bool {
     let lines = output.lines().collect::<Vec<_>>();
     let last = lines[lines.len().saturating_sub(LAST)..].join("\n").to_lowercase();
     let names = |words: &[&str]| words.iter().any(|word| last.contains(word));
-    !names(LASTING) && (names(PASSING) || fault::is_temporary(&last))
+    !names(LASTING) && (names(PASSING) || Trouble::passing(&last).is_some())
 }
 
 /// How many of the last lines tell why a step failed.

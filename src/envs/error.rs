@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use crate::fault::{Explained, Kind, Place, TRY_AGAIN, is_temporary};
+use crate::fault::{Explained, Kind, Place, TRY_AGAIN, Trouble};
 use crate::reference::EnvironmentName;
 use crate::spec::env::{CondaSpec, SpecError};
 
@@ -199,7 +199,7 @@ impl Explained for EnvsError {
             Self::Spec(error) => error.kind(),
             Self::Conda(error) => error.kind(),
             Self::Install { stderr, .. } | Self::Unsolvable { stderr, .. } | Self::Index { stderr, .. }
-                if is_temporary(stderr) =>
+                if Trouble::passing(stderr).is_some() =>
             {
                 Kind::Temporary
             }

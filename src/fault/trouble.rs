@@ -2,16 +2,17 @@
 //! what to do about it.
 //!
 //! Engines are written in Go and pass on what their registries, their runtime and Go's network say; floe's own connections
-//! report errors of the system and of rustls. One table knows the words of both, so that one trouble reads the same wherever
-//! it is met. Whatever stands between floe and a proper answer is temporary; a refusal is only what a registry, asked
+//! report errors of the system and of rustls; the steps of a build print what their programs say. One table knows the words of
+//! all, so that one trouble reads the same wherever it is met. Whatever stands between floe and a proper answer is temporary; a refusal is only what a registry, asked
 //! properly, says no to.
 
+mod steps;
 mod words;
 
 use std::error::Error;
 
 use self::words::WORDS;
-use super::{Kind, is_temporary, is_temporary_status, temporary};
+use super::{Kind, is_temporary_status};
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,9 +78,8 @@ impl Trouble {
     #[must_use]
     pub fn of(words: &str) -> Option<Self> {
         let words = words.to_lowercase();
-        let fits = |row: &&(Self, &[&str])| row.1.iter().any(|word| words.contains(word));
-        let told = WORDS.iter().find(fits).map(|(trouble, _)| *trouble);
-        told.or_else(|| {
+        let told = WORDS.iter().find(|row| row.is_told_by(&words));
+        told.map(|row| row.trouble).or_else(|| {
             // `received unexpected HTTP status: 521`
             let status = ["http status: ", "status code "]
                 .iter()
@@ -90,20 +90,6 @@ impl Trouble {
                 status => Self::of_status(status),
             }
         })
-    }
-
-    /// What may be gone at the next attempt, of an error message or the last lines that a failed step printed; `None` where they
-    /// name something lasting. The last line that tells it counts: those before are of attempts that were made again.
-    #[must_use]
-    pub fn passing(words: &str) -> Option<Self> {
-        if !is_temporary(words) {
-            return None;
-        }
-        let told = words.lines().rev().find_map(|line| {
-            let status = || temporary::passing_status(&line.to_lowercase()).and_then(Self::of_status);
-            Self::of(line).or_else(status).filter(|trouble| trouble.may_pass())
-        });
-        Some(told.unwrap_or(Self::Lost))
     }
 
     /// What the status of an answer tells by itself, where it is no success.

@@ -142,65 +142,8 @@ fn the_words_of_engines_and_networks_tell_what_went_wrong() {
 }
 
 #[test]
-fn what_a_failed_step_has_printed_tells_what_may_pass_by_its_last_word_of_it() {
-    for (words, trouble) in [
-        (
-            "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('<pip._vendor.\
-             urllib3.connection.HTTPConnection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection \
-             refused')': /simple/uv/\nERROR: Could not find a version that satisfies the requirement uv (from versions: \
-             none)\nERROR: No matching distribution found for uv",
-            Some(Trouble::Unheard),
-        ),
-        (
-            "W: connection timed out\nE: Failed to fetch x  Temporary failure resolving 'deb.example.org'\nE: Some index files \
-             failed to download.",
-            Some(Trouble::Unresolved),
-        ),
-        ("curl: (22) The requested URL returned error: 429", Some(Trouble::Busy)),
-        (
-            "curl: (22) The requested URL returned error: 503\nmake: *** [all] Error 1",
-            Some(Trouble::Broken),
-        ),
-        (
-            "fatal: unable to access 'https://git.example.org/x/': Failed to connect to git.example.org port 443 after 5 ms: \
-             Couldn't connect to server",
-            Some(Trouble::Unheard),
-        ),
-        (
-            "urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>",
-            Some(Trouble::Unresolved),
-        ),
-        (
-            "urllib.error.URLError: <urlopen error [Errno -5] No address associated with hostname>",
-            Some(Trouble::Unresolved),
-        ),
-        (
-            "wget: unable to resolve host address 'data.example.org'",
-            Some(Trouble::Unresolved),
-        ),
-        (
-            "npm error code EAI_AGAIN\nnpm error errno EAI_AGAIN\nnpm error request to https://npm.example.org/x failed",
-            Some(Trouble::Unresolved),
-        ),
-        (
-            "npm error FetchError: request to https://npm.example.org/x failed, reason: connect ECONNREFUSED 192.0.2.1:443",
-            Some(Trouble::Unheard),
-        ),
-        (
-            "CondaHTTPError: HTTP 000 CONNECTION FAILED for url <https://conda.example.org/noarch/repodata.json>",
-            Some(Trouble::Lost),
-        ),
-        ("E: Failed to fetch x  Hash Sum mismatch", Some(Trouble::Lost)),
-        ("WARNING: connection refused\nNo solution found: unsatisfiable", None),
-        ("error: command 'gcc' failed", None),
-    ] {
-        assert_eq!(Trouble::passing(words), trouble, "{words}");
-    }
-}
-
-#[test]
 fn what_stands_before_a_proper_answer_is_temporary_and_only_an_answer_refuses() {
-    let all = WORDS.iter().map(|(trouble, _)| *trouble);
+    let all = WORDS.iter().map(|row| row.trouble);
     let mut refusals = all
         .filter(|trouble| trouble.kind() != Kind::Temporary)
         .collect::<Vec<_>>();
@@ -230,7 +173,7 @@ fn what_stands_before_a_proper_answer_is_temporary_and_only_an_answer_refuses() 
 fn each_trouble_has_a_hint_of_its_own() {
     let mut hints = WORDS
         .iter()
-        .map(|(trouble, _)| (*trouble, trouble.hint().unwrap()))
+        .map(|row| (row.trouble, row.trouble.hint().unwrap()))
         .collect::<Vec<_>>();
     hints.sort_unstable();
     hints.dedup();

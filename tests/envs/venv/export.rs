@@ -114,7 +114,7 @@ fn an_index_that_cannot_be_reached_is_said_and_not_taken_for_an_environment_with
     let EnvsError::Index { stderr, .. } = &error else {
         panic!("{error}");
     };
-    assert!(floe::fault::is_temporary(stderr), "{stderr}");
+    assert!(floe::fault::Trouble::passing(stderr).is_some(), "{stderr}");
     let frozen = env_export(&place.layout, &name("x"), None, &place.sink).unwrap();
     assert!(!frozen.pip.is_empty() && frozen.pip.iter().all(|package| package.sha256.is_none()));
     assert!(frozen.to_lock().is_ok());
