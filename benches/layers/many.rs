@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use world::{PackageIndex, Repository, run};
+use world::{PackageIndex, Repository, bridge_address, run};
 
 use crate::measure::{Bar, Row, medians, time};
 use crate::mission::{Form, forget};
@@ -56,9 +56,7 @@ impl Many {
             repository: Repository::with_engine(),
             index: PackageIndex::of(&packages, true),
         };
-        let format = "{{(index .IPAM.Config 0).Gateway}}";
-        let gateway = run(Command::new("docker").args(["network", "inspect", "bridge", "--format", format]));
-        let index = format!("http://{}:{}/simple", gateway.trim(), many.index.server.port());
+        let index = format!("http://{}:{}/simple", bridge_address(), many.index.server.port());
         for count in COUNTS {
             let mission = mission(count);
             let directory = format!("missions/{mission}/environments/{mission}");

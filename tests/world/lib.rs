@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows floe from within, so a change of floe compiles none of it again.
 
+mod bridge;
 pub mod channel;
 mod command;
 pub mod document;
@@ -21,6 +22,7 @@ mod repository;
 mod sops;
 mod venv;
 
+pub use bridge::bridge_address;
 pub use command::{mounted, run, through};
 pub use evidence::statement;
 pub use git::{committed, git};

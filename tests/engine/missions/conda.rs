@@ -4,9 +4,9 @@ use std::fs;
 
 use world::channel::Channel;
 use world::channel::server::{Fault, Server};
-use world::{Ended, notebook};
+use world::{Ended, bridge_address, notebook};
 
-use crate::workshop::{Workshop, docker};
+use crate::workshop::Workshop;
 
 const FROZEN: &str = "missions/sky/environments/sky/sky-frozen.yml";
 
@@ -46,20 +46,12 @@ fn sky() -> Workshop {
     repository
 }
 
-/// The address under which containers reach this machine: the first of the network that they are in.
-fn gateway() -> String {
-    let format = "{{(index .IPAM.Config 0).Subnet}}";
-    let subnet = docker(&["network", "inspect", "bridge", "--format", format]);
-    let (network, _) = subnet.rsplit_once(".0/").unwrap();
-    format!("{network}.1")
-}
-
 #[test]
 fn a_conda_environment_its_clone_and_its_frozen_rebuild_pass_their_tests_in_the_image() {
     let server = Server::start_everywhere(Channel::shared().dir());
     server.mount("site", Channel::shared().dir());
     server.require_credentials("reader:s3cret");
-    let address = format!("{}:{}", gateway(), server.port());
+    let address = format!("{}:{}", bridge_address(), server.port());
     let repository = sky();
     let floe = |arguments: &[&str]| {
         let output = repository

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use world::{Ended, PackageIndex};
+use world::{Ended, PackageIndex, bridge_address};
 
 use crate::counter::Counter;
 use crate::workshop::{Workshop, docker};
@@ -14,15 +14,9 @@ const LARGE: u64 = 256 << 20;
 fn layers_of_a_large_environment_lead_past_the_builder_where_it_sees_the_same_files() {
     let workshop = Workshop::new();
     let index = PackageIndex::of(&[("large-one", "1.0")], true);
-    let gateway = docker(&[
-        "network",
-        "inspect",
-        "bridge",
-        "--format",
-        "{{(index .IPAM.Config 0).Gateway}}",
-    ]);
     let list = format!(
-        "--extra-index-url http://{gateway}:{}/simple\nlarge-one\n",
+        "--extra-index-url http://{}:{}/simple\nlarge-one\n",
+        bridge_address(),
         index.server.port()
     );
     let temporary = workshop.path().join("temporary");
