@@ -10,14 +10,13 @@ mod measure;
 mod image;
 mod packages;
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::io;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
 
-use measure::{Row, machine, table};
+use measure::Row;
+use measure::run::Asked;
 use world::venv;
 
 /// Times what people do all day.
@@ -26,15 +25,8 @@ use world::venv;
 struct Arguments {
     /// What to measure; everything, if nothing is named
     rows: Vec<Measured>,
-    /// How many rounds to take the median of
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// Also write the table, with the machine and the versions, into this page
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// What cargo says to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// What can be measured.
@@ -48,8 +40,8 @@ enum Measured {
 
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let page = arguments.markdown.as_deref().map(table::page).transpose()?;
-    let rounds = usize::from(arguments.rounds);
+    let run = arguments.asked.begin("daily", 5)?;
+    let rounds = run.rounds;
     let wanted = |row| arguments.rows.is_empty() || arguments.rows.contains(&row);
     let uv = venv("uv", &["uv"]).join("bin/uv");
     let mut rows = Vec::<Row>::new();
@@ -59,15 +51,7 @@ fn main() -> io::Result<ExitCode> {
     if wanted(Measured::Image) {
         rows.extend(image::measure(&uv, rounds));
     }
-    writeln!(io::stdout(), "{}", table::plain(&rows))?;
-    if let (Some(file), Some(page)) = (arguments.markdown, page) {
-        let version = Command::new(&uv).arg("--version").output()?.stdout;
-        let version = String::from_utf8_lossy(&version).trim().to_owned();
-        let section = table::markdown("daily", &rows, &machine::describe(&[version]), rounds);
-        fs::write(&file, table::with_section(&page, "daily", &section))?;
-    }
-    if rows.iter().any(Row::is_missed) {
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    let version = Command::new(&uv).arg("--version").output()?.stdout;
+    let version = String::from_utf8_lossy(&version).trim().to_owned();
+    run.end(&rows, &[version])
 }

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod machine;
+pub mod run;
 pub mod side;
 pub mod table;
 pub mod usage;

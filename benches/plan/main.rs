@@ -10,14 +10,14 @@ mod measure;
 mod repository;
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::io;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
 
-use measure::{Bar, Row, machine, medians, table, time};
+use measure::run::Asked;
+use measure::{Bar, Row, medians, time};
 
 /// How many missions a large repository has, and one that is larger than any.
 const MISSIONS: [usize; 2] = [200, 1000];
@@ -26,21 +26,14 @@ const MISSIONS: [usize; 2] = [200, 1000];
 #[derive(Debug, Parser)]
 #[command(name = "plan")]
 struct Arguments {
-    /// How many rounds to take the median of
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// Also write the table, with the machine and the versions, into this page
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// What cargo says to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let page = arguments.markdown.as_deref().map(table::page).transpose()?;
-    let rounds = usize::from(arguments.rounds);
+    let run = arguments.asked.begin("plan", 5)?;
+    let rounds = run.rounds;
     let [few, many] = MISSIONS.map(|missions| measure(missions, rounds));
     let named = |missions: usize, what: &str| {
         format!(
@@ -48,17 +41,12 @@ fn main() -> io::Result<ExitCode> {
             repository::ENVIRONMENTS
         )
     };
-    let alone = |what: String, ours: Duration, most: u64| Row {
-        what,
-        ours: ours.into(),
-        theirs: None,
-        bar: Some(Bar::Within(Duration::from_millis(most).into())),
-    };
+    let within = |milliseconds| Some(Bar::Within(Duration::from_millis(milliseconds).into()));
     let [small, large] = MISSIONS;
     let mut measured = vec![
-        alone(named(small, "cold"), few.cold, 1000),
-        alone(named(small, "warm"), few.warm, 200),
-        alone(named(small, "since a commit"), few.since, 200),
+        Row::alone(named(small, "cold"), few.cold, within(1000)),
+        Row::alone(named(small, "warm"), few.warm, within(200)),
+        Row::alone(named(small, "since a commit"), few.since, within(200)),
     ];
     #[expect(clippy::cast_precision_loss, reason = "these are small numbers")]
     let linear = Some(Bar::Times(1.2 * large as f64 / small as f64));
@@ -68,15 +56,7 @@ fn main() -> io::Result<ExitCode> {
         ("since a commit", few.since, many.since),
     ];
     measured.extend(grown.map(|(what, few, many)| Row::new(named(large, what), many, ("with 200", few), linear)));
-    writeln!(io::stdout(), "{}", table::plain(&measured))?;
-    if let (Some(file), Some(page)) = (arguments.markdown, page) {
-        let section = table::markdown("plan", &measured, &machine::describe(&[]), rounds);
-        fs::write(&file, table::with_section(&page, "plan", &section))?;
-    }
-    if measured.iter().any(Row::is_missed) {
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    run.end(&measured, &[])
 }
 
 /// What a plan takes.

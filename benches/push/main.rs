@@ -9,36 +9,28 @@ mod measure;
 
 mod image;
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use image::Image;
-use measure::{Bar, Row, machine, median, medians, table};
+use measure::run::Asked;
+use measure::{Bar, Row, median, medians};
 use world::LocalRegistry;
 
 /// Times pushes of a large image.
 #[derive(Debug, Parser)]
 #[command(name = "push")]
 struct Arguments {
-    /// How many rounds to take the median of
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// Also write the table, with the machine and the versions, into this page
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// What cargo says to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let page = arguments.markdown.as_deref().map(table::page).transpose()?;
-    let rounds = usize::from(arguments.rounds);
+    let run = arguments.asked.begin("push", 3)?;
+    let rounds = run.rounds;
     let image = Image::new();
     let mut mounted = Vec::new();
     let [[gzip], [zstd], [docker]] = medians(
@@ -70,13 +62,5 @@ fn main() -> io::Result<ExitCode> {
         Row::new("  with zstd", zstd, ("docker push", docker), None),
         Row::alone("the same to another repository", median(mounted), None),
     ];
-    writeln!(io::stdout(), "{}", table::plain(&rows))?;
-    if let (Some(file), Some(page)) = (arguments.markdown, page) {
-        let section = table::markdown("push", &rows, &machine::describe(&[]), rounds);
-        fs::write(&file, table::with_section(&page, "push", &section))?;
-    }
-    if rows.iter().any(Row::is_missed) {
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    run.end(&rows, &[])
 }

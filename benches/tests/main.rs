@@ -14,13 +14,13 @@ mod notebooks;
 mod overhead;
 mod workplace;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use measure::{Row, machine, table};
+use measure::run::{Asked, show};
 use workplace::Workplace;
 
 /// Times floe's test runner beside other programs.
@@ -32,15 +32,8 @@ struct Arguments {
     /// Also measure a run beside an earlier floe: a directory with its program, `floe`, and its `common/`
     #[arg(long, value_name = "DIRECTORY")]
     before: Option<PathBuf>,
-    /// How many rounds to take the median of
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// Also write the table, with the machine and the versions, into this page
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// What cargo says to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// What can be measured.
@@ -62,13 +55,13 @@ enum Measured {
 
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let page = arguments.markdown.as_deref().map(table::page).transpose()?;
+    let run = arguments.asked.begin("tests", 3)?;
     let rows = if arguments.rows.is_empty() && arguments.before.is_none() {
         Measured::value_variants().to_vec()
     } else {
         arguments.rows
     };
-    let rounds = usize::from(arguments.rounds);
+    let rounds = run.rounds;
     let workplace = Workplace::open();
     let mut measured = Vec::new();
     for row in rows {
@@ -80,21 +73,11 @@ fn main() -> io::Result<ExitCode> {
             Measured::Flood => overhead::flood(&workplace),
             Measured::Image => image::measure(rounds),
         };
-        // Each is shown as soon as it is known: a whole run takes minutes.
-        writeln!(io::stderr(), "{}", table::plain(&more))?;
+        show(&more)?;
         measured.extend(more);
     }
     if let Some(before) = &arguments.before {
         measured.extend(before::measure(before, rounds));
     }
-    writeln!(io::stdout(), "{}", table::plain(&measured))?;
-    if let (Some(file), Some(page)) = (arguments.markdown, page) {
-        let machine = machine::describe(&workplace.versions());
-        let section = table::markdown("tests", &measured, &machine, rounds);
-        std::fs::write(&file, table::with_section(&page, "tests", &section))?;
-    }
-    if measured.iter().any(Row::is_missed) {
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    run.end(&measured, &workplace.versions())
 }
